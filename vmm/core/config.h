@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a VM is to be: filled from the config file and the command line
+ * (cli/options.c, one table for both), read by everything else.
+ */
+#ifndef VMM_CORE_CONFIG_H
+#define VMM_CORE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONFIG_MAX_DISKS 16
+#define CONFIG_MAX_NETS 8
+#define CONFIG_MAX_FWDS 16
+
+struct disk_config {
+	char *path;
+	bool readonly;
+	char serial[21]; /* virtio-blk serial, at most 20 bytes */
+};
+
+enum net_kind { NET_USER, NET_TAP };
+
+struct net_fwd {
+	bool udp;
+	uint32_t host_ip; /* IPv4, host byte order; loopback unless told otherwise */
+	uint16_t host_port;
+	uint16_t guest_port;
+};
+
+struct net_config {
+	enum net_kind kind;
+	int fd;		/* NET_TAP: an open tap, or -1 to open @ifname */
+	char ifname[16];
+	uint8_t mac[6]; /* all zero: made from the VM's name and the index */
+	struct net_fwd fwd[CONFIG_MAX_FWDS];
+	unsigned int nr_fwd;
+};
+
+struct vm_config {
+	char *name;
+	char *kernel;
+	char *initrd;
+	char *cmdline; /* what the user asked for; boot/ adds to it */
+	uint64_t memory; /* bytes */
+	unsigned int cpus;
+	struct disk_config disks[CONFIG_MAX_DISKS];
+	unsigned int nr_disks;
+	struct net_config nets[CONFIG_MAX_NETS];
+	unsigned int nr_nets;
+	bool rng;
+	uint32_t vsock_cid; /* 0: none */
+	char *vsock_path;   /* NULL: NAME.vsock in the runtime folder */
+	char *console;	    /* see host/console.h */
+	bool seccomp;
+	bool interpreted_ok; /* run even where KVM interprets kernel code */
+};
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Errors with a reason.  A function that can fail for a reason the user must
+ * hear of takes a struct err and returns -errno; the message names the file,
+ * option or guest address at fault.  Only main() prints it.
+ */
+#ifndef VMM_CORE_ERR_H
+#define VMM_CORE_ERR_H
+
+struct err {
+	int code; /* -errno, 0 while nothing went wrong */
+	char msg[512];
+};
+
+/*
+ * err_set - record @code (a negative errno) and a message; the first one stays.
+ * Returns @code, so that callers can write "return err_set(...)".
+ */
+int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* err_errno - as err_set(), with -errno for a code and ": strerror" at the end. */
+int err_errno(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* log_warn, log_info - one line on stderr, prefixed with the program's name. */
+void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

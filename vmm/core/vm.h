@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual machine: its parts, its states and what may be asked of it.
+ * vm.c builds it and carries a guest from one boot to the next; vcpu.c runs
+ * it; the devices hang off its buses.
+ */
+#ifndef VMM_CORE_VM_H
+#define VMM_CORE_VM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bus.h"
+#include "core/err.h"
+#include "core/irq.h"
+#include "core/memory.h"
+
+struct console;
+struct control;
+struct events;
+struct loop;
+struct metrics;
+struct pci_bus;
+struct vcpu;
+struct vm_config;
+
+#define VM_MAX_CPUS 64
+
+enum vm_state {
+	VM_STARTING,
+	VM_RUNNING,
+	VM_PAUSED,
+	VM_STOPPED,
+};
+
+/* Why a guest stopped; the values are symvmm's exit statuses. */
+enum vm_stop {
+	VM_STOP_POWEROFF = 0, /* the guest's own power-off, or a forced stop */
+	VM_STOP_PANIC = 10,
+	VM_STOP_TRIPLE_FAULT = 11,
+	VM_STOP_ERROR = 12, /* KVM could not go on */
+	VM_STOP_FORCED = 13, /* by signal or the control socket; status 0 */
+	VM_STOP_RESET = 14, /* never a status: the machine boots again */
+};
+
+struct vm {
+	const struct vm_config *config;
+	char uuid[37];
+
+	int vm_fd; /* this boot's KVM VM; renewed on reset */
+	struct guest_memory mem;
+	struct bus pio;
+	struct bus mmio;
+	struct irq_router irq;
+	struct pci_bus *pci;
+	struct loop *loop;
+	struct metrics *metrics;
+	struct events *events;
+	struct console *console;
+
+	struct vcpu *vcpus[VM_MAX_CPUS];
+	unsigned int nr_vcpus;
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t cond;
+	enum vm_state state;
+	bool stopping;
+	enum vm_stop stop;
+	char stop_reason[256];
+	unsigned int parked; /* vCPUs waiting while paused */
+	unsigned int boots;
+	uint64_t started_ns; /* CLOCK_BOOTTIME */
+
+	int stop_fd; /* eventfd: vm->stopping was set */
+};
+
+const char *vm_state_name(enum vm_state state);
+const char *vm_stop_name(enum vm_stop stop);
+
+/*
+ * vm_run - build the machine @config describes, run its guest until it stops
+ * for good, and take everything down again.  Called once, from main().
+ * Returns the reason, or -errno with @err set when the guest never ran.
+ */
+int vm_run(const struct vm_config *config, struct err *err);
+
+/*
+ * vm_stop - end this boot for @reason; the first call wins.  Any thread.
+ */
+void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * vm_pause - park every vCPU; returns when all are out of the guest (or
+ * -ETIMEDOUT after five seconds, -EALREADY, -EINVAL when it is not running).
+ * vm_resume - the way back.  Loop's thread.
+ */
+int vm_pause(struct vm *vm);
+int vm_resume(struct vm *vm);
+
+/* vm_power_button - press it; the guest decides what to do.  Any thread. */
+int vm_power_button(struct vm *vm);
+
+/* vm_guest_fault - the guest broke a rule it cannot recover from: say so, stop it. */
+#define vm_guest_fault(vm, ...) vm_stop(vm, VM_STOP_ERROR, __VA_ARGS__)
+
+#endif

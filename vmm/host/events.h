@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The event stream of a VM: emitted by any thread, delivered in the loop's
+ * thread to every subscriber, with a short history for those who come late.
+ */
+#ifndef VMM_HOST_EVENTS_H
+#define VMM_HOST_EVENTS_H
+
+#include <jansson.h>
+
+struct events;
+struct loop;
+
+typedef void (*event_fn)(void *arg, const json_t *event);
+
+int events_create(struct loop *loop, struct events **out);
+void events_destroy(struct events *ev);
+
+/*
+ * events_emit - queue {"event": @name, "time": seconds (wall clock), "data": @data}.
+ * Takes over the reference to @data (may be NULL).  Any thread, never blocks;
+ * past 256 undelivered events the oldest are dropped and counted in the next.
+ */
+void events_emit(struct events *ev, const char *name, json_t *data);
+
+/* events_flush - deliver what is queued now; loop's thread, or after it ended. */
+void events_flush(struct events *ev);
+
+/*
+ * events_subscribe - @history: first deliver up to the last 64 events.
+ * Returns a number for events_unsubscribe(), or -errno.  Loop's thread.
+ */
+int events_subscribe(struct events *ev, int history, event_fn fn, void *arg);
+void events_unsubscribe(struct events *ev, int id);
+
+#endif
