@@ -23,6 +23,12 @@ void events_destroy(struct events *ev);
  */
 void events_emit(struct events *ev, const char *name, json_t *data);
 
+/*
+ * events_text - a JSON string of @text, which may come from the guest or be a file's
+ * name: where it is not UTF-8, every byte beyond ASCII becomes '?'.
+ */
+json_t *events_text(const char *text);
+
 /* events_flush - deliver what is queued now; loop's thread, or after it ended. */
 void events_flush(struct events *ev);
 
