@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Between control.c (requests and answers) and control_client.c (bytes and lines).
+ */
+#ifndef VMM_HOST_CONTROL_CLIENT_H
+#define VMM_HOST_CONTROL_CLIENT_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "host/control.h"
+#include "host/runtime.h"
+#include "host/unix_socket.h"
+
+#define CONTROL_CLIENTS 32
+
+struct loop_source;
+
+struct control_client {
+	struct control_client *next;
+	struct control *control;
+	int fd;
+	struct loop_source *source;
+	int subscription; /* to the events; -1: none */
+	bool busy;	  /* in the middle of its lines: whoever set this frees it */
+	bool closing;	  /* once everything queued is sent */
+	bool dead;
+
+	char *in; /* CONTROL_LINE_MAX bytes */
+	size_t in_start;
+	size_t in_len;
+
+	char *out;
+	size_t out_size;
+	size_t out_start;
+	size_t out_len;
+};
+
+struct control {
+	struct runtime_name name;
+	char path[PATH_MAX];
+	struct unix_listener listener;
+	struct loop_source *listen_source;
+	struct control_server server;
+	struct control_client *clients;
+	unsigned int nr_clients;
+};
+
+/* control_client_new - takes over @fd in any case. */
+void control_client_new(struct control *control, int fd);
+void control_client_free(struct control_client *client);
+
+/* control_client_send - queue @line, whose reference is taken over; never fails, may kill. */
+void control_client_send(struct control_client *client, json_t *line);
+
+/* control_client_write - send what the socket takes of what is queued. */
+void control_client_write(struct control_client *client);
+
+/* control_client_settle - wait for what is next; may free @client. */
+void control_client_settle(struct control_client *client);
+
+static inline size_t control_client_queued(const struct control_client *client)
+{
+	return client->out_len - client->out_start;
+}
+
+/* Upwards: a whole line without its newline; a line that is none. */
+void control_line(struct control_client *client, const char *line, size_t len);
+void control_line_too_long(struct control_client *client);
+
+#endif
