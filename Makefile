@@ -4,7 +4,7 @@
 B	:= build
 CC	?= gcc
 CFLAGS	?= -O2 -g
-PKGS	:= jansson libucl slirp libseccomp libelf
+PKGS	:= jansson libconfig slirp libseccomp libelf libxxhash
 VERSION	:= 0.1.0
 
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes \
@@ -21,7 +21,7 @@ LIB_OBJ	:= $(LIB_SRC:%.c=$(B)/%.o)
 CTL_SRC	:= $(wildcard libsym/symctl/*.c)
 CTL_OBJ	:= $(CTL_SRC:%.c=$(B)/%.o)
 
-all: $(B)/symvmm $(B)/symctl $(B)/libsym.so.0
+all: $(B)/symvmm
 
 # Everything of the VMM but main(), for symvmm, the tests and the fuzzers.
 $(B)/libvmm.a: $(filter-out $(B)/vmm/cli/main.o,$(VMM_OBJ))
@@ -44,7 +44,8 @@ $(B)/symctl: $(CTL_OBJ) $(B)/libsym.a
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC      $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The guest's DSDT: written in ASL, compiled by iasl to a C array.
 $(B)/gen/dsdt.h: vmm/boot/dsdt.asl

@@ -16,6 +16,7 @@
 struct disk_config {
 	char *path;
 	bool readonly;
+	bool raw; /* format=raw was given: no guessing from its contents */
 	char serial[21]; /* virtio-blk serial, at most 20 bytes */
 };
 
@@ -52,6 +53,7 @@ struct vm_config {
 	uint32_t vsock_cid; /* 0: none */
 	char *vsock_path;   /* NULL: NAME.vsock in the runtime folder */
 	char *console;	    /* see host/console.h */
+	bool console_virtio; /* the console is virtio, not the serial port */
 	bool seccomp;
 	bool interpreted_ok; /* run even where KVM interprets kernel code */
 };

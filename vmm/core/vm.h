@@ -22,6 +22,9 @@ struct events;
 struct loop;
 struct metrics;
 struct pci_bus;
+struct platform;
+struct sym_host_ops;
+struct serial;
 struct vcpu;
 struct vm_config;
 
@@ -48,20 +51,26 @@ struct vm {
 	const struct vm_config *config;
 	char uuid[37];
 
+	int kvm_fd;
 	int vm_fd; /* this boot's KVM VM; renewed on reset */
 	struct guest_memory mem;
 	struct bus pio;
 	struct bus mmio;
 	struct irq_router irq;
 	struct pci_bus *pci;
+	struct platform *platform;
+	struct serial *serial;
 	struct loop *loop;
 	struct metrics *metrics;
 	struct events *events;
 	struct console *console;
+	struct control *control;
 
 	struct vcpu *vcpus[VM_MAX_CPUS];
 	unsigned int nr_vcpus;
 
+	/* Non-zero sends every vCPU to look at the state before it enters the guest. */
+	int attention;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t cond;
 	enum vm_state state;
@@ -72,7 +81,8 @@ struct vm {
 	unsigned int boots;
 	uint64_t started_ns; /* CLOCK_BOOTTIME */
 
-	int stop_fd; /* eventfd: vm->stopping was set */
+	int stop_fd;	 /* eventfd: vm->stopping was set */
+	int doorbell_fd; /* raises GSI_DOORBELL */
 };
 
 const char *vm_state_name(enum vm_state state);
@@ -98,6 +108,18 @@ void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
  */
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
+
+/*
+ * vm_build, vm_unbuild - the machine's memory, buses and devices, which live from
+ * vm_run()'s start to its end; vm_connect hands their interrupts to this boot's KVM
+ * VM (vm_build.c).
+ */
+int vm_build(struct vm *vm, struct err *err);
+void vm_unbuild(struct vm *vm);
+int vm_connect(struct vm *vm, struct err *err);
+
+/* vm_host_ops - this VMM's side of the embedding interface (host_ops.c). */
+extern const struct sym_host_ops vm_host_ops;
 
 /* vm_power_button - press it; the guest decides what to do.  Any thread. */
 int vm_power_button(struct vm *vm);

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The order of things at boot: files are checked before KVM is asked for anything,
+ * loaded afresh at each reset, and the boot vCPU starts at the 64-bit entry point
+ * (Documentation/arch/x86/boot.rst, "64-bit Boot Protocol").
+ */
+#include "boot/boot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/layout.h"
+#include "core/vcpu.h"
+#include "core/vm.h"
+
+#define BOOT_CS 0x10
+#define BOOT_DS 0x18
+
+#define CR0_PE	 0x1ull
+#define CR0_ET	 0x10ull
+#define CR0_PG	 0x80000000ull
+#define CR4_PAE	 0x20ull
+#define EFER_LME 0x100ull
+#define EFER_LMA 0x400ull
+
+#define PTE_PRESENT_RW 0x3ull
+#define PTE_HUGE       0x80ull
+
+static int open_file(const char *what, const char *path, uint64_t *size, struct err *err)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return err_errno(err, "%s %s", what, path);
+	if (fstat(fd, &st)) {
+		err_errno(err, "%s %s", what, path);
+	} else if (!S_ISREG(st.st_mode)) {
+		err_set(err, -EINVAL, "%s %s: not a regular file", what, path);
+	} else if (!st.st_size) {
+		err_set(err, -EINVAL, "%s %s: empty file", what, path);
+	} else {
+		*size = st.st_size;
+		return fd;
+	}
+	close(fd);
+	return err->code;
+}
+
+/* The initrd goes to the top of low RAM, below what the kernel can reach. */
+static uint64_t initrd_gpa(const struct boot_image *img, uint64_t low_size)
+{
+	uint64_t top = (uint64_t)img->hdr.initrd_addr_max + 1;
+
+	if (top > low_size)
+		top = low_size;
+	if (top < img->initrd_size)
+		return 0;
+	return (top - img->initrd_size) & ~0xfffull;
+}
+
+static int check_fit(const struct boot_image *img, struct err *err)
+{
+	const struct vm_config *config = img->config;
+	uint64_t low = config->memory < RAM_LOW_MAX ? config->memory : RAM_LOW_MAX;
+
+	if (img->load_end > low)
+		return err_set(err, -E2BIG,
+			       "kernel %s: needs %llu MiB to start, --memory gives %llu MiB",
+			       config->kernel, (img->load_end + MiB - 1) / MiB,
+			       config->memory / MiB);
+	if (img->initrd_fd >= 0 && initrd_gpa(img, low) < img->load_end)
+		return err_set(err, -E2BIG,
+			       "initrd %s: %llu MiB do not fit beside the kernel (%llu MiB) in "
+			       "--memory of %llu MiB",
+			       config->initrd, (img->initrd_size + MiB - 1) / MiB,
+			       (img->load_end + MiB - 1) / MiB, config->memory / MiB);
+	return 0;
+}
+
+int boot_open(struct boot_image *img, const struct vm_config *config, struct err *err)
+{
+	int ret;
+
+	*img = (struct boot_image){ .config = config, .kernel_fd = -1, .initrd_fd = -1 };
+	img->kernel_fd = open_file("kernel", config->kernel, &img->kernel_size, err);
+	if (img->kernel_fd < 0)
+		return img->kernel_fd;
+	if (config->initrd) {
+		img->initrd_fd = open_file("initrd", config->initrd, &img->initrd_size, err);
+		if (img->initrd_fd < 0) {
+			ret = img->initrd_fd;
+			goto fail;
+		}
+	}
+	ret = bzimage_open(img, err);
+	if (ret == -ENOEXEC && !err->code)
+		ret = vmlinux_open(img, err);
+	if (ret == -ENOEXEC && !err->code)
+		err_set(err, ret, "kernel %s: neither a bzImage nor a 64-bit x86 vmlinux",
+			config->kernel);
+	if (!ret)
+		ret = check_fit(img, err);
+	if (!ret)
+		return 0;
+fail:
+	boot_close(img);
+	return ret;
+}
+
+void boot_close(struct boot_image *img)
+{
+	if (img->kernel_fd >= 0)
+		close(img->kernel_fd);
+	if (img->initrd_fd >= 0)
+		close(img->initrd_fd);
+	img->kernel_fd = -1;
+	img->initrd_fd = -1;
+}
+
+int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
+		   struct guest_memory *mem, uint64_t gpa, struct err *err)
+{
+	uint8_t *dst = gmem_map(mem, gpa, len);
+
+	if (!dst)
+		return err_set(err, -EFAULT, "%s: does not fit at guest address 0x%llx", path,
+			       (unsigned long long)gpa);
+	while (len) {
+		ssize_t n = pread(fd, dst, len, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, "%s", path);
+		if (!n)
+			return err_set(err, -EIO, "%s: truncated while it was read", path);
+		dst += n;
+		offset += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int boot_load(const struct boot_image *img, struct vm *vm, struct err *err)
+{
+	struct guest_memory *mem = &vm->mem;
+	uint64_t initrd = initrd_gpa(img, mem->low_size);
+	int ret;
+
+	ret = img->kind == KERNEL_BZIMAGE ? bzimage_load(img, mem, err) :
+					    vmlinux_load(img, mem, err);
+	if (!ret && img->initrd_fd >= 0)
+		ret = boot_read_into(img->initrd_fd, img->config->initrd, 0, img->initrd_size,
+				     mem, initrd, err);
+	if (!ret)
+		ret = params_write(img, mem, initrd, err);
+	if (!ret)
+		ret = acpi_write(mem, img->config->cpus, err);
+	return ret;
+}
+
+static int write_tables(struct guest_memory *mem)
+{
+	/* Null, unused, flat 64-bit code, flat data: what the boot protocol asks for. */
+	static const uint64_t gdt[4] = { 0, 0, 0x00af9b000000ffffull, 0x00cf93000000ffffull };
+	uint64_t page[512] = { PTE_PRESENT_RW | (BOOT_PAGES_GPA + 0x1000) };
+	int ret;
+
+	ret = gmem_write(mem, BOOT_GDT_GPA, gdt, sizeof(gdt));
+	if (!ret)
+		ret = gmem_write(mem, BOOT_PAGES_GPA, page, sizeof(page));
+	/* The first 4 GiB, identity-mapped by 2 MiB pages. */
+	for (uint64_t gb = 0; gb < 4; gb++)
+		page[gb] = PTE_PRESENT_RW | (BOOT_PAGES_GPA + 0x2000 + gb * 0x1000);
+	if (!ret)
+		ret = gmem_write(mem, BOOT_PAGES_GPA + 0x1000, page, sizeof(page));
+	for (uint64_t gb = 0; gb < 4 && !ret; gb++) {
+		for (uint64_t i = 0; i < 512; i++)
+			page[i] = (gb * GiB + i * 2 * MiB) | PTE_PRESENT_RW | PTE_HUGE;
+		ret = gmem_write(mem, BOOT_PAGES_GPA + 0x2000 + gb * 0x1000, page, sizeof(page));
+	}
+	return ret;
+}
+
+int boot_start_state(const struct boot_image *img, struct vm *vm, struct err *err)
+{
+	struct kvm_segment code = {
+		.selector = BOOT_CS, .limit = 0xffffffff, .type = 0xb, .present = 1,
+		.s = 1, .l = 1, .g = 1,
+	};
+	struct kvm_segment data = {
+		.selector = BOOT_DS, .limit = 0xffffffff, .type = 0x3, .present = 1,
+		.s = 1, .db = 1, .g = 1,
+	};
+	struct kvm_regs regs = { .rip = img->entry, .rsi = BOOT_PARAMS_GPA, .rflags = 2 };
+	struct kvm_sregs sregs;
+	int fd = vm->vcpus[0]->fd;
+
+	if (write_tables(&vm->mem))
+		return err_set(err, -EFAULT, "guest memory: no room for the boot page tables");
+	if (ioctl(fd, KVM_GET_SREGS, &sregs))
+		return err_errno(err, "vCPU 0: KVM_GET_SREGS");
+	sregs.cs = code;
+	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.gdt.base = BOOT_GDT_GPA;
+	sregs.gdt.limit = 4 * 8 - 1;
+	sregs.cr0 = CR0_PE | CR0_ET | CR0_PG;
+	sregs.cr3 = BOOT_PAGES_GPA;
+	sregs.cr4 = CR4_PAE;
+	sregs.efer = EFER_LME | EFER_LMA;
+	if (ioctl(fd, KVM_SET_SREGS, &sregs))
+		return err_errno(err, "vCPU 0: KVM_SET_SREGS");
+	if (ioctl(fd, KVM_SET_REGS, &regs))
+		return err_errno(err, "vCPU 0: KVM_SET_REGS");
+	return 0;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From kernel and initrd files to a guest that is ready to run its first
+ * instruction.  boot.c is the order of things; bzimage.c and vmlinux.c read the two
+ * kernel formats, params.c writes the zero page, acpi.c the tables.
+ */
+#ifndef VMM_BOOT_BOOT_H
+#define VMM_BOOT_BOOT_H
+
+#include <asm/bootparam.h>
+#include <stdint.h>
+
+#include "core/config.h"
+#include "core/err.h"
+
+struct guest_memory;
+struct vcpu;
+struct vm;
+
+enum kernel_kind { KERNEL_BZIMAGE, KERNEL_VMLINUX };
+
+struct boot_image {
+	const struct vm_config *config;
+	int kernel_fd;
+	int initrd_fd; /* -1: none */
+	uint64_t kernel_size;
+	uint64_t initrd_size;
+	enum kernel_kind kind;
+	struct setup_header hdr; /* of a bzImage; made up for a vmlinux */
+	uint64_t payload;	 /* bzImage: file offset of the protected-mode part */
+	uint64_t payload_size;
+	uint64_t load_gpa; /* where the kernel goes */
+	uint64_t load_end; /* first byte after what it needs to unpack itself */
+	uint64_t entry;
+};
+
+/*
+ * boot_open - open the kernel and the initrd that @config names and check all that
+ * can be checked: format, truncation, whether they fit into the memory.
+ * The files stay open, for reboots.
+ */
+int boot_open(struct boot_image *img, const struct vm_config *config, struct err *err);
+void boot_close(struct boot_image *img);
+
+/* boot_load - fill @vm's memory for a fresh boot: kernel, initrd, parameters, ACPI. */
+int boot_load(const struct boot_image *img, struct vm *vm, struct err *err);
+
+/* boot_start_state - put the boot vCPU at the kernel's 64-bit entry. */
+int boot_start_state(const struct boot_image *img, struct vm *vm, struct err *err);
+
+/* The two formats: recognise and check; copy into memory. */
+int bzimage_open(struct boot_image *img, struct err *err);
+int bzimage_load(const struct boot_image *img, struct guest_memory *mem, struct err *err);
+int vmlinux_open(struct boot_image *img, struct err *err);
+int vmlinux_load(const struct boot_image *img, struct guest_memory *mem, struct err *err);
+
+/* boot_read_into - file to guest memory, all of it or an error naming @path. */
+int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
+		   struct guest_memory *mem, uint64_t gpa, struct err *err);
+
+/* params_write - zero page, command line, e820 map; the initrd is at @initrd_gpa. */
+int params_write(const struct boot_image *img, struct guest_memory *mem, uint64_t initrd_gpa,
+		 struct err *err);
+
+/* acpi_write - RSDP and tables for @cpus processors. */
+int acpi_write(struct guest_memory *mem, unsigned int cpus, struct err *err);
+
+#endif

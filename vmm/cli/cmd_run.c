@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * symvmm run: boot a guest and stay with it until it stops.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "core/vm.h"
+
+int cmd_run(int argc, char **argv)
+{
+	struct vm_config config;
+	struct err err = { 0 };
+	int ret;
+
+	vm_config_init(&config);
+	ret = options_parse(&config, argc, argv, &err);
+	if (ret == 1) {
+		printf("usage: symvmm run --kernel FILE [OPTION...]\n\n");
+		settings_help();
+		printf("\nExit status: 0 the guest switched itself off or was stopped, 1 error, "
+		       "2 usage,\n10 kernel panic, 11 triple fault, 12 KVM could not go on.\n");
+		ret = 0;
+	} else if (!ret) {
+		ret = vm_run(&config, &err);
+	}
+	vm_config_free(&config);
+	if (err.msg[0])
+		fprintf(stderr, "symvmm: %s\n", err.msg);
+	if (ret < 0)
+		return ret == -EINVAL && err.code == -EINVAL ? EXIT_USAGE : 1;
+	return ret == VM_STOP_FORCED ? 0 : ret;
+}

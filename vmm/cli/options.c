@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Settings: one table for the command line and the config file.  What a value looks
+ * like is parse.c's business.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "core/layout.h"
+#include "core/vm.h"
+
+typedef int (*setting_fn)(struct vm_config *c, const char *value, const char *where,
+			  struct err *err);
+
+static int set_string(char **field, const char *value, struct err *err)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return err_set(err, -ENOMEM, "out of memory");
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+static int set_name(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	return set_string(&c->name, v, err);
+}
+
+static int set_kernel(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	return set_string(&c->kernel, v, err);
+}
+
+static int set_initrd(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	return set_string(&c->initrd, v, err);
+}
+
+static int set_cmdline(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	return set_string(&c->cmdline, v, err);
+}
+
+static int set_console(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	if (strcmp(v, "stdio") && strcmp(v, "socket") && strcmp(v, "off") &&
+	    strncmp(v, "file:", 5))
+		return err_set(err, -EINVAL, "%s %s: stdio, socket, off or file:PATH", where, v);
+	return set_string(&c->console, v, err);
+}
+
+static int set_console_device(struct vm_config *c, const char *v, const char *where,
+			      struct err *err)
+{
+	if (strcmp(v, "serial") && strcmp(v, "virtio"))
+		return err_set(err, -EINVAL, "%s %s: serial or virtio", where, v);
+	c->console_virtio = !strcmp(v, "virtio");
+	return 0;
+}
+
+static int set_memory(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	int ret = parse_size(v, where, &c->memory, err);
+
+	if (!ret && (c->memory < RAM_MIN || c->memory > RAM_MAX))
+		return err_set(err, -EINVAL, "%s %s: from %lluM to %lluG", where, v,
+			       RAM_MIN / MiB, RAM_MAX / GiB);
+	if (!ret && c->memory % (2 * MiB))
+		return err_set(err, -EINVAL, "%s %s: not a multiple of 2M", where, v);
+	return ret;
+}
+
+static int set_cpus(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	char *end;
+	unsigned long n = strtoul(v, &end, 10);
+
+	if (*end || end == v || !n || n > VM_MAX_CPUS)
+		return err_set(err, -EINVAL, "%s %s: a number from 1 to %d", where, v, VM_MAX_CPUS);
+	c->cpus = n;
+	return 0;
+}
+
+static int set_bool(bool *field, const char *v, const char *where, struct err *err)
+{
+	if (!strcmp(v, "on") || !strcmp(v, "true") || !strcmp(v, "yes"))
+		*field = true;
+	else if (!strcmp(v, "off") || !strcmp(v, "false") || !strcmp(v, "no"))
+		*field = false;
+	else
+		return err_set(err, -EINVAL, "%s %s: on or off", where, v);
+	return 0;
+}
+
+static int set_rng(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	return set_bool(&c->rng, v, where, err);
+}
+
+static int set_seccomp(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	return set_bool(&c->seccomp, v, where, err);
+}
+
+static int set_interpreted(struct vm_config *c, const char *v, const char *where,
+			   struct err *err)
+{
+	return set_bool(&c->interpreted_ok, v, where, err);
+}
+
+static int add_disk(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	if (c->nr_disks == CONFIG_MAX_DISKS)
+		return err_set(err, -EINVAL, "%s %s: more than %d disks", where, v,
+			       CONFIG_MAX_DISKS);
+	return parse_disk(v, where, &c->disks[c->nr_disks++], err);
+}
+
+static int add_net(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	if (c->nr_nets == CONFIG_MAX_NETS)
+		return err_set(err, -EINVAL, "%s %s: more than %d network cards", where, v,
+			       CONFIG_MAX_NETS);
+	return parse_net(v, where, &c->nets[c->nr_nets++], err);
+}
+
+static int set_vsock(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	return parse_vsock(v, where, c, err);
+}
+
+static const struct setting {
+	const char *name;
+	setting_fn fn;
+	const char *optional; /* the value when an option has none; NULL: it must have one */
+	const char *value;
+	const char *help;
+} settings[] = {
+	{ "name", set_name, NULL, "NAME", "of the VM (default: the process id)" },
+	{ "kernel", set_kernel, NULL, "FILE", "bzImage or vmlinux to boot" },
+	{ "initrd", set_initrd, NULL, "FILE", "initial RAM disk" },
+	{ "cmdline", set_cmdline, NULL, "TEXT", "added to the kernel's command line" },
+	{ "memory", set_memory, NULL, "SIZE", "guest RAM, e.g. 512M (default) or 4G" },
+	{ "cpus", set_cpus, NULL, "N", "vCPUs (default 1)" },
+	{ "disk", add_disk, NULL, "FILE[,ro][,format=raw][,serial=S]", "raw image; may be repeated" },
+	{ "net", add_net, NULL, "user[,hostfwd=tcp:PORT:PORT]|tap=IF|fd=N",
+	  "network card; [,mac=M]; may be repeated" },
+	{ "rng", set_rng, "on", "on|off", "entropy device (default on)" },
+	{ "vsock", set_vsock, NULL, "CID[,path=SOCKET]", "vsock device" },
+	{ "console", set_console, NULL, "stdio|socket|file:PATH|off",
+	  "serial console (default stdio)" },
+	{ "console-device", set_console_device, NULL, "serial|virtio",
+	  "what the guest sees of it: ttyS0 (default) or hvc0" },
+	{ "seccomp", set_seccomp, "on", "on|off", "system call filter (default on)" },
+	{ "allow-interpreted", set_interpreted, "on", "on|off",
+	  "run even where KVM interprets kernel code" },
+};
+
+#define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+int setting_apply(struct vm_config *config, const char *name, const char *value,
+		  const char *where, struct err *err)
+{
+	for (unsigned int i = 0; i < NR_SETTINGS; i++)
+		if (!strcmp(settings[i].name, name))
+			return settings[i].fn(config, value, where, err);
+	return err_set(err, -EINVAL, "%s: unknown key", where);
+}
+
+void settings_help(void)
+{
+	for (unsigned int i = 0; i < NR_SETTINGS; i++)
+		printf("  --%s %s\n        %s\n", settings[i].name, settings[i].value,
+		       settings[i].help);
+	printf("  --config FILE\n        read the same settings from FILE; options win\n");
+}
+
+static bool is_switch_value(const char *word)
+{
+	return !strcmp(word, "on") || !strcmp(word, "off");
+}
+
+/* One walk over argv: either only for --config, or for everything else. */
+static int walk(struct vm_config *config, int argc, char **argv, bool only_config,
+		struct err *err)
+{
+	struct option opts[NR_SETTINGS + 3] = { 0 };
+	char where[64];
+	int c, index, ret;
+
+	for (unsigned int i = 0; i < NR_SETTINGS; i++)
+		opts[i] = (struct option){ settings[i].name,
+					   settings[i].optional ? optional_argument :
+								  required_argument,
+					   NULL, 1 };
+	opts[NR_SETTINGS] = (struct option){ "config", required_argument, NULL, 'C' };
+	opts[NR_SETTINGS + 1] = (struct option){ "help", no_argument, NULL, 'h' };
+	optind = 1;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", opts, &index)) != -1) {
+		ret = 0;
+		if (c == 'h')
+			return 1;
+		if (c == ':')
+			return err_set(err, -EINVAL, "%s: a value is missing", argv[optind - 1]);
+		if (c == '?')
+			return err_set(err, -EINVAL, "%s: unknown option (see symvmm run --help)",
+				       argv[optind - 1]);
+		if (c == 1 && only_config && !optarg && optind < argc && is_switch_value(argv[optind]))
+			optind++;
+		if (c == 'C' && only_config)
+			ret = config_file_read(config, optarg, err);
+		if (c == 1 && !only_config) {
+			const struct setting *s = &settings[index];
+
+			/* A switch may stand alone, or take its value in a word of its own. */
+			if (!optarg && optind < argc && is_switch_value(argv[optind]))
+				optarg = argv[optind++];
+			snprintf(where, sizeof(where), "--%s", s->name);
+			ret = s->fn(config, optarg ? optarg : s->optional, where, err);
+		}
+		if (ret)
+			return ret;
+	}
+	if (optind < argc)
+		return err_set(err, -EINVAL, "%s: unexpected argument", argv[optind]);
+	return 0;
+}
+
+int options_parse(struct vm_config *config, int argc, char **argv, struct err *err)
+{
+	int ret = walk(config, argc, argv, true, err);
+
+	if (!ret)
+		ret = walk(config, argc, argv, false, err);
+	if (!ret && !config->kernel)
+		ret = err_set(err, -EINVAL, "--kernel FILE is missing");
+	if (!ret && !config->name) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "vm%d", (int)getpid());
+		ret = set_string(&config->name, name, err);
+	}
+	return ret;
+}
+
+void vm_config_init(struct vm_config *config)
+{
+	*config = (struct vm_config){
+		.memory = 512 * MiB,
+		.cpus = 1,
+		.rng = true,
+		.seccomp = true,
+		.console = strdup("stdio"),
+	};
+	for (unsigned int i = 0; i < CONFIG_MAX_NETS; i++)
+		config->nets[i].fd = -1;
+}
+
+void vm_config_free(struct vm_config *config)
+{
+	free(config->name);
+	free(config->kernel);
+	free(config->initrd);
+	free(config->cmdline);
+	free(config->console);
+	free(config->vsock_path);
+	for (unsigned int i = 0; i < config->nr_disks; i++)
+		free(config->disks[i].path);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is asked of the host's KVM itself: opening it, its capabilities, and how
+ * fast it runs kernel code (kvm_speed.c).
+ */
+#ifndef VMM_CORE_KVM_H
+#define VMM_CORE_KVM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+struct kvm_cap {
+	int cap;
+	const char *name;
+	bool needed;
+	const char *use; /* what symvmm does with it */
+};
+
+/* kvm_caps - every capability that matters, ended by a NULL name. */
+extern const struct kvm_cap kvm_caps[];
+
+/* kvm_open - /dev/kvm, API version checked; a file descriptor, or -errno with @err set. */
+int kvm_open(struct err *err);
+
+/* kvm_check_needed - -ENOTSUP, naming what is missing, unless every needed one is there. */
+int kvm_check_needed(int kvm_fd, struct err *err);
+
+/* kvm_check - the capability's value, 0 when it is not there. */
+int kvm_check(int fd, int cap);
+
+enum kvm_speed { KVM_SPEED_NATIVE, KVM_SPEED_INTERPRETED };
+
+/*
+ * kvm_measure - run a ring-0 loop of known length in a tiny guest.  @mips gets
+ * millions of guest instructions a second.  Below 50 the verdict is "interpreted":
+ * hardware, also nested, is above 300, interpreters are below 10.
+ * Returns an enum kvm_speed, or -errno with @err set.
+ */
+int kvm_measure(int kvm_fd, double *mips, struct err *err);
+
+#endif

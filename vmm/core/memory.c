@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Guest memory: one memfd, mapped once, shown to KVM as one or two memslots.
+ * Slots 0 and 1 are RAM; region i is slot 2 + i.
+ */
+#include "core/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/layout.h"
+
+#define SLOT_LOW    0
+#define SLOT_HIGH   1
+#define SLOT_REGION 2
+
+int gmem_create(struct guest_memory *mem, uint64_t size, struct err *err)
+{
+	*mem = (struct guest_memory){ .memfd = -1, .vm_fd = -1, .size = size };
+	pthread_rwlock_init(&mem->lock, NULL);
+	mem->low_size = size < RAM_LOW_MAX ? size : RAM_LOW_MAX;
+	mem->high_size = size - mem->low_size;
+	mem->memfd = memfd_create("symvmm-ram", MFD_CLOEXEC);
+	if (mem->memfd < 0)
+		return err_errno(err, "guest memory: memfd_create");
+	if (ftruncate(mem->memfd, size))
+		return err_errno(err, "guest memory of %llu MiB", size / MiB);
+	mem->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			 mem->memfd, 0);
+	if (mem->host == MAP_FAILED) {
+		mem->host = NULL;
+		return err_errno(err, "guest memory of %llu MiB", size / MiB);
+	}
+	/* A core dump of the VMM must not carry the guest. */
+	madvise(mem->host, size, MADV_DONTDUMP);
+	madvise(mem->host, size, MADV_HUGEPAGE);
+	return 0;
+}
+
+void gmem_destroy(struct guest_memory *mem)
+{
+	if (mem->host)
+		munmap(mem->host, mem->size);
+	if (mem->memfd >= 0)
+		close(mem->memfd);
+	mem->host = NULL;
+	mem->memfd = -1;
+	pthread_rwlock_destroy(&mem->lock);
+}
+
+static int set_slot(int vm_fd, uint32_t slot, uint64_t gpa, uint64_t size, void *host,
+		    uint32_t flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)host,
+	};
+
+	return ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
+}
+
+int gmem_bind(struct guest_memory *mem, int vm_fd, struct err *err)
+{
+	int ret;
+
+	mem->vm_fd = vm_fd;
+	ret = set_slot(vm_fd, SLOT_LOW, 0, mem->low_size, mem->host, 0);
+	if (!ret && mem->high_size)
+		ret = set_slot(vm_fd, SLOT_HIGH, RAM_HIGH_BASE, mem->high_size,
+			       mem->host + mem->low_size, 0);
+	for (int i = 0; !ret && i < MEM_MAX_REGIONS; i++) {
+		const struct mem_region *r = &mem->regions[i];
+
+		if (r->size)
+			ret = set_slot(vm_fd, SLOT_REGION + i, r->gpa, r->size, r->host,
+				       r->flags);
+	}
+	if (ret)
+		return err_set(err, ret, "guest memory: KVM refused a memslot: %s",
+			       strerror(-ret));
+	return 0;
+}
+
+int gmem_discard(struct guest_memory *mem)
+{
+	return fallocate(mem->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			 mem->size) ?
+		       -errno :
+		       0;
+}
+
+static bool within(uint64_t gpa, uint64_t len, uint64_t base, uint64_t size)
+{
+	return gpa >= base && gpa - base < size && len <= size - (gpa - base);
+}
+
+void *gmem_map(const struct guest_memory *mem, uint64_t gpa, uint64_t len)
+{
+	if (within(gpa, len, 0, mem->low_size))
+		return mem->host + gpa;
+	if (within(gpa, len, RAM_HIGH_BASE, mem->high_size))
+		return mem->host + mem->low_size + (gpa - RAM_HIGH_BASE);
+	return NULL;
+}
+
+int gmem_read(const struct guest_memory *mem, uint64_t gpa, void *dst, size_t len)
+{
+	const void *src = gmem_map(mem, gpa, len);
+
+	if (!src)
+		return -EFAULT;
+	memcpy(dst, src, len);
+	return 0;
+}
+
+int gmem_write(const struct guest_memory *mem, uint64_t gpa, const void *src, size_t len)
+{
+	void *dst = gmem_map(mem, gpa, len);
+
+	if (!dst)
+		return -EFAULT;
+	memcpy(dst, src, len);
+	return 0;
+}
+
+static bool overlaps(uint64_t a, uint64_t alen, uint64_t b, uint64_t blen)
+{
+	return alen && blen && a < b + blen && b < a + alen;
+}
+
+int gmem_region_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void *host,
+		    uint32_t flags)
+{
+	int ret = 0, place = -1;
+
+	if (!size || (gpa | size | (uintptr_t)host) % 4096 || gpa + size < gpa)
+		return -EINVAL;
+	/* RAM, and everything between it and 4 GiB: devices live there. */
+	if (overlaps(gpa, size, 0, RAM_HIGH_BASE) ||
+	    overlaps(gpa, size, RAM_HIGH_BASE, mem->high_size))
+		return -EEXIST;
+	pthread_rwlock_wrlock(&mem->lock);
+	for (int i = 0; i < MEM_MAX_REGIONS && !ret; i++) {
+		const struct mem_region *r = &mem->regions[i];
+
+		if (!r->size && place < 0)
+			place = i;
+		if (overlaps(gpa, size, r->gpa, r->size))
+			ret = -EEXIST;
+	}
+	if (!ret && place < 0)
+		ret = -ENOSPC;
+	if (!ret && mem->vm_fd >= 0)
+		ret = set_slot(mem->vm_fd, SLOT_REGION + place, gpa, size, host, flags);
+	if (!ret)
+		mem->regions[place] = (struct mem_region){ gpa, size, host, flags };
+	pthread_rwlock_unlock(&mem->lock);
+	return ret;
+}
+
+int gmem_region_del(struct guest_memory *mem, uint64_t gpa)
+{
+	int ret = -ENOENT;
+
+	pthread_rwlock_wrlock(&mem->lock);
+	for (int i = 0; i < MEM_MAX_REGIONS; i++) {
+		struct mem_region *r = &mem->regions[i];
+
+		if (!r->size || r->gpa != gpa)
+			continue;
+		ret = 0;
+		if (mem->vm_fd >= 0)
+			ret = set_slot(mem->vm_fd, SLOT_REGION + i, gpa, 0, r->host, 0);
+		if (!ret)
+			r->size = 0;
+		break;
+	}
+	pthread_rwlock_unlock(&mem->lock);
+	return ret;
+}

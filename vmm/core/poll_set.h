@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A growing array for poll(), filled anew before each wait.
+ */
+#ifndef VMM_CORE_POLL_SET_H
+#define VMM_CORE_POLL_SET_H
+
+#include <poll.h>
+
+struct poll_set {
+	struct pollfd *fds;
+	unsigned int nr, room;
+	int timeout_ms; /* -1: none */
+};
+
+/* poll_set_add - the place of @fd in the array, or -ENOMEM. */
+int poll_set_add(struct poll_set *set, int fd, short events);
+
+/* poll_set_revents - what became ready at @place (0 for a negative place). */
+short poll_set_revents(const struct poll_set *set, int place);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One PCI bus behind a memory-mapped configuration space (ECAM).  A device brings
+ * its identity and BARs; pci.c does the configuration space, pci_msix.c the vectors.
+ */
+#ifndef VMM_DEVICES_PCI_H
+#define VMM_DEVICES_PCI_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bus.h"
+#include "core/err.h"
+#include "core/irq.h"
+
+#define PCI_SLOTS     32
+#define PCI_BARS      6
+#define PCI_CFG_SIZE  256
+#define MSIX_MAX_VECS 64
+
+struct pci_bus;
+struct vm;
+
+struct pci_bar {
+	uint32_t size; /* power of two; 0: no such BAR */
+	bool is_io;
+	bool mapped;
+	uint64_t home;		  /* base at power-on */
+	struct bus_region region; /* base follows the guest's programming */
+};
+
+struct msix_vec {
+	uint32_t word[4]; /* address low and high, data, control: as in the table */
+	int gsi;
+	int fd;		/* eventfd: written to raise the interrupt */
+	bool attached;	/* fd raises gsi; while not, the write stays pending in fd */
+};
+
+struct msix {
+	unsigned int nr; /* 0: the device has none */
+	unsigned int cap; /* offset in configuration space */
+	int bar;
+	pthread_mutex_t lock; /* guards vec; taken inside the bus's lock */
+	struct msix_vec vec[MSIX_MAX_VECS];
+};
+
+struct pci_device {
+	const char *name;
+	struct vm *vm;
+	struct pci_bus *bus;
+	unsigned int slot;
+	uint8_t config[PCI_CFG_SIZE];
+	uint8_t wmask[PCI_CFG_SIZE]; /* which bits the guest may write */
+	unsigned int cap_next;	     /* where the next capability goes */
+	unsigned int cap_last;	     /* link to patch */
+	struct pci_bar bars[PCI_BARS];
+	struct msix msix;
+
+	/* A BAR began or ceased to be visible at region.base.  vCPU thread, bus locked. */
+	void (*bar_mapped)(struct pci_device *dev, int bar, bool mapped);
+	/* Back to power-on state; the guest does not run. */
+	void (*reset)(struct pci_device *dev);
+	void (*destroy)(struct pci_device *dev);
+};
+
+int pci_bus_create(struct vm *vm, struct pci_bus **out, struct err *err);
+/* pci_bus_destroy - and every device on it. */
+void pci_bus_destroy(struct pci_bus *bus);
+/* pci_bus_reset - every device, between boots: no BAR mapped, no vector attached. */
+void pci_bus_reset(struct pci_bus *bus);
+
+/* pci_init - fill in identity; vendor and device ids, 24-bit class code. */
+void pci_init(struct pci_device *dev, struct vm *vm, const char *name, uint16_t vendor,
+	      uint16_t device, uint32_t class_code, uint8_t revision);
+
+/* pci_add_bar - @size a power of two (16 and up for memory, 4 for ports). */
+void pci_add_bar(struct pci_device *dev, int bar, uint32_t size, bool is_io, bus_fn fn, void *arg);
+
+/* pci_add_cap - append a capability; @len includes its two header bytes.  Its offset. */
+unsigned int pci_add_cap(struct pci_device *dev, uint8_t id, const void *body, unsigned int len);
+
+/* msix_add - @nr vectors whose table is in memory BAR @bar (one page, made here). */
+int msix_add(struct pci_device *dev, int bar, unsigned int nr, struct err *err);
+
+/* msix_signal - raise vector @vec.  Any thread.  Ignored while MSI-X is off. */
+void msix_signal(struct pci_device *dev, unsigned int vec);
+
+/* pci_attach - put it on the bus, with its BARs at addresses of the bus's choice. */
+int pci_attach(struct pci_bus *bus, struct pci_device *dev, struct err *err);
+
+/* For pci.c: the MSI-X control word was written; everything off; free. */
+void msix_control_written(struct pci_device *dev);
+void msix_reset(struct pci_device *dev);
+void msix_destroy(struct pci_device *dev);
+
+#endif

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The board's registers.  A guest that writes them ends its boot; why, is told
+ * apart here: power-off, reset, or a reset that follows a kernel panic.
+ */
+#include "devices/platform.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/layout.h"
+#include "core/vm.h"
+#include "host/console.h"
+
+#define SLEEP_EN      0x20
+#define SLEEP_TYPE(v) ((v) >> 2 & 7)
+#define SLEEP_TYPE_S5 5
+#define RESET_VALUE   1
+#define KBD_RESET     0xfe
+#define KBD_COMMAND   4 /* port 0x64 */
+#define EVENT_POWER   1
+
+struct platform {
+	struct vm *vm;
+	struct bus_region acpi;
+	struct bus_region kbd;
+	int event_fd; /* raises GSI_GED */
+	uint8_t events;
+};
+
+/*
+ * A stock kernel has no channel to say that it panicked before its pvpanic driver
+ * is up, but it says so on the console, as its last words before it resets.
+ */
+static bool console_shows_panic(struct vm *vm, char *reason, size_t len)
+{
+	static const char mark[] = "Kernel panic - not syncing: ";
+	char tail[16384 + 1], *p, *end;
+
+	if (!vm->console || !console_tail(vm->console, tail, sizeof(tail) - 1))
+		return false;
+	p = strstr(tail, mark);
+	if (!p)
+		return false;
+	p += sizeof(mark) - 1;
+	end = p + strcspn(p, "\r\n");
+	*end = '\0';
+	strncpy(reason, p, len - 1);
+	reason[len - 1] = '\0';
+	return true;
+}
+
+void platform_panicked(struct vm *vm)
+{
+	char reason[128];
+
+	vm_stop(vm, VM_STOP_PANIC, "kernel panic: %s",
+		console_shows_panic(vm, reason, sizeof(reason)) ? reason : "no reason given");
+}
+
+static void guest_reset(struct platform *pf)
+{
+	char reason[128];
+
+	if (console_shows_panic(pf->vm, reason, sizeof(reason)))
+		vm_stop(pf->vm, VM_STOP_PANIC, "kernel panic: %s", reason);
+	else
+		vm_stop(pf->vm, VM_STOP_RESET, "the guest asked for a reset");
+}
+
+static void acpi_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
+			bool is_write)
+{
+	struct platform *pf = arg;
+
+	if (!is_write) {
+		memset(data, 0, len);
+		if (offset == PORT_ACPI_EVENT - PORT_ACPI_BASE)
+			data[0] = __atomic_exchange_n(&pf->events, 0, __ATOMIC_SEQ_CST);
+		return;
+	}
+	switch (PORT_ACPI_BASE + offset) {
+	case PORT_ACPI_SLEEP:
+		if (data[0] & SLEEP_EN && SLEEP_TYPE(data[0]) == SLEEP_TYPE_S5)
+			vm_stop(pf->vm, VM_STOP_POWEROFF, "the guest switched itself off");
+		break;
+	case PORT_ACPI_RESET:
+		if (data[0] == RESET_VALUE)
+			guest_reset(pf);
+		break;
+	}
+}
+
+static void kbd_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
+		       bool is_write)
+{
+	struct platform *pf = arg;
+
+	if (!is_write)
+		memset(data, 0, len); /* nothing to read, room to write */
+	else if (offset == KBD_COMMAND && data[0] == KBD_RESET)
+		guest_reset(pf);
+}
+
+int platform_create(struct vm *vm, struct platform **out, struct err *err)
+{
+	struct platform *pf = calloc(1, sizeof(*pf));
+
+	if (!pf)
+		return err_set(err, -ENOMEM, "platform: out of memory");
+	pf->vm = vm;
+	pf->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (pf->event_fd < 0) {
+		err_errno(err, "platform: eventfd");
+		free(pf);
+		return err->code;
+	}
+	pf->acpi = (struct bus_region){ PORT_ACPI_BASE, 4, acpi_access, pf, NULL };
+	pf->kbd = (struct bus_region){ PORT_KBD, 5, kbd_access, pf, NULL };
+	bus_add(&vm->pio, &pf->acpi);
+	bus_add(&vm->pio, &pf->kbd);
+	*out = pf;
+	return 0;
+}
+
+void platform_destroy(struct platform *pf)
+{
+	if (!pf)
+		return;
+	bus_del(&pf->vm->pio, &pf->acpi);
+	bus_del(&pf->vm->pio, &pf->kbd);
+	close(pf->event_fd);
+	free(pf);
+}
+
+int platform_bind(struct platform *pf, struct err *err)
+{
+	int ret = irq_attach(&pf->vm->irq, GSI_GED, pf->event_fd);
+
+	return ret ? err_set(err, ret, "KVM refused the interrupt of the power button") : 0;
+}
+
+void platform_reset(struct platform *pf)
+{
+	__atomic_store_n(&pf->events, 0, __ATOMIC_SEQ_CST);
+}
+
+int platform_power_button(struct platform *pf)
+{
+	uint64_t one = 1;
+
+	__atomic_fetch_or(&pf->events, EVENT_POWER, __ATOMIC_SEQ_CST);
+	return write(pf->event_fd, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
+}

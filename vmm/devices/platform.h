@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The board: what is neither PCI nor a serial port.  ACPI sleep, reset and event
+ * registers, and the keyboard controller's reset line that kernels try too.
+ */
+#ifndef VMM_DEVICES_PLATFORM_H
+#define VMM_DEVICES_PLATFORM_H
+
+#include "core/err.h"
+
+struct platform;
+struct vm;
+
+int platform_create(struct vm *vm, struct platform **out, struct err *err);
+void platform_destroy(struct platform *pf);
+
+/* platform_bind - connect the event interrupt to this boot's KVM VM. */
+int platform_bind(struct platform *pf, struct err *err);
+void platform_reset(struct platform *pf);
+
+/* platform_power_button - press it.  Any thread. */
+int platform_power_button(struct platform *pf);
+
+/* platform_panicked - the guest says that its kernel panicked: stop it, with its reason. */
+void platform_panicked(struct vm *vm);
+
+#endif

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * pvpanic-pci: one byte, in which a bit says that the kernel panicked (the interface
+ * is QEMU's, docs/specs/pvpanic; Linux has the driver in drivers/misc/pvpanic).
+ */
+#include "devices/pvpanic.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/vm.h"
+#include "devices/pci.h"
+#include "devices/platform.h"
+
+#define VENDOR	 0x1b36
+#define DEVICE	 0x0011
+#define BAR_SIZE 16
+
+#define PANICKED     1
+#define CRASH_LOADED 2 /* a crash kernel takes over: not the end */
+
+static void pvpanic_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
+			   bool is_write)
+{
+	struct pci_device *dev = arg;
+
+	if (!is_write) {
+		memset(data, 0, len);
+		if (!offset)
+			data[0] = PANICKED | CRASH_LOADED;
+	} else if (!offset && data[0] & PANICKED) {
+		platform_panicked(dev->vm);
+	}
+}
+
+static void pvpanic_destroy(struct pci_device *dev)
+{
+	free(dev);
+}
+
+int pvpanic_create(struct vm *vm, struct err *err)
+{
+	struct pci_device *dev = calloc(1, sizeof(*dev));
+	int ret;
+
+	if (!dev)
+		return err_set(err, -ENOMEM, "pvpanic: out of memory");
+	pci_init(dev, vm, "pvpanic", VENDOR, DEVICE, 0x080000, 0);
+	dev->destroy = pvpanic_destroy;
+	pci_add_bar(dev, 0, BAR_SIZE, false, pvpanic_access, dev);
+	ret = pci_attach(vm->pci, dev, err);
+	if (ret)
+		free(dev);
+	return ret;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pvpanic: the guest kernel's way of saying that it panicked.
+ */
+#ifndef VMM_DEVICES_PVPANIC_H
+#define VMM_DEVICES_PVPANIC_H
+
+#include "core/err.h"
+
+struct vm;
+
+int pvpanic_create(struct vm *vm, struct err *err);
+
+#endif

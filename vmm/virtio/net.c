@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * virtio-net (virtio 1.2, 5.1): one pair of queues.  The card's thread serves them and
+ * waits for the backend's file descriptors too, see net/backend.h.
+ */
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "core/config.h"
+#include "core/vm.h"
+#include "host/metrics.h"
+#include "net/backend.h"
+#include "virtio/virtio.h"
+
+#define RX 0
+#define TX 1
+
+_Static_assert(sizeof(struct virtio_net_hdr_v1) == NET_HDR_LEN, "virtio 1.2, 5.1.6");
+
+struct net {
+	struct virtio_device dev;
+	struct virtio_net_config config;
+	struct net_backend *be;
+	struct virtq_chain chain;
+	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
+};
+
+/*
+ * A frame for the guest, over as many buffers as it takes when they may be merged.  The
+ * used index moves only when the whole frame is there.
+ */
+static bool deliver(struct net *net, const uint8_t *frame, size_t len)
+{
+	struct virtq *vq = &net->dev.queues[RX];
+	bool merge = net->dev.features >> VIRTIO_NET_F_MRG_RXBUF & 1;
+	uint16_t used = vq->next_used, buffers = 0;
+	uint8_t *hdr = NULL;
+	size_t done = 0;
+
+	if (!vq->live || net->dev.broken)
+		return true; /* nobody listens: dropped */
+	while (done < len) {
+		size_t n;
+
+		if (virtq_pop(vq, &net->chain) <= 0)
+			break;
+		n = chain_write(&net->chain, 0, frame + done, len - done);
+		if (!n || (!buffers && (n < NET_HDR_LEN || net->chain.iov[net->chain.nr_out].iov_len <
+							       NET_HDR_LEN))) {
+			virtio_broken(&net->dev, "queue %u: a receive buffer of %zu bytes", RX,
+				      net->chain.in_len);
+			return true;
+		}
+		if (!buffers)
+			hdr = net->chain.iov[net->chain.nr_out].iov_base;
+		virtq_stage(vq, &net->chain, n, buffers++);
+		done += n;
+		if (!merge)
+			break;
+	}
+	if (done < len && (merge || !buffers)) {
+		/* Not enough room: as if nothing had been taken. */
+		while (buffers--)
+			virtq_unpop(vq);
+		return false;
+	}
+	if (done == len) {
+		struct virtio_net_hdr_v1 v1;
+
+		memcpy(&v1, frame, sizeof(v1));
+		v1.num_buffers = buffers;
+		memcpy(hdr, &v1, sizeof(v1));
+		virtq_publish(vq, used + buffers);
+		counter_add(&net->rx_packets, 1);
+		counter_add(&net->rx_bytes, len - NET_HDR_LEN);
+	} else {
+		virtq_unpop(vq); /* too large for its one buffer: dropped */
+	}
+	return true;
+}
+
+/* Notifications of new buffers are wanted only when there were none. */
+static bool net_receive(void *arg, const uint8_t *frame, size_t len)
+{
+	struct net *net = arg;
+	struct virtq *vq = &net->dev.queues[RX];
+
+	virtq_quiet(vq);
+	while (!deliver(net, frame, len))
+		if (!virtq_rearm(vq))
+			return false;
+	return true;
+}
+
+static void serve_tx(struct net *net)
+{
+	struct virtq *vq = &net->dev.queues[TX];
+	struct virtq_chain *c = &net->chain;
+
+	do {
+		virtq_quiet(vq);
+		while (virtq_pop(vq, c) > 0) {
+			if (c->out_len > NET_HDR_LEN && c->out_len <= NET_FRAME_MAX) {
+				net->be->ops->send(net->be, c->iov, c->nr_out, c->out_len);
+				counter_add(&net->tx_packets, 1);
+				counter_add(&net->tx_bytes, c->out_len - NET_HDR_LEN);
+			}
+			virtq_push(vq, c, 0);
+		}
+		virtq_flush(vq);
+	} while (virtq_rearm(vq));
+}
+
+static void net_notify(struct virtio_device *dev, unsigned int q)
+{
+	struct net *net = (struct net *)dev;
+
+	if (q == TX)
+		serve_tx(net);
+	else
+		net->be->ops->rx_room(net->be);
+}
+
+static void net_poll_fill(struct virtio_device *dev, struct poll_set *set)
+{
+	struct net *net = (struct net *)dev;
+
+	/* Whatever came in since the last wait: one interrupt for all of it. */
+	virtq_flush(&dev->queues[RX]);
+	net->be->ops->poll_fill(net->be, set);
+}
+
+static void net_poll_done(struct virtio_device *dev, struct poll_set *set)
+{
+	struct net *net = (struct net *)dev;
+
+	net->be->ops->poll_done(net->be, set);
+}
+
+static void net_start(struct virtio_device *dev)
+{
+	struct net *net = (struct net *)dev;
+
+	if (net->be->ops->set_offload)
+		net->be->ops->set_offload(net->be, dev->features);
+}
+
+static void net_config_read(struct virtio_device *dev, uint32_t off, uint8_t *data,
+			    unsigned int len)
+{
+	struct net *net = (struct net *)dev;
+
+	if (off < sizeof(net->config) && len <= sizeof(net->config) - off)
+		memcpy(data, (uint8_t *)&net->config + off, len);
+}
+
+static void net_destroy(struct virtio_device *dev)
+{
+	struct net *net = (struct net *)dev;
+
+	virtio_free_common(dev); /* ends the thread first */
+	if (net->be)
+		net->be->ops->destroy(net->be);
+	free(net);
+}
+
+static const struct virtio_ops net_ops = {
+	.kind = "net",
+	.id = VIRTIO_ID_NET,
+	.pci_class = 0x020000,
+	.nr_queues = 2,
+	.config_read = net_config_read,
+	.start = net_start,
+	.notify = net_notify,
+	.poll_fill = net_poll_fill,
+	.poll_done = net_poll_done,
+	.destroy = net_destroy,
+	.own_thread = true,
+};
+
+/* The same name gives the same address at every start, so the guest knows its card. */
+static void make_mac(uint8_t mac[6], const char *name, unsigned int index)
+{
+	uint64_t hash = XXH3_64bits_withSeed(name, strlen(name), index);
+
+	memcpy(mac, &hash, 6);
+	mac[0] = (mac[0] & 0xfc) | 0x02; /* unicast, locally administered */
+}
+
+static int add_metrics(struct net *net)
+{
+	struct metrics *m = net->dev.vm->metrics;
+	char rx[64], tx[64];
+	int ret;
+
+	snprintf(rx, sizeof(rx), "device=\"%s\",direction=\"rx\"", net->dev.name);
+	snprintf(tx, sizeof(tx), "device=\"%s\",direction=\"tx\"", net->dev.name);
+	ret = metrics_counter(m, "net_packets_total", "Network packets", rx, &net->rx_packets);
+	if (!ret)
+		ret = metrics_counter(m, "net_packets_total", "Network packets", tx,
+				      &net->tx_packets);
+	if (!ret)
+		ret = metrics_counter(m, "net_bytes_total", "Network bytes", rx, &net->rx_bytes);
+	if (!ret)
+		ret = metrics_counter(m, "net_bytes_total", "Network bytes", tx, &net->tx_bytes);
+	return ret;
+}
+
+int virtio_net_create(struct vm *vm, const struct net_config *config, unsigned int index,
+		      struct err *err)
+{
+	static const uint8_t none[6];
+	struct net *net = calloc(1, sizeof(*net));
+	uint64_t features = 1ull << VIRTIO_NET_F_MAC | 1ull << VIRTIO_NET_F_STATUS |
+			    1ull << VIRTIO_NET_F_MRG_RXBUF;
+	struct net_backend *be = NULL;
+	int ret;
+
+	if (!net)
+		return err_set(err, -ENOMEM, "network: out of memory");
+	ret = config->kind == NET_USER ? net_user_create(config, &be, err) :
+					 net_tap_create(config, &be, err);
+	if (ret) {
+		free(net);
+		return ret;
+	}
+	features |= be->features;
+	ret = virtio_init(&net->dev, vm, &net_ops, index, features, err);
+	net->be = be;
+	be->rx = net_receive;
+	be->rx_arg = net;
+	net->config.status = VIRTIO_NET_S_LINK_UP;
+	net->config.max_virtqueue_pairs = 1;
+	if (memcmp(config->mac, none, 6))
+		memcpy(net->config.mac, config->mac, 6);
+	else
+		make_mac(net->config.mac, vm->config->name, index);
+	if (!ret)
+		ret = add_metrics(net);
+	if (!ret)
+		ret = virtio_attach(&net->dev, err);
+	if (ret && !net->dev.pci.bus)
+		net_destroy(&net->dev);
+	return ret;
+}

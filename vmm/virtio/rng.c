@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * virtio-rng: entropy from the host's getrandom().  The smallest device there is;
+ * read it first.
+ */
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "core/vm.h"
+#include "host/metrics.h"
+#include "virtio/virtio.h"
+
+#define RNG_MAX 4096 /* bytes for one request; the driver asks again */
+
+struct rng {
+	struct virtio_device dev;
+	struct virtq_chain chain;
+	uint64_t bytes;
+};
+
+static void rng_notify(struct virtio_device *dev, unsigned int q)
+{
+	struct rng *rng = (struct rng *)dev;
+	struct virtq *vq = &dev->queues[q];
+	struct virtq_chain *c = &rng->chain;
+	uint8_t buf[RNG_MAX];
+
+	do {
+		while (virtq_pop(vq, c) > 0) {
+			size_t want = c->in_len < sizeof(buf) ? c->in_len : sizeof(buf);
+			ssize_t got = getrandom(buf, want, GRND_NONBLOCK);
+			size_t n = got > 0 ? chain_write(c, 0, buf, got) : 0;
+
+			counter_add(&rng->bytes, n);
+			virtq_push(vq, c, n);
+		}
+		virtq_flush(vq);
+	} while (virtq_rearm(vq));
+}
+
+static void rng_destroy(struct virtio_device *dev)
+{
+	virtio_free_common(dev);
+	free(dev);
+}
+
+static const struct virtio_ops rng_ops = {
+	.kind = "rng",
+	.id = VIRTIO_ID_RNG,
+	.pci_class = 0xff0000,
+	.nr_queues = 1,
+	.notify = rng_notify,
+	.destroy = rng_destroy,
+};
+
+int virtio_rng_create(struct vm *vm, struct err *err)
+{
+	struct rng *rng = calloc(1, sizeof(*rng));
+	int ret;
+
+	if (!rng)
+		return err_set(err, -ENOMEM, "rng: out of memory");
+	ret = virtio_init(&rng->dev, vm, &rng_ops, 0, 0, err);
+	if (!ret)
+		ret = metrics_counter(vm->metrics, "rng_bytes_total",
+				      "Random bytes given to the guest", NULL, &rng->bytes);
+	if (!ret)
+		ret = virtio_attach(&rng->dev, err);
+	if (ret && !rng->dev.pci.bus)
+		rng_destroy(&rng->dev);
+	return ret;
+}

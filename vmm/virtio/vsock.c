@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * virtio-vsock (virtio 1.2, 5.10), streams only, without a kernel module on the host: a
+ * guest that connects to port P of the host (CID 2) reaches the Unix socket PATH_P; a
+ * host program connects to PATH, sends "CONNECT P\n", is answered "OK P\n" and is then
+ * connected to port P of the guest.  Connections are in vsock_conn.c.
+ *
+ * Runs in the device's own thread.
+ */
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/poll_set.h"
+#include "core/vm.h"
+#include "virtio/vsock.h"
+
+#define RX    0
+#define TX    1
+#define EVENT 2
+
+/* vsock_rx - one packet to the guest, @data its payload; false when there is no room. */
+bool vsock_rx(struct vsock *vs, struct virtio_vsock_hdr *hdr, const void *data, size_t len)
+{
+	struct virtq *vq = &vs->dev.queues[RX];
+	struct virtq_chain *c = &vs->chain;
+
+	while (virtq_pop(vq, c) <= 0)
+		if (!virtq_rearm(vq)) {
+			vs->rx_blocked = true; /* until the driver rings */
+			return false;
+		}
+	if (c->in_len < sizeof(*hdr) + len) {
+		virtio_broken(&vs->dev, "queue %u: a receive buffer of %zu bytes", RX, c->in_len);
+		return false;
+	}
+	hdr->src_cid = VSOCK_HOST_CID;
+	hdr->dst_cid = vs->cid;
+	hdr->type = VIRTIO_VSOCK_TYPE_STREAM;
+	hdr->len = len;
+	chain_write(c, 0, hdr, sizeof(*hdr));
+	chain_write(c, sizeof(*hdr), data, len);
+	virtq_push(vq, c, sizeof(*hdr) + len);
+	return true;
+}
+
+static void serve_tx(struct vsock *vs)
+{
+	struct virtq *vq = &vs->dev.queues[TX];
+	struct virtq_chain *c = &vs->tx_chain;
+
+	do {
+		virtq_quiet(vq);
+		while (virtq_pop(vq, c) > 0) {
+			struct virtio_vsock_hdr hdr;
+
+			if (chain_read(c, 0, &hdr, sizeof(hdr)) == sizeof(hdr) &&
+			    hdr.len <= VSOCK_PKT_MAX && hdr.len <= c->out_len - sizeof(hdr))
+				vsock_conn_packet(vs, &hdr, c);
+			virtq_push(vq, c, 0);
+		}
+		virtq_flush(vq);
+	} while (virtq_rearm(vq));
+	virtq_flush(&vs->dev.queues[RX]);
+}
+
+static void vsock_notify(struct virtio_device *dev, unsigned int q)
+{
+	struct vsock *vs = (struct vsock *)dev;
+
+	if (q == TX)
+		serve_tx(vs);
+	else if (q == RX)
+		vs->rx_blocked = false; /* who waited goes on in poll_fill() */
+}
+
+static void vsock_poll_fill(struct virtio_device *dev, struct poll_set *set)
+{
+	struct vsock *vs = (struct vsock *)dev;
+
+	vsock_conn_poll_fill(vs, set);
+	virtq_flush(&dev->queues[RX]);
+	vs->listen_place = dev->queues[RX].live ? poll_set_add(set, vs->listen_fd, POLLIN) : -1;
+}
+
+static void vsock_poll_done(struct virtio_device *dev, struct poll_set *set)
+{
+	struct vsock *vs = (struct vsock *)dev;
+
+	vsock_conn_poll_done(vs, set);
+	if (poll_set_revents(set, vs->listen_place)) {
+		int fd = accept4(vs->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0)
+			vsock_conn_from_host(vs, fd);
+	}
+	virtq_flush(&dev->queues[RX]);
+}
+
+static void vsock_stop(struct virtio_device *dev)
+{
+	vsock_conn_close_all((struct vsock *)dev);
+}
+
+static void vsock_config_read(struct virtio_device *dev, uint32_t off, uint8_t *data,
+			      unsigned int len)
+{
+	struct virtio_vsock_config config = { .guest_cid = ((struct vsock *)dev)->cid };
+
+	if (off < sizeof(config) && len <= sizeof(config) - off)
+		memcpy(data, (uint8_t *)&config + off, len);
+}
+
+static void vsock_destroy(struct virtio_device *dev)
+{
+	struct vsock *vs = (struct vsock *)dev;
+
+	virtio_free_common(dev); /* ends the thread first */
+	vsock_conn_close_all(vs);
+	if (vs->listen_fd >= 0) {
+		close(vs->listen_fd);
+		unlink(vs->path);
+	}
+	free(vs);
+}
+
+static const struct virtio_ops vsock_ops = {
+	.kind = "vsock",
+	.id = VIRTIO_ID_VSOCK,
+	.pci_class = 0x078000,
+	.nr_queues = 3,
+	.config_read = vsock_config_read,
+	.stop = vsock_stop,
+	.notify = vsock_notify,
+	.poll_fill = vsock_poll_fill,
+	.poll_done = vsock_poll_done,
+	.destroy = vsock_destroy,
+	.own_thread = true,
+};
+
+static int listen_at(struct vsock *vs, const char *path, struct err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd;
+
+	/* Room for "_" and a port number behind it. */
+	if (strlen(path) + 12 > sizeof(sa.sun_path) || strlen(path) >= sizeof(vs->path))
+		return err_set(err, -ENAMETOOLONG, "--vsock path=%s: too long", path);
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_errno(err, "--vsock path=%s", path);
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, 16)) {
+		err_errno(err, "--vsock path=%s", path);
+		close(fd);
+		return err->code;
+	}
+	vs->listen_fd = fd;
+	strcpy(vs->path, path);
+	return 0;
+}
+
+int virtio_vsock_create(struct vm *vm, uint32_t cid, const char *path, struct err *err)
+{
+	struct vsock *vs = calloc(1, sizeof(*vs));
+	int ret;
+
+	if (!vs)
+		return err_set(err, -ENOMEM, "vsock: out of memory");
+	vs->cid = cid;
+	vs->listen_fd = -1;
+	vs->listen_place = -1;
+	for (unsigned int i = 0; i < VSOCK_MAX_CONNS; i++)
+		vs->conns[i].fd = -1;
+	ret = virtio_init(&vs->dev, vm, &vsock_ops, 0, 0, err);
+	if (!ret)
+		ret = listen_at(vs, path, err);
+	if (!ret)
+		ret = virtio_attach(&vs->dev, err);
+	if (ret && !vs->dev.pci.bus)
+		vsock_destroy(&vs->dev);
+	return ret;
+}
