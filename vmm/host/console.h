@@ -22,9 +22,9 @@ typedef size_t (*console_input_fn)(void *arg, const uint8_t *buf, size_t len);
 /*
  * console_create - @spec is "stdio" (raw mode when stdin is a terminal, with the
  * escape Ctrl-A x: stop the guest at once, Ctrl-A h: help, Ctrl-A Ctrl-A: a Ctrl-A),
- * "socket" (only the socket), "file:PATH" or "off".  A Unix socket at @socket_path
- * serves any number of `symctl console` clients in every case; each first gets
- * the history (the last 64 KiB of output).  @quit(arg) is called for Ctrl-A x.
+ * "socket" (only the socket), "file:PATH" (appended to) or "off".  A Unix socket at
+ * @socket_path serves up to 32 `symctl console` clients in every case; each first
+ * gets the history (the last 64 KiB of output).  @quit(arg) is called for Ctrl-A x.
  */
 int console_create(struct loop *loop, const char *spec, const char *socket_path,
 		   void (*quit)(void *arg), void *arg, struct console **out, struct err *err);
@@ -35,19 +35,24 @@ void console_destroy(struct console *console);
 /*
  * console_write - output from the guest.  Any thread (vCPUs call it); never
  * blocks on a slow reader: a socket client that falls 256 KiB behind is dropped,
- * a terminal that does gets the rest from the loop when it is writable.
+ * a terminal that does misses some, and is told how much.
  */
 void console_write(struct console *console, const uint8_t *buf, size_t len);
 
-/* console_set_input - who receives input; NULL while there is nobody (input waits). */
+/*
+ * console_set_input - who receives input; NULL while there is nobody (input waits).
+ * The one before is not called any more when this returns, so hold no lock that its
+ * function takes.
+ */
 void console_set_input(struct console *console, console_input_fn fn, void *arg);
 
-/* console_kick - the device has room again; any thread. */
+/* console_kick - the device has room again; any thread, cheap when nothing waits. */
 void console_kick(struct console *console);
 
 /*
  * console_tail - copy the last @len bytes of output, NUL-terminated, into @buf
- * (of at least @len + 1 bytes).  Any thread.  Returns the number copied.
+ * (of at least @len + 1 bytes); NULs among them become spaces.  Any thread.  Returns
+ * the number copied.
  */
 size_t console_tail(struct console *console, char *buf, size_t len);
 

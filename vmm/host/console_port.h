@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Between console.c, which knows the output ring and the input queue, and
+ * console_port.c, which knows the readers and writers at the other end.
+ */
+#ifndef VMM_HOST_CONSOLE_PORT_H
+#define VMM_HOST_CONSOLE_PORT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host/console.h"
+#include "host/unix_socket.h"
+
+#define CONSOLE_RING	(256 * 1024)
+#define CONSOLE_HISTORY (64 * 1024)
+#define CONSOLE_INPUT	(64 * 1024)
+#define CONSOLE_CLIENTS 32
+
+struct loop_source;
+
+/* A place where output goes to, where input comes from, or both. */
+struct console_port {
+	struct console_port *next;
+	struct console *console;
+
+	int in_fd; /* -1: no input, or its end was reached */
+	struct loop_source *in_source; /* NULL: in_fd cannot be waited for, only read */
+	bool is_tty; /* escapes are looked for */
+	bool escape; /* the last byte was Ctrl-A */
+
+	int out_fd; /* -1: no output any more */
+	struct loop_source *out_source;
+	bool is_socket;
+	bool blocking; /* could not be made non-blocking */
+	bool full;   /* wait until it can be written to */
+	bool failed; /* to be closed by the loop's thread */
+	uint64_t pos; /* bytes of output that it has had */
+	uint64_t end; /* close there: the client has closed its half */
+	uint64_t lost; /* overwritten before it had them, not yet told */
+};
+
+struct console {
+	struct loop *loop;
+	struct loop_source *timer;
+	struct loop_source *kick_source;
+	int kick_fd;
+	struct unix_listener listener;
+	struct loop_source *listen_source;
+	char *socket_path;
+	void (*quit)(void *arg);
+	void *quit_arg;
+
+	pthread_mutex_t lock; /* guards the ring and every port's output half */
+	bool armed; /* the timer will serve the ports */
+	struct console_port *ports; /* changed by the loop's thread only */
+	unsigned int nr_clients;
+	uint64_t total; /* bytes of output so far; at [total % CONSOLE_RING] goes the next */
+	uint8_t *ring;
+
+	pthread_mutex_t input_lock; /* held over calls of input_fn */
+	console_input_fn input_fn;
+	void *input_arg;
+	size_t input_len; /* read by console_kick() without a lock */
+	uint8_t *input; /* loop's thread only */
+};
+
+int console_port_stdio(struct console *console, struct err *err);
+int console_port_file(struct console *console, const char *path, struct err *err);
+void console_port_client(struct console *console, int fd);
+void console_port_close(struct console_port *port);
+
+/* console_port_flush - write what can be written.  Any thread, lock held. */
+void console_port_flush(struct console_port *port);
+
+/*
+ * console_port_serve - after a flush: wait for room, or close what is at its end.
+ * Loop's thread, lock not held.  Returns false when @port is gone.
+ */
+bool console_port_serve(struct console_port *port);
+
+/* console_port_input - watch for input where there is room for it, or not. */
+void console_port_input(struct console_port *port, bool room);
+
+/* console_push - @len bytes of input; what does not fit is lost.  Loop's thread. */
+void console_push(struct console *console, const uint8_t *buf, size_t len);
+
+/* console_room - how much of somebody's input to read at once. */
+size_t console_room(const struct console *console);
+
+/* console_wake - have console_pump() called from the loop.  Any thread. */
+void console_wake(struct console *console);
+
+/* console_pump - hand the queued input on, and read more.  Loop's thread. */
+void console_pump(struct console *console);
+
+#endif
