@@ -316,7 +316,8 @@ static uint32_t next_random(uint32_t *seed)
 static void test_junk(void **state)
 {
 	static const char *const scraps[] = {
-		"{\"id\":1,\"method\":\"echo\"}\n", "\n", "{", "\"", "\"params\":{\"a\":", "[[[[", "\\u0000", "\xf0\x9f", "{\"id\":", "1e999999",
+		"{\"id\":1,\"method\":\"echo\"}\n", "\n", "{", "\"", "{\"id\":",
+		"\"params\":{\"a\":", "[[[[", "\\u0000", "\xf0\x9f", "1e999999",
 	};
 	uint32_t seed = 1;
 	char buf[512];
