@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * libsym: talk to the virtual machines that symvmm runs for this user.
+ *
+ * Every function that can fail returns 0 or a negative errno, and leaves one line
+ * for people behind, see sym_conn_error().  No call waits without a deadline.
+ * Structs of options start with their size: zero the rest, set what you need, and a
+ * later library knows what you could not know of; NULL stands for the defaults.
+ * Text handed out by char ** is yours to free().  JSON is passed as text; its fields
+ * are described with the protocol.  A connection serves one thread at a time.
+ */
+#ifndef SYMKIT_SYM_H
+#define SYMKIT_SYM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SYM_API __attribute__((visibility("default")))
+
+#define SYM_NAME_MAX 64 /* characters in a VM's name, without the NUL */
+
+struct sym_conn;
+
+/* sym_version - of the library that is in use, for example "0.1.0". */
+SYM_API const char *sym_version(void);
+
+/*
+ * sym_conn_error - why the last call on @conn failed, "" if it did not; valid until
+ * the next one.  With NULL: the same for the calling thread's last call that had no
+ * connection to leave it with (sym_open(), sym_list(), sym_console_open()).
+ */
+SYM_API const char *sym_conn_error(const struct sym_conn *conn);
+
+/* Finding and opening. */
+
+struct sym_open_opts {
+	size_t size; /* sizeof(struct sym_open_opts) */
+	const char *runtime; /* runtime folder; NULL: the one symvmm uses by default */
+	unsigned int timeout_ms; /* for opening and for each call; 0: 10,000 */
+};
+
+/*
+ * sym_list - the names of the VMs that are alive, sorted; NULL-ended.  @nr may be
+ * NULL.  sym_list_free() takes NULL too.
+ */
+SYM_API int sym_list(const struct sym_open_opts *opts, char ***names, size_t *nr);
+SYM_API void sym_list_free(char **names);
+
+/*
+ * sym_open - connect to the VM called @name.  -ENOENT: there is none; -EPROTO: it
+ * speaks another version; -EPERM: the socket is not this user's.
+ */
+SYM_API int sym_open(const char *name, const struct sym_open_opts *opts,
+		     struct sym_conn **conn);
+SYM_API void sym_close(struct sym_conn *conn);
+
+/* sym_conn_fd - readable when sym_events_next() may have something; only to be polled. */
+SYM_API int sym_conn_fd(const struct sym_conn *conn);
+
+/*
+ * sym_call_method - the raw call: @params is the text of a JSON object, or NULL;
+ * @result (may be NULL) gets the text of the answer's.  The errno of an answer that
+ * is an error is returned, its message is sym_conn_error()'s.  -ETIMEDOUT: no answer
+ * yet (a late one is dropped); -EPIPE: the VM has gone.
+ */
+SYM_API int sym_call_method(struct sym_conn *conn, const char *method, const char *params,
+			    char **result);
+
+/* What a VM is. */
+
+struct sym_info {
+	size_t size; /* of what the library filled in */
+	const char *name;
+	const char *uuid;
+	const char *state; /* "starting", "running", "paused", "stopped" */
+	pid_t pid;
+	unsigned int cpus;
+	uint64_t memory; /* bytes */
+	const char *kernel;
+	const char *initrd; /* NULL: none */
+	const char *cmdline; /* NULL: none of the user's */
+	unsigned int nr_disks;
+	unsigned int nr_nets;
+	unsigned int boots;
+	double uptime_s;
+};
+
+SYM_API int sym_vm_info(struct sym_conn *conn, struct sym_info **info);
+SYM_API void sym_info_free(struct sym_info *info);
+
+/* Its life. */
+
+struct sym_stop_opts {
+	size_t size;
+	unsigned int timeout_ms; /* for the guest to shut down; 0: 60,000 */
+	bool force; /* then, or if it cannot be asked, stop it the hard way */
+};
+
+/*
+ * sym_vm_stop - press the power button and wait until the VM has gone: its name, its
+ * disks and its memory are free again then.  -ETIMEDOUT: it has not shut down.
+ * Returns 1 if it had to be forced.  @event (may be NULL) gets the text of the
+ * VM's "stopped" event, or NULL if it went without one.
+ */
+SYM_API int sym_vm_stop(struct sym_conn *conn, const struct sym_stop_opts *opts, char **event);
+
+/* sym_vm_kill - stop it the hard way, at once, and wait until it has gone. */
+SYM_API int sym_vm_kill(struct sym_conn *conn, char **event);
+
+SYM_API int sym_vm_pause(struct sym_conn *conn);
+SYM_API int sym_vm_resume(struct sym_conn *conn);
+
+/* Watching it. */
+
+struct sym_events_opts {
+	size_t size;
+	bool history; /* first the last 64 events, as far as there were any */
+};
+
+SYM_API int sym_events_subscribe(struct sym_conn *conn, const struct sym_events_opts *opts);
+
+/*
+ * sym_events_next - the next event, as the text of a JSON object.  -ETIMEDOUT: none
+ * within @timeout_ms; -EPIPE: the VM has gone, and there are no more; -ENODATA: not
+ * subscribed.  Past 1024 events that were not asked for, the oldest are dropped.
+ */
+SYM_API int sym_events_next(struct sym_conn *conn, unsigned int timeout_ms, char **event);
+
+enum sym_metrics_format {
+	SYM_METRICS_PROMETHEUS, /* text exposition format */
+	SYM_METRICS_JSON, /* array of {name, labels, type, value} */
+};
+
+SYM_API int sym_metrics(struct sym_conn *conn, enum sym_metrics_format format, char **text);
+
+/*
+ * sym_console_open - a socket to the guest's console, or -errno.  It first has the
+ * last 64 KiB of output, then what follows; what is written to it is typed.  After
+ * shutdown(fd, SHUT_WR) it ends with the output so far.
+ */
+SYM_API int sym_console_open(const char *name, const struct sym_open_opts *opts);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

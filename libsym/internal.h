@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of libsym share.  The prefix sym__ keeps these names out of the way
+ * of those who link the static library.
+ */
+#ifndef LIBSYM_INTERNAL_H
+#define LIBSYM_INTERNAL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "symkit/sym.h"
+
+#define SYM_PROTOCOL 1
+#define SYM_LINE_MAX (4 * 1024 * 1024) /* of an answer */
+#define SYM_EVENTS_MAX 1024
+#define SYM_TIMEOUT_MS 10000
+
+struct sym_event {
+	struct sym_event *next;
+	char *text;
+};
+
+struct sym_conn {
+	int fd;
+	char *name;
+	char *runtime; /* NULL: the default */
+	unsigned int timeout_ms;
+	json_int_t last_id;
+	bool subscribed;
+	bool ended; /* nothing more will come */
+
+	struct sym_event *events;
+	struct sym_event **events_tail;
+	unsigned int nr_events;
+
+	char *buf; /* bytes after the last line that was taken */
+	size_t buf_size;
+	size_t buf_start;
+	size_t buf_len;
+
+	char error[512];
+};
+
+/* sym__fail - record why, on @conn or, with NULL, for this thread; returns @code. */
+int sym__fail(struct sym_conn *conn, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void sym__clear_error(struct sym_conn *conn);
+
+/*
+ * sym__opts - copy the caller's struct of options over @known, whose size field says
+ * how much this library knows of.  -EINVAL when it asks for more than that.
+ */
+int sym__opts(void *known, const void *opts);
+
+/* Points in time, in milliseconds of CLOCK_MONOTONIC. */
+int64_t sym__deadline(unsigned int timeout_ms);
+int sym__left(int64_t deadline); /* for poll(); 0 when it has passed */
+
+/*
+ * sym__connect - to NAME.@suffix in the runtime folder: a non-blocking socket, or
+ * -errno with the thread's error set.
+ */
+int sym__connect(const char *runtime, const char *name, const char *suffix, int64_t deadline);
+
+/* sym__call - sym_call_method() on JSON values; takes over @params. */
+int sym__call(struct sym_conn *conn, const char *method, json_t *params, json_t **result);
+
+/* sym__receive - the next line, parsed.  -ETIMEDOUT, -EPIPE at the end, -EPROTO. */
+int sym__receive(struct sym_conn *conn, int64_t deadline, json_t **line);
+
+/* sym__keep_event - queue an event that came while something else was waited for. */
+void sym__keep_event(struct sym_conn *conn, const json_t *event);
+
+#endif
