@@ -26,7 +26,8 @@ struct net {
 	struct virtio_device dev;
 	struct virtio_net_config config;
 	struct net_backend *be;
-	struct virtq_chain chain;
+	/* Two: sending a frame may make the backend answer it at once. */
+	struct virtq_chain rx_chain, tx_chain;
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
 };
 
@@ -37,6 +38,7 @@ struct net {
 static bool deliver(struct net *net, const uint8_t *frame, size_t len)
 {
 	struct virtq *vq = &net->dev.queues[RX];
+	struct virtq_chain *c = &net->rx_chain;
 	bool merge = net->dev.features >> VIRTIO_NET_F_MRG_RXBUF & 1;
 	uint16_t used = vq->next_used, buffers = 0;
 	uint8_t *hdr = NULL;
@@ -47,18 +49,17 @@ static bool deliver(struct net *net, const uint8_t *frame, size_t len)
 	while (done < len) {
 		size_t n;
 
-		if (virtq_pop(vq, &net->chain) <= 0)
+		if (virtq_pop(vq, c) <= 0)
 			break;
-		n = chain_write(&net->chain, 0, frame + done, len - done);
-		if (!n || (!buffers && (n < NET_HDR_LEN || net->chain.iov[net->chain.nr_out].iov_len <
-							       NET_HDR_LEN))) {
+		n = chain_write(c, 0, frame + done, len - done);
+		if (!n || (!buffers && c->iov[c->nr_out].iov_len < NET_HDR_LEN)) {
 			virtio_broken(&net->dev, "queue %u: a receive buffer of %zu bytes", RX,
-				      net->chain.in_len);
+				      c->in_len);
 			return true;
 		}
 		if (!buffers)
-			hdr = net->chain.iov[net->chain.nr_out].iov_base;
-		virtq_stage(vq, &net->chain, n, buffers++);
+			hdr = c->iov[c->nr_out].iov_base;
+		virtq_stage(vq, c, n, buffers++);
 		done += n;
 		if (!merge)
 			break;
@@ -100,7 +101,7 @@ static bool net_receive(void *arg, const uint8_t *frame, size_t len)
 static void serve_tx(struct net *net)
 {
 	struct virtq *vq = &net->dev.queues[TX];
-	struct virtq_chain *c = &net->chain;
+	struct virtq_chain *c = &net->tx_chain;
 
 	do {
 		virtq_quiet(vq);
