@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * symctl: what its commands share.  A command is a row of the table in main.c; its
+ * options are a table too, so that --help is always true.
+ */
+#ifndef SYMCTL_CTL_H
+#define SYMCTL_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <symkit/sym.h>
+
+#define CTL_USAGE 2 /* exit status for a mistake on the command line */
+
+struct ctl_command;
+
+/* One run of symctl: what the command line said. */
+struct ctl {
+	const struct ctl_command *command;
+	const char *name; /* the VM, if the command takes one */
+	struct sym_open_opts open;
+	bool json;
+	bool history;
+	bool force;
+	unsigned int timeout_ms; /* 0: the default */
+};
+
+struct ctl_option {
+	const char *name; /* NULL ends a table */
+	const char *arg; /* what --help calls its argument; NULL: a flag */
+	const char *help;
+	int (*set)(struct ctl *ctl, const char *arg); /* 0, or CTL_USAGE after a message */
+};
+
+struct ctl_command {
+	const char *name; /* NULL ends the table */
+	bool takes_vm;
+	const char *help;
+	const char *more; /* for its own --help; may be NULL */
+	const struct ctl_option *options; /* beside the common ones; may be NULL */
+	int (*run)(struct ctl *ctl); /* the exit status */
+};
+
+/* The commands (one file per group). */
+int cmd_list(struct ctl *ctl);
+int cmd_info(struct ctl *ctl);
+int cmd_console(struct ctl *ctl);
+int cmd_stop(struct ctl *ctl);
+int cmd_pause(struct ctl *ctl);
+int cmd_resume(struct ctl *ctl);
+int cmd_events(struct ctl *ctl);
+int cmd_metrics(struct ctl *ctl);
+
+extern const struct ctl_option console_options[];
+extern const struct ctl_option stop_options[];
+extern const struct ctl_option events_options[];
+
+/* set_history - of the options that are called --history. */
+int set_history(struct ctl *ctl, const char *arg);
+
+/* ctl_error - one line on stderr; returns 1.  ctl_usage - the same, returns CTL_USAGE. */
+int ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int ctl_usage(const struct ctl *ctl, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * ctl_open - connect to the command's VM; NULL after a message, which names the VMs
+ * that are alive if there is none of that name.
+ */
+struct sym_conn *ctl_open(struct ctl *ctl);
+int ctl_open_failed(struct ctl *ctl, int code);
+
+/* ctl_failed - say why the last call on @conn failed, and close it; returns 1. */
+int ctl_failed(struct ctl *ctl, struct sym_conn *conn);
+
+/* ctl_print_json - on stdout, indented when it is a terminal; takes over @json. */
+int ctl_print_json(json_t *json);
+
+/*
+ * ctl_print_text - what a VM said, without what would steer the terminal: a guest
+ * may have had a hand in it.
+ */
+void ctl_print_text(FILE *f, const char *text);
+
+#endif

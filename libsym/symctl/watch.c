@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * symctl events, metrics: what goes on.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl.h"
+
+#define POLL_MS 60000
+
+const struct ctl_option events_options[] = {
+	{ "history", NULL, "first show the last 64 events", set_history },
+	{ .name = NULL },
+};
+
+static void print_value(const char *key, const json_t *value)
+{
+	char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT |
+							       JSON_ENCODE_ANY);
+	const char *string = json_string_value(value);
+	bool quote = string && (!*string || strpbrk(string, " \t\"="));
+
+	putchar(' ');
+	ctl_print_text(stdout, key);
+	printf("=%s", quote ? "\"" : "");
+	ctl_print_text(stdout, text ? text : string ? string : "");
+	printf("%s", quote ? "\"" : "");
+	free(text);
+}
+
+static void print_event(const char *text)
+{
+	json_t *event = json_loads(text, 0, NULL), *data = json_object_get(event, "data");
+	const char *name = json_string_value(json_object_get(event, "event")), *key;
+	double when = json_number_value(json_object_get(event, "time"));
+	time_t seconds = when;
+	char stamp[32] = "";
+	struct tm tm;
+	json_t *value;
+
+	if (localtime_r(&seconds, &tm))
+		strftime(stamp, sizeof(stamp), "%F %T", &tm);
+	printf("%s.%03d ", stamp, (int)((when - seconds) * 1000));
+	ctl_print_text(stdout, name ? name : "?");
+	json_object_foreach(data, key, value)
+		print_value(key, value);
+	if (json_object_get(event, "dropped"))
+		print_value("dropped", json_object_get(event, "dropped"));
+	putchar('\n');
+	json_decref(event);
+}
+
+int cmd_events(struct ctl *ctl)
+{
+	struct sym_events_opts opts = { .size = sizeof(opts), .history = ctl->history };
+	struct sym_conn *conn = ctl_open(ctl);
+	char *text;
+	int ret;
+
+	if (!conn)
+		return 1;
+	if (sym_events_subscribe(conn, &opts))
+		return ctl_failed(ctl, conn);
+	while (!(ret = sym_events_next(conn, POLL_MS, &text)) || ret == -ETIMEDOUT) {
+		if (ret)
+			continue;
+		if (ctl->json)
+			printf("%s\n", text);
+		else
+			print_event(text);
+		free(text);
+		if (fflush(stdout))
+			break;
+	}
+	if (ret && ret != -EPIPE)
+		return ctl_failed(ctl, conn);
+	sym_close(conn);
+	return 0;
+}
+
+int cmd_metrics(struct ctl *ctl)
+{
+	struct sym_conn *conn = ctl_open(ctl);
+	char *text;
+	int ret = 0;
+
+	if (!conn)
+		return 1;
+	if (sym_metrics(conn, ctl->json ? SYM_METRICS_JSON : SYM_METRICS_PROMETHEUS, &text))
+		return ctl_failed(ctl, conn);
+	sym_close(conn);
+	if (ctl->json)
+		ret = ctl_print_json(json_loads(text, 0, NULL));
+	else
+		fputs(text, stdout);
+	free(text);
+	return ret;
+}
