@@ -2,17 +2,18 @@
 # symkit: `make` builds, `make help` lists the rest.
 
 B	:= build
-CC	?= gcc
 CFLAGS	?= -O2 -g
+PREFIX	?= /usr/local
 PKGS	:= jansson libconfig slirp libseccomp libelf libxxhash
 VERSION	:= 0.1.0
 
-ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes \
-	-Wmissing-prototypes -Wshadow -Wvla -fvisibility=hidden -fPIC -fstack-protector-strong \
+WARN	:= -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wmissing-prototypes \
+	-Wshadow -Wvla
+ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -fstack-protector-strong \
 	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSYMKIT_VERSION='"$(VERSION)"' -pthread \
-	-Ivmm -Isymbiotic/include -Ilibsym/include -I$(B)/gen \
-	$(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
-LIBS	= $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
+	-Ivmm -Isymbiotic/include -Ilibsym/include -I$(B)/gen $(PKG_CFLAGS) $(CFLAGS)
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -pthread
 
 VMM_SRC	:= $(wildcard vmm/*/*.c)
 VMM_OBJ	:= $(VMM_SRC:%.c=$(B)/%.o)
@@ -20,27 +21,37 @@ LIB_SRC	:= $(wildcard libsym/*.c)
 LIB_OBJ	:= $(LIB_SRC:%.c=$(B)/%.o)
 CTL_SRC	:= $(wildcard libsym/symctl/*.c)
 CTL_OBJ	:= $(CTL_SRC:%.c=$(B)/%.o)
+UNIT	:= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_LIB := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+MAN	:= $(wildcard man/*.[13])
 
-all: $(B)/symvmm
+PROGS	:= $(B)/symvmm $(B)/symctl $(B)/libsym.so.0
+
+all: host-build
+	@$(MAKE) --no-print-directory $(PROGS)
 
 # Everything of the VMM but main(), for symvmm, the tests and the fuzzers.
 $(B)/libvmm.a: $(filter-out $(B)/vmm/cli/main.o,$(VMM_OBJ))
-	rm -f $@ && $(AR) rcs $@ $^
+	@rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/symvmm: $(B)/vmm/cli/main.o $(B)/libvmm.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS)
 
 $(B)/libsym.so.0: $(LIB_OBJ) libsym/libsym.map
-	$(CC) $(CFLAGS) -shared -Wl,-soname,libsym.so.0 -Wl,--version-script=libsym/libsym.map \
-		-o $@ $(LIB_OBJ) $(LDFLAGS) $(shell pkg-config --libs jansson)
-	ln -sf libsym.so.0 $(B)/libsym.so
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) -shared -Wl,-soname,libsym.so.0 \
+		-Wl,--version-script=libsym/libsym.map -o $@ $(LIB_OBJ) $(LDFLAGS) \
+		$(shell pkg-config --libs jansson)
+	@ln -sf libsym.so.0 $(B)/libsym.so
 
 $(B)/libsym.a: $(LIB_OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
+	@rm -f $@ && $(AR) rcs $@ $^
 
 # symctl carries the library inside, so that it runs from the build tree.
 $(B)/symctl: $(CTL_OBJ) $(B)/libsym.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(shell pkg-config --libs jansson)
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(shell pkg-config --libs jansson)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -50,12 +61,81 @@ $(B)/%.o: %.c
 # The guest's DSDT: written in ASL, compiled by iasl to a C array.
 $(B)/gen/dsdt.h: vmm/boot/dsdt.asl
 	@mkdir -p $(@D)
-	iasl -ve -tc -p $(B)/gen/dsdt $< >/dev/null
-	mv $(B)/gen/dsdt.hex $@
+	@echo "  IASL    $<"
+	@iasl -ve -tc -p $(B)/gen/dsdt $< >/dev/null
+	@mv $(B)/gen/dsdt.hex $@
 $(B)/vmm/boot/acpi.o: $(B)/gen/dsdt.h
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_LIB) $(B)/libvmm.a $(B)/libsym.a
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
+
+# The virtio devices under libFuzzer, with sanitizers.
+FUZZ_SRC := $(filter-out vmm/cli/main.c,$(VMM_SRC)) tests/fuzz/fuzz_virtio.c
+$(B)/fuzz_virtio: $(FUZZ_SRC) $(B)/gen/dsdt.h $(wildcard vmm/*/*.h)
+	@echo "  FUZZER  $@"
+	@clang $(filter-out -Werror,$(ALL_CFLAGS)) -Itests/fuzz -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $@ $(FUZZ_SRC) $(PKG_LIBS)
+
+# Set-up, each quick when there is nothing to do.
+host-build:
+	@scripts/setup-host build
+host-test:
+	@scripts/setup-host build test rig
+guest: host-test
+	@scripts/fetch-guest
+
+unit: host-test all
+	@$(MAKE) --no-print-directory $(UNIT)
+	@tests/run-unit $(UNIT)
+
+fuzz: host-test
+	@$(MAKE) --no-print-directory $(B)/fuzz_virtio
+	@tests/run-fuzz 60
+
+lint: host-test
+	@$(MAKE) --no-print-directory $(B)/gen/dsdt.h
+	@tests/run-lint "$(filter-out -Werror -fstack-protector-strong,$(ALL_CFLAGS))" \
+		$(VMM_SRC) $(LIB_SRC) $(CTL_SRC)
+
+system: guest all
+	@tests/run-system
+
+test: guest all
+	@tests/run-all
+
+demo: guest all
+	@tests/rig/run --timeout 600 --disk "$$(scripts/guest-file debian.img)" tests/demo
+
+bench: guest all
+	@tests/bench/run
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+		$(DESTDIR)$(PREFIX)/include/symkit $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 755 $(B)/symvmm $(B)/symctl $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(B)/libsym.so.0 $(DESTDIR)$(PREFIX)/lib
+	ln -sf libsym.so.0 $(DESTDIR)$(PREFIX)/lib/libsym.so
+	install -m 644 libsym/include/symkit/*.h $(DESTDIR)$(PREFIX)/include/symkit
+	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' libsym/libsym.pc.in \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/libsym.pc
+	for page in $(MAN); do install -m 644 $$page \
+		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; done
 
 clean:
 	rm -rf $(B)
 
+help:
+	@echo "make            build symvmm, symctl and libsym (in build/)"
+	@echo "make demo       set everything up and boot a Debian guest"
+	@echo "make test       set everything up and run every test"
+	@echo "make bench      figures, in build/bench.json"
+	@echo "make unit, fuzz, lint, system"
+	@echo "                parts of the tests"
+	@echo "make guest      only the set-up: packages, guest kernels and images"
+	@echo "make install    DESTDIR= PREFIX=/usr/local"
+	@echo "make clean      remove build/ (the guests' cache stays)"
+
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all clean
+.PHONY: all host-build host-test guest unit fuzz lint system test demo bench install clean help

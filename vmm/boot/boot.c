@@ -147,6 +147,22 @@ int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
 	return 0;
 }
 
+/*
+ * A Linux guest that did not come up by EFI jumps to the PC's reset vector, f000:fff0 in
+ * real mode, when the platform is hardware-reduced (reboot_init() takes EFI's word for
+ * the reset, which then has none).  There:
+ *	mov dx, PORT_ACPI_RESET; mov al, 1; out dx, al; 1: hlt; jmp 1b
+ */
+static int write_reset_vector(struct guest_memory *mem)
+{
+	static const uint8_t code[] = {
+		0xba, PORT_ACPI_RESET & 0xff, PORT_ACPI_RESET >> 8, 0xb0, 0x01, 0xee,
+		0xf4, 0xeb, 0xfd,
+	};
+
+	return gmem_write(mem, RESET_VECTOR_GPA, code, sizeof(code));
+}
+
 int boot_load(const struct boot_image *img, struct vm *vm, struct err *err)
 {
 	struct guest_memory *mem = &vm->mem;
@@ -160,6 +176,8 @@ int boot_load(const struct boot_image *img, struct vm *vm, struct err *err)
 				     mem, initrd, err);
 	if (!ret)
 		ret = params_write(img, mem, initrd, err);
+	if (!ret && write_reset_vector(mem))
+		ret = err_set(err, -EFAULT, "guest memory: no room for the reset vector");
 	if (!ret)
 		ret = acpi_write(mem, img->config->cpus, err);
 	return ret;

@@ -12,10 +12,12 @@ int cmd_run(int argc, char **argv)
 {
 	struct vm_config config;
 	struct err err = { 0 };
+	bool usage;
 	int ret;
 
 	vm_config_init(&config);
 	ret = options_parse(&config, argc, argv, &err);
+	usage = ret == -EINVAL;
 	if (ret == 1) {
 		printf("usage: symvmm run --kernel FILE [OPTION...]\n\n");
 		settings_help();
@@ -29,6 +31,6 @@ int cmd_run(int argc, char **argv)
 	if (err.msg[0])
 		fprintf(stderr, "symvmm: %s\n", err.msg);
 	if (ret < 0)
-		return ret == -EINVAL && err.code == -EINVAL ? EXIT_USAGE : 1;
+		return usage ? EXIT_USAGE : 1;
 	return ret == VM_STOP_FORCED ? 0 : ret;
 }

@@ -26,6 +26,7 @@
 #define EBDA_GPA	  0x9fc00ULL
 #define ACPI_GPA	  0xe0000ULL
 #define ACPI_SIZE	  0x10000ULL
+#define RESET_VECTOR_GPA  0xffff0ULL
 #define KERNEL_MIN_GPA	  0x100000ULL
 
 /* Devices. */

@@ -42,7 +42,7 @@ int loop_arm(struct loop_source *src, uint64_t ns);
 /* loop_run - serve until loop_quit(); returns 0 or -errno. */
 int loop_run(struct loop *loop);
 
-/* loop_quit - end loop_run() after the current callback.  Any thread, signal-safe. */
+/* loop_quit - end loop_run() after the callbacks in hand.  Any thread, signal-safe. */
 void loop_quit(struct loop *loop);
 
 #endif

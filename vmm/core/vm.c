@@ -257,7 +257,7 @@ static void on_stop(void *arg, uint32_t events)
 		loop_quit(vm->loop);
 		return;
 	}
-	events_emit(vm->events, "reset", json_pack("{s:s}", "reason", vm->stop_reason));
+	events_emit(vm->events, "reset", json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
 	unboot(vm);
 	gmem_discard(&vm->mem);
 	if (boot(life, &life->err) || start_vcpus(vm, &life->err)) {
@@ -370,10 +370,10 @@ static int prepare(struct vm_life *life, struct err *err)
 static void announce_stop(struct vm *vm)
 {
 	if (vm->stop == VM_STOP_PANIC)
-		events_emit(vm->events, "panic", json_pack("{s:s}", "reason", vm->stop_reason));
+		events_emit(vm->events, "panic", json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
 	events_emit(vm->events, "stopped",
-		    json_pack("{s:s, s:s}", "reason", vm_stop_name(vm->stop), "detail",
-			      vm->stop_reason));
+		    json_pack("{s:s, s:o}", "reason", vm_stop_name(vm->stop), "detail",
+			      events_text(vm->stop_reason)));
 	events_flush(vm->events);
 }
 

@@ -7,6 +7,7 @@
 #include "host/seccomp.h"
 
 #include <errno.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -19,6 +20,8 @@
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "host/terminal.h"
 
 static const struct {
 	int nr;
@@ -123,6 +126,7 @@ static const struct {
 	{ TCSETS, "the same" },
 	{ TCSETSF, "the same" },
 	{ FIONREAD, "libslirp" },
+	{ TUNSETOFFLOAD, "tap: the offloads that the guest's driver accepts" },
 };
 
 /* Calls that are fine with some arguments only. */
@@ -168,8 +172,9 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 	int n = snprintf(line, sizeof(line), "symvmm: seccomp: system call %d is not allowed\n",
 			 info->si_syscall);
 
-	if (write(STDERR_FILENO, line, n) < 0)
-		_exit(1);
+	terminal_restore();
+	if (write(STDERR_FILENO, line, n) != n)
+		_exit(2);
 	_exit(1);
 }
 

@@ -112,7 +112,7 @@ struct virtio_device {
 int virtio_init(struct virtio_device *dev, struct vm *vm, const struct virtio_ops *ops,
 		unsigned int index, uint64_t features, struct err *err);
 
-/* virtio_attach - put it on the VM's PCI bus and its queues on the loop. */
+/* virtio_attach - put it on the VM's PCI bus and its queues on the loop, if there is one. */
 int virtio_attach(struct virtio_device *dev, struct err *err);
 
 /* virtio_free_common - the counterpart of virtio_init(); from ops->destroy. */

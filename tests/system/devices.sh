@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Devices in a tiny guest: several disks, read-only ones, the virtio console, the console
+# socket with its history, a tap device.
+. "$(dirname "$0")/lib.sh"
+
+truncate -s 8M "$work/a.img" "$work/b.img"
+printf 'b-is-here' | dd of="$work/b.img" conv=notrunc status=none
+job <<'J'
+for block in /sys/block/vd*; do
+	echo "disk $(cat $block/serial) ro $(cat $block/ro) sectors $(cat $block/size)"
+done
+dd if=/dev/vdb of=/dev/null bs=1M 2>/dev/null && echo "read $(head -c 9 /dev/vdc)"
+echo "written by the guest" | dd of=/dev/vdb conv=fsync 2>/dev/null
+echo x | dd of=/dev/vdc conv=fsync 2>/dev/null || echo "read-only holds"
+ip addr add 192.0.2.2/24 dev eth0 && ip link set eth0 up && ping -c 2 -W 5 192.0.2.1 >/dev/null &&
+	echo "tap works"
+echo "on hvc0" >/dev/hvc0
+J
+if [ -w /dev/net/tun ] && [ "$(id -u)" = 0 ]; then
+	tap=(--net tap=symtap0)
+	(for ((i = 0; i < 100; i++)); do
+		ip addr add 192.0.2.1/24 dev symtap0 2>/dev/null && ip link set symtap0 up && break
+		sleep 0.1
+	done) &
+else
+	tap=()
+fi
+start_tiny 6.1 --disk "$work/a.img,serial=first" --disk "$work/b.img,ro,serial=second" \
+	"${tap[@]}" --console-device virtio --cmdline "quiet console=ttyS0"
+finish 90
+expect "$status" 0 "exit status"
+for line in 'disk first ro 0 sectors 16384' 'disk second ro 1 sectors 16384' 'read b-is-here' \
+	'read-only holds' 'on hvc0'; do
+	grep -qa "$line" "$work/console" || fail "missing on the console: $line"
+done
+[ ${#tap[@]} -eq 0 ] || grep -qa 'tap works' "$work/console" || fail "no ping over the tap"
+expect "$(head -c 20 "$work/a.img")" "written by the guest" "the first disk"
+expect "$(head -c 9 "$work/b.img")" "b-is-here" "the second disk"
+echo "disks, tap, virtio console: ok"
+
+job <<'J'
+echo "early line"
+touch /run/symjob-stay
+J
+start_tiny 6.1
+console 'INIT: no job' 60
+expect "$(symctl console test --history | grep -ac 'early line')" 1 "history of the console"
+(echo 'echo $((6 * 7)) is the answer'; sleep 3) | timeout 20 symctl console test >"$work/late"
+grep -qa '42 is the answer' "$work/late" || fail "typing into the console"
+symctl stop test --force --timeout 1 || fail "forced stop"
+finish 10
+echo "console socket: ok"

@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What the system tests share.  A test is a script in this folder that sources this file,
+# runs where KVM is native (tests/rig/run), and ends with 0 when all of it held.
+# A disk image with a Debian userland is at $SYMKIT_DISK, writable and private.
+set -u
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+guest=${SYMKIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/symkit}/guest
+PATH=$top/build:$PATH
+work=$(mktemp -d)
+export SYMKIT_RUNTIME=$work/run
+vm=
+trap 'leave' EXIT
+
+leave() {
+	[ -z "$vm" ] || kill -9 "$vm" 2>/dev/null
+	rm -rf "$work"
+}
+
+fail() {
+	echo "FAILED: $*"
+	if [ -s "$work/console" ]; then
+		echo "--- last lines of the console"
+		tail -n 25 "$work/console"
+	fi
+	[ ! -s "$work/stderr" ] || sed 's/^/stderr: /' "$work/stderr"
+	exit 1
+}
+
+# job - make $work/job.img, the disk with the script on stdin for the guest to run.
+job() {
+	cat >"$work/job.img"
+	truncate -s "$((($(stat -c %s "$work/job.img") + 511) / 512 * 512))" "$work/job.img"
+}
+
+# start KERNEL OPTION... - a VM in the background, named "test".
+start() {
+	local kernel=$1
+	shift
+	: >"$work/console"
+	symvmm run --name test --kernel "$guest/$kernel" --console "file:$work/console" \
+		--memory 512M "$@" 2>"$work/stderr" </dev/null &
+	vm=$!
+}
+
+# start_tiny VERSION OPTION..., start_debian VERSION OPTION... - with the job on a disk.
+start_tiny() {
+	local version=$1
+	shift
+	start "${KERNEL:-vmlinuz}-$version" --initrd "$guest/tiny-initrd-$version" \
+		--disk "$work/job.img,ro,serial=symjob" --cmdline quiet "$@"
+}
+
+start_debian() {
+	local version=$1
+	shift
+	start "vmlinuz-$version" --initrd "$guest/initrd-$version" \
+		--cmdline "root=/dev/vda quiet" --disk "$SYMKIT_DISK,format=raw" \
+		--disk "$work/job.img,ro,serial=symjob" "$@"
+}
+
+# finish SECONDS - wait for the VM to end; its exit status in $status.
+finish() {
+	local i
+	for ((i = 0; i < $1 * 5; i++)); do
+		kill -0 "$vm" 2>/dev/null || break
+		sleep 0.2
+	done
+	kill -0 "$vm" 2>/dev/null && fail "still running after $1 s"
+	wait "$vm"
+	status=$?
+	vm=
+}
+
+# console PATTERN SECONDS - wait until a line of the console matches.
+console() {
+	local i
+	for ((i = 0; i < $2 * 5; i++)); do
+		grep -qaE "$1" "$work/console" && return 0
+		kill -0 "$vm" 2>/dev/null || break
+		sleep 0.2
+	done
+	grep -qaE "$1" "$work/console" || fail "no line matches '$1' within $2 s"
+}
+
+# expect TEXT WANTED WHAT - compare.
+expect() {
+	[ "$1" = "$2" ] || fail "$3: '$1', expected '$2'"
+}
+
+# clean_dmesg - no complaint of the guest's kernel on the console.
+clean_dmesg() {
+	local bad
+	bad=$(grep -aE 'BUG:|Oops|soft lockup|self-detected stall|hung_task|Call Trace' \
+		"$work/console" | head -n 3)
+	[ -z "$bad" ] || fail "the guest's kernel complained: $bad"
+}
