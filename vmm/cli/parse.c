@@ -4,6 +4,7 @@
  * and then comma-separated key=value parts.
  */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -22,11 +23,11 @@ int parse_size(const char *s, const char *where, uint64_t *out, struct err *err)
 
 	errno = 0;
 	n = strtoull(s, &end, 10);
-	if (*end && strchr(units, *end & ~0x20)) {
-		shift = 10 * (strchr(units, *end & ~0x20) - units + 1);
+	if (isalpha(*end) && strchr(units, toupper(*end))) {
+		shift = 10 * (strchr(units, toupper(*end)) - units + 1);
 		end++;
 	}
-	if (end == s || *end || errno || *s == '-' || n > UINT64_MAX >> shift)
+	if (!isdigit(*s) || *end || errno || n > UINT64_MAX >> shift)
 		return err_set(err, -EINVAL, "%s %s: not a size (e.g. 512M, 4G)", where, s);
 	*out = (uint64_t)n << shift;
 	return 0;
