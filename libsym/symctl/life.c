@@ -67,17 +67,13 @@ int cmd_stop(struct ctl *ctl)
 	if (!conn)
 		return 1;
 	ret = sym_vm_stop(conn, &opts, &event);
-	if (ret < 0)
-		free(event);
 	if (ret < 0 && !ctl->force)
 		ctl_error("%s: %s (--force stops it the hard way)", ctl->name,
 			  sym_conn_error(conn));
 	else if (ret < 0)
 		ctl_error("%s: %s", ctl->name, sym_conn_error(conn));
 	sym_close(conn);
-	if (ret < 0)
-		return 1;
-	ret = print_stopped(ctl, ret == 1, event);
+	ret = ret < 0 ? 1 : print_stopped(ctl, ret == 1, event);
 	free(event);
 	return ret;
 }

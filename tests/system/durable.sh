@@ -17,8 +17,8 @@ echo "synced $(sha256sum </keep/sums | cut -c1-64)"
 while :; do head -c 100000 /dev/urandom >/keep/busy$((i++ % 50)); done
 J
 start_debian 6.1
-console '^synced' 120
-sum=$(sed -n 's/^synced //p' "$work/console" | tr -d '\r')
+console 'synced ' 120
+sum=$(sed -n 's/.*synced //p' "$work/console" | tr -d '\r')
 sleep 2
 kill -9 "$vm"
 wait "$vm" 2>/dev/null

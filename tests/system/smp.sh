@@ -12,10 +12,10 @@ echo "cpus $(nproc)"
 while :; do echo "clock $(date +%s.%N)"; sleep 0.5; done
 J
 start_debian 6.1 --cpus 4
-console '^cpus 4' 200
-grep -qa '^stress-ng exit 0' "$work/console" || fail "stress-ng"
+console 'cpus 4' 200
+grep -qa 'stress-ng exit 0' "$work/console" || fail "stress-ng"
 # The first clock readings, before the pause.
-console '^clock' 20
+console 'clock ' 20
 symctl info test --json >"$work/info" || fail "info"
 expect "$(jq -r '.state, .cpus' "$work/info" | tr '\n' ' ')" "running 4 " "info"
 symctl pause test || fail "pause"
@@ -28,7 +28,7 @@ symctl resume test || fail "resume"
 sleep 4
 # Right after the pause the guest's clock agrees with the host's.
 now=$(date +%s.%N)
-last=$(sed -n 's/^clock //p' "$work/console" | tail -n 1 | tr -d '\r')
+last=$(sed -n 's/.*clock //p' "$work/console" | tail -n 1 | tr -d '\r')
 awk -v a="$now" -v b="$last" 'BEGIN { d = a - b; exit !(d > -2 && d < 4) }' ||
 	fail "clock: the guest says $last, the host $now"
 sleep 25 # long enough for the watchdog to complain

@@ -40,7 +40,7 @@ int bzimage_open(struct boot_image *img, struct err *err)
 		return err_set(err, -ENOEXEC, "kernel %s: not a 64-bit kernel", path);
 	sects = hdr->setup_sects ? hdr->setup_sects : DEFAULT_SECTS;
 	img->payload = (sects + 1) * 512ull;
-	img->payload_size = hdr->syssize * 16ull;
+	img->payload_size = 16ull * hdr->syssize;
 	if (img->payload_size < ENTRY64 + 1 ||
 	    img->payload + img->payload_size > img->kernel_size)
 		return err_set(err, -ENOEXEC,

@@ -77,8 +77,8 @@ void loop_destroy(struct loop *loop)
 	free(loop);
 }
 
-int loop_add(struct loop *loop, int fd, uint32_t events, loop_fn fn, void *arg,
-	     struct loop_source **out)
+static int add(struct loop *loop, int fd, bool is_timer, uint32_t events, loop_fn fn, void *arg,
+	       struct loop_source **out)
 {
 	struct loop_source *src = calloc(1, sizeof(*src));
 	struct epoll_event ev = { .events = events, .data.ptr = src };
@@ -86,7 +86,8 @@ int loop_add(struct loop *loop, int fd, uint32_t events, loop_fn fn, void *arg,
 
 	if (!src)
 		return -ENOMEM;
-	*src = (struct loop_source){ .loop = loop, .fn = fn, .arg = arg, .fd = fd };
+	*src = (struct loop_source){ .loop = loop, .fn = fn, .arg = arg, .fd = fd,
+				     .is_timer = is_timer };
 	if (out)
 		*out = src; /* before the first event can arrive */
 	if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, fd, &ev)) {
@@ -101,6 +102,12 @@ int loop_add(struct loop *loop, int fd, uint32_t events, loop_fn fn, void *arg,
 	loop->sources = src;
 	pthread_mutex_unlock(&loop->lock);
 	return 0;
+}
+
+int loop_add(struct loop *loop, int fd, uint32_t events, loop_fn fn, void *arg,
+	     struct loop_source **out)
+{
+	return add(loop, fd, false, events, fn, arg, out);
 }
 
 int loop_mod(struct loop_source *src, uint32_t events)
@@ -125,11 +132,9 @@ int loop_add_timer(struct loop *loop, loop_fn fn, void *arg, struct loop_source 
 
 	if (fd < 0)
 		return -errno;
-	ret = loop_add(loop, fd, EPOLLIN, fn, arg, out);
+	ret = add(loop, fd, true, EPOLLIN, fn, arg, out);
 	if (ret)
 		close(fd);
-	else
-		(*out)->is_timer = true;
 	return ret;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The PCI bus.  The guest reads and writes configuration space through ECAM only:
- * one exit an access.  BARs are assigned before it starts, and followed when it
+ * The PCI bus.  The guest reaches configuration space through ECAM, one exit an
+ * access, or through the old ports.  BARs are assigned before it starts, and followed when it
  * moves them (PCI Local Bus 3.0, chapter 6).
  */
 #include "devices/pci.h"
@@ -15,10 +15,15 @@
 #include "core/layout.h"
 #include "core/vm.h"
 
+#define CONF1_ENABLE 0x80000000u
+#define CONF1_BUS    0x00ff0000u
+
 struct pci_bus {
 	struct vm *vm;
 	pthread_mutex_t lock; /* guards configuration space */
 	struct bus_region ecam;
+	struct bus_region conf1;
+	uint32_t address; /* port 0xcf8 */
 	struct pci_device *slots[PCI_SLOTS];
 	uint64_t next_mem;
 	uint64_t next_io;
@@ -101,20 +106,16 @@ static void config_write(struct pci_device *dev, unsigned int off, const uint8_t
 		msix_control_written(dev);
 }
 
-static void ecam_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
-			bool is_write)
+/* One access to configuration space.  Lock held. */
+static void config_access(struct pci_bus *bus, unsigned int devfn, unsigned int off,
+			  uint8_t *data, unsigned int len, bool is_write)
 {
-	struct pci_bus *bus = arg;
-	unsigned int devfn = offset >> 12 & 0xff;
-	unsigned int off = offset & 0xfff;
-	struct pci_device *dev;
+	struct pci_device *dev = devfn & 7 ? NULL : bus->slots[devfn >> 3];
 
 	if (!is_write)
 		memset(data, 0xff, len);
-	if (offset >> 20 || devfn & 7 || off % len)
+	if (off % len)
 		return;
-	pthread_mutex_lock(&bus->lock);
-	dev = bus->slots[devfn >> 3];
 	if (dev && off + len <= PCI_CFG_SIZE) {
 		if (is_write)
 			config_write(dev, off, data, len);
@@ -123,6 +124,37 @@ static void ecam_access(void *arg, uint64_t offset, uint8_t *data, unsigned int 
 	} else if (dev && !is_write) {
 		memset(data, 0, len); /* no extended capabilities */
 	}
+}
+
+static void ecam_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
+			bool is_write)
+{
+	struct pci_bus *bus = arg;
+
+	pthread_mutex_lock(&bus->lock);
+	config_access(bus, offset >> 12 & 0xff, offset & 0xfff, data, len, is_write);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+/*
+ * Ports 0xcf8 (address, 32-bit accesses only) and 0xcfc (data): what kernels look for
+ * first, before they have read the ACPI tables.
+ */
+static void conf1_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
+			 bool is_write)
+{
+	struct pci_bus *bus = arg;
+
+	pthread_mutex_lock(&bus->lock);
+	if (offset >= 4 && bus->address & CONF1_ENABLE && !(bus->address & CONF1_BUS))
+		config_access(bus, bus->address >> 8 & 0xff,
+			      (bus->address & 0xfc) + offset - 4, data, len, is_write);
+	else if (!offset && len == 4 && is_write)
+		bus->address = le_load(data, 4);
+	else if (!offset && len == 4)
+		le_store(data, 4, bus->address);
+	else if (!is_write)
+		memset(data, 0xff, len);
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -137,7 +169,9 @@ int pci_bus_create(struct vm *vm, struct pci_bus **out, struct err *err)
 	bus->next_io = PCI_PORT_BASE;
 	pthread_mutex_init(&bus->lock, NULL);
 	bus->ecam = (struct bus_region){ PCI_ECAM_BASE, PCI_ECAM_SIZE, ecam_access, bus, NULL };
+	bus->conf1 = (struct bus_region){ PORT_PCI_CONF1, 8, conf1_access, bus, NULL };
 	bus_add(&vm->mmio, &bus->ecam);
+	bus_add(&vm->pio, &bus->conf1);
 	*out = bus;
 	return 0;
 }
@@ -154,6 +188,7 @@ void pci_bus_destroy(struct pci_bus *bus)
 		bus->slots[i]->destroy(bus->slots[i]);
 	}
 	bus_del(&bus->vm->mmio, &bus->ecam);
+	bus_del(&bus->vm->pio, &bus->conf1);
 	pthread_mutex_destroy(&bus->lock);
 	free(bus);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One PCI bus behind a memory-mapped configuration space (ECAM).  A device brings
+ * One PCI bus, its configuration space memory-mapped (ECAM) and behind the old ports.  A device brings
  * its identity and BARs; pci.c does the configuration space, pci_msix.c the vectors.
  */
 #ifndef VMM_DEVICES_PCI_H

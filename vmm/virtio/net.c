@@ -70,7 +70,7 @@ static bool deliver(struct net *net, const uint8_t *frame, size_t len)
 			virtq_unpop(vq);
 		return false;
 	}
-	if (done == len) {
+	if (hdr && done == len) {
 		struct virtio_net_hdr_v1 v1;
 
 		memcpy(&v1, frame, sizeof(v1));

@@ -135,10 +135,13 @@ static bool drain(struct vsock *vs, struct vsock_conn *c)
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
-		if (n < 0) {
+		if (n < 0 && errno != EPIPE) {
 			conn_reset(vs, c);
 			return false;
 		}
+		/* A host that reads no more may have written before: that is still to come. */
+		if (n < 0)
+			n = c->out_len - c->out_pos;
 		c->out_pos += n;
 		c->fwd += n;
 	}
