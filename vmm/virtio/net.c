@@ -33,9 +33,10 @@ struct net {
 
 /*
  * A frame for the guest, over as many buffers as it takes when they may be merged.  The
- * used index moves only when the whole frame is there.
+ * used index moves only when the whole frame is there.  False when there are too few;
+ * @more says whether others have come meanwhile.
  */
-static bool deliver(struct net *net, const uint8_t *frame, size_t len)
+static bool deliver(struct net *net, const uint8_t *frame, size_t len, bool *more)
 {
 	struct virtq *vq = &net->dev.queues[RX];
 	struct virtq_chain *c = &net->rx_chain;
@@ -65,7 +66,8 @@ static bool deliver(struct net *net, const uint8_t *frame, size_t len)
 			break;
 	}
 	if (done < len && (merge || !buffers)) {
-		/* Not enough room: as if nothing had been taken. */
+		/* As if nothing had been taken; a notification is due behind what was there. */
+		*more = virtq_rearm(vq);
 		while (buffers--)
 			virtq_unpop(vq);
 		return false;
@@ -89,13 +91,14 @@ static bool deliver(struct net *net, const uint8_t *frame, size_t len)
 static bool net_receive(void *arg, const uint8_t *frame, size_t len)
 {
 	struct net *net = arg;
-	struct virtq *vq = &net->dev.queues[RX];
+	bool more;
 
-	virtq_quiet(vq);
-	while (!deliver(net, frame, len))
-		if (!virtq_rearm(vq))
-			return false;
-	return true;
+	virtq_quiet(&net->dev.queues[RX]);
+	do {
+		if (deliver(net, frame, len, &more))
+			return true;
+	} while (more);
+	return false;
 }
 
 static void serve_tx(struct net *net)
