@@ -163,6 +163,7 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status)
 void virtio_serve(struct virtio_device *dev, unsigned int q)
 {
 	pthread_mutex_lock(&dev->lock);
+	dev->queues[q].budget = VIRTQ_BUDGET;
 	if (dev->queues[q].live && !dev->broken)
 		dev->ops->notify(dev, q);
 	pthread_mutex_unlock(&dev->lock);

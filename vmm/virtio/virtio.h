@@ -20,6 +20,7 @@
 #include "devices/pci.h"
 
 #define VIRTQ_MAX_SIZE 256
+#define VIRTQ_BUDGET   256 /* requests in a row before others get their turn */
 #define VIRTIO_QUEUES  4
 #define VIRTIO_NO_VEC  0xffff
 
@@ -46,6 +47,7 @@ struct virtq {
 	uint16_t next_used;  /* what to give back next */
 	uint16_t signalled;  /* next_used at the last interrupt decision */
 	bool event_idx;
+	unsigned int budget; /* what is left of its turn, in requests and looks for them */
 	int kick_fd; /* eventfd: the driver rang; an ioeventfd of KVM's */
 	uint64_t kicks;
 };
@@ -164,7 +166,9 @@ void virtq_flush(struct virtq *vq);
 
 /*
  * virtq_rearm - ask to be notified again; true when a request has come meanwhile,
- * and the queue must be looked at once more.  virtq_quiet - no notifications please.
+ * and the queue must be looked at once more.  False too, after ringing its own doorbell,
+ * once the queue had its share: a driver, or a ring that lies over itself, must not keep
+ * a thread busy for ever.  virtq_quiet - no notifications please.
  */
 bool virtq_rearm(struct virtq *vq);
 void virtq_quiet(struct virtq *vq);

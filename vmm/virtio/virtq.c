@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/virtio_ring.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "virtio/virtio.h"
 
@@ -41,6 +42,7 @@ int virtq_live(struct virtq *vq)
 	vq->next_avail = 0;
 	vq->next_used = 0;
 	vq->signalled = 0;
+	vq->budget = VIRTQ_BUDGET;
 	vq->event_idx = vq->dev->features >> VIRTIO_RING_F_EVENT_IDX & 1;
 	vq->live = true;
 	return 0;
@@ -121,7 +123,7 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *c)
 	uint16_t idx;
 	int ret;
 
-	if (!vq->live || vq->dev->broken)
+	if (!vq->live || vq->dev->broken || !vq->budget)
 		return 0;
 	idx = load16(&vq->avail->idx);
 	if (idx == vq->next_avail)
@@ -138,6 +140,7 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *c)
 	if (ret)
 		return ret;
 	vq->next_avail++;
+	vq->budget--;
 	return 1;
 }
 
@@ -190,14 +193,21 @@ void virtq_flush(struct virtq *vq)
 
 bool virtq_rearm(struct virtq *vq)
 {
+	uint64_t one = 1;
+
 	if (!vq->live || vq->dev->broken)
 		return false;
+	if (!vq->budget && write(vq->kick_fd, &one, sizeof(one)) == sizeof(one))
+		return false; /* virtio_serve() goes on */
 	if (vq->event_idx)
 		store16(avail_event(vq), vq->next_avail);
 	else
 		store16(&vq->used->flags, 0);
 	barrier(); /* our wish before the index is read again */
-	return load16(&vq->avail->idx) != vq->next_avail;
+	if (load16(&vq->avail->idx) == vq->next_avail)
+		return false;
+	vq->budget -= !!vq->budget;
+	return true;
 }
 
 void virtq_quiet(struct virtq *vq)
