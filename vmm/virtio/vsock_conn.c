@@ -77,6 +77,9 @@ static bool control(struct vsock *vs, struct vsock_conn *c, uint16_t op)
 		.fwd_cnt = c->fwd,
 	};
 
+	/* Credit is in every packet: a mere update does not take the place of what is owed. */
+	if (c->owed && c->owed != op && op == VIRTIO_VSOCK_OP_CREDIT_UPDATE)
+		return false;
 	c->told = c->fwd;
 	if (vsock_rx(vs, &hdr, NULL, 0)) {
 		c->owed = 0;
@@ -282,6 +285,8 @@ static void host_sends(struct vsock *vs, struct vsock_conn *c)
 	/* The driver's buffers are a page, less the header in some versions. */
 	if (room > 3072)
 		room = 3072;
+	if (!room)
+		return; /* POLLOUT or POLLHUP brought us here; 0 bytes would look like an end */
 	n = recv(c->fd, vs->buf, room, MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0)
 		return;
