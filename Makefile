@@ -138,4 +138,5 @@ help:
 	@echo "make clean      remove build/ (the guests' cache stays)"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+.SECONDARY:
 .PHONY: all host-build host-test guest unit fuzz lint system test demo bench install clean help
