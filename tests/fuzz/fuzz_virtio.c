@@ -111,7 +111,8 @@ static void net_deliver(const uint8_t *frame, size_t len)
 	net.nr_held = len;
 }
 
-static void net_send(struct net_backend *be, const struct iovec *iov, unsigned int nr, size_t len)
+static void net_send(struct net_backend *be, const struct iovec *iov, unsigned int nr,
+		     size_t len)
 {
 	static uint8_t frame[NET_FRAME_MAX];
 	size_t at = 0;
@@ -260,6 +261,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	check(!virtio_blk_create(&vm, &disk, 0, &err));
 	check(!virtio_rng_create(&vm, &err));
 	check(!virtio_net_create(&vm, &card, 0, &err));
+	check(net.be.ops); /* else the linker was not told to wrap */
 	check(!virtio_console_create(&vm, &err));
 	check(!virtio_vsock_create(&vm, 3, vsock_path, &err));
 	find_devices();

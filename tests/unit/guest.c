@@ -109,9 +109,10 @@ void guest_config_write(struct guest *g, unsigned int slot, unsigned int off, un
 
 void guest_find(struct guest *g, uint16_t id)
 {
+	uint32_t want = (0x1040u + id) << 16 | 0x1af4;
 	unsigned int slot = 0;
 
-	while (slot < PCI_SLOTS && guest_config(g, slot, 0, 4) != ((0x1040u + id) << 16 | 0x1af4))
+	while (slot < PCI_SLOTS && guest_config(g, slot, 0, 4) != want)
 		slot++;
 	assert_true(slot < PCI_SLOTS);
 	guest_config_write(g, slot, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
@@ -142,7 +143,9 @@ void guest_reg_write(struct guest *g, uint64_t off, unsigned int len, uint64_t v
 
 void guest_status_add(struct guest *g, uint8_t bit)
 {
-	guest_reg_write(g, COMMON(device_status), 1, guest_reg(g, COMMON(device_status), 1) | bit);
+	uint8_t status = guest_reg(g, COMMON(device_status), 1);
+
+	guest_reg_write(g, COMMON(device_status), 1, status | bit);
 }
 
 void guest_negotiate(struct guest *g, uint64_t features)

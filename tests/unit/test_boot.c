@@ -236,7 +236,8 @@ static void test_not_loaded_high(void **state)
 
 static void test_bad_load_addresses(void **state)
 {
-	static const uint64_t bad[] = { 0, 0x1000, LOAD_GPA + 1, RAM_HIGH_BASE, UINT64_MAX - 4095 };
+	static const uint64_t bad[] = { 0, 0x1000, LOAD_GPA + 1, RAM_HIGH_BASE,
+					UINT64_MAX - 4095 };
 	struct fixture *f = *state;
 
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -456,8 +457,8 @@ static struct vmlinux vmlinux(void)
 {
 	struct vmlinux v = {
 		.eh = {
-			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
-				     EV_CURRENT },
+			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64,
+				     ELFDATA2LSB, EV_CURRENT },
 			.e_type = ET_EXEC,
 			.e_machine = EM_X86_64,
 			.e_version = EV_CURRENT,

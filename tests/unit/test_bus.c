@@ -21,7 +21,8 @@ struct probe {
 	struct bus *bus; /* take the region away when called */
 };
 
-static void on_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len, bool is_write)
+static void on_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
+		      bool is_write)
 {
 	struct probe *p = arg;
 
@@ -39,7 +40,9 @@ static void on_access(void *arg, uint64_t offset, uint8_t *data, unsigned int le
 
 static void probe_init(struct probe *p, uint64_t base, uint64_t len)
 {
-	*p = (struct probe){ .region = { .base = base, .len = len, .fn = on_access, .arg = p } };
+	*p = (struct probe){
+		.region = { .base = base, .len = len, .fn = on_access, .arg = p },
+	};
 }
 
 static int setup(void **state)
@@ -111,7 +114,8 @@ static void test_right_region(void **state)
 static void test_overlap_refused(void **state)
 {
 	static const struct { uint64_t base, len; } bad[] = {
-		{ 0x1000, 0x100 }, { 0x1010, 1 }, { 0xfff, 2 }, { 0x10ff, 0x100 }, { 0, 0x10000 },
+		{ 0x1000, 0x100 }, { 0x1010, 1 }, { 0xfff, 2 }, { 0x10ff, 0x100 },
+		{ 0, 0x10000 },
 	};
 	struct probe p, other;
 	uint8_t byte = 0;

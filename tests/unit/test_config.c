@@ -211,10 +211,11 @@ static void test_file_key_twice(void **state)
 
 static void test_file_missing(void **state)
 {
+	static const char path[] = "/nonexistent/vm.conf";
 	struct fixture *f = *state;
 
-	assert_int_equal(config_file_read(&f->config, "/nonexistent/vm.conf", &f->err), -ENOENT);
-	assert_non_null(strstr(f->err.msg, "/nonexistent/vm.conf"));
+	assert_int_equal(config_file_read(&f->config, path, &f->err), -ENOENT);
+	assert_non_null(strstr(f->err.msg, path));
 }
 
 /* The command line */
@@ -289,7 +290,7 @@ static void test_no_kernel(void **state)
 
 static void test_unknown_option(void **state)
 {
-	options_refused(*state, ARGS("--kernel", "k", "--cpu-count=3"), "--cpu-count=3: unknown");
+	options_refused(*state, ARGS("--kernel", "k", "--cpu-cnt=3"), "--cpu-cnt=3: unknown");
 }
 
 static void test_missing_value(void **state)

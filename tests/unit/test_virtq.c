@@ -15,7 +15,7 @@
 struct echo {
 	struct virtio_device dev;
 	struct virtq_chain chain;
-	unsigned int served, starts, stops;
+	unsigned int notified, served, starts, stops;
 };
 
 static void echo_notify(struct virtio_device *dev, unsigned int q)
@@ -25,6 +25,7 @@ static void echo_notify(struct virtio_device *dev, unsigned int q)
 	struct virtq_chain *c = &echo->chain;
 	char buf[4096];
 
+	echo->notified++;
 	do {
 		virtq_quiet(vq);
 		while (virtq_pop(vq, c) > 0) {
@@ -439,15 +440,19 @@ static void test_no_interrupt_without_completion(void **state)
 /* Serve queue 0; it must break for @reason, and nothing of RAM may change. */
 static void must_break(struct guest *g, const char *reason)
 {
+	unsigned int before;
+
 	guest_remember(g);
 	virtq_rearm(&g->dev->queues[0]); /* so that the ring's flags are as they will be */
 	guest_kick(g, 0);
 	guest_unchanged(g);
 	guest_is_broken(g, reason);
 	assert_int_equal(echo_of(g)->served, 0);
-	/* And nothing more is taken from its rings. */
+	/* And its rings are not looked at any more. */
+	before = echo_of(g)->notified;
 	guest_kick(g, 0);
 	guest_unchanged(g);
+	assert_int_equal(echo_of(g)->notified, before);
 }
 
 /* The rings of queue 0, with EVENT_IDX: virtq_quiet() then writes nothing. */
