@@ -71,11 +71,14 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_LIB) $(B)/libvmm.a $(B)/
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
 # The virtio devices under libFuzzer, with sanitizers.
+# What the fuzzer stands in for, see the file.
+FUZZ_WRAP := net_user_create getrandom console_write console_set_input
 FUZZ_SRC := $(filter-out vmm/cli/main.c,$(VMM_SRC)) tests/fuzz/fuzz_virtio.c
 $(B)/fuzz_virtio: $(FUZZ_SRC) $(B)/gen/dsdt.h $(wildcard vmm/*/*.h)
 	@echo "  FUZZER  $@"
 	@clang $(filter-out -Werror,$(ALL_CFLAGS)) -Itests/fuzz -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -o $@ $(FUZZ_SRC) $(PKG_LIBS)
+		-fno-sanitize-recover=undefined $(FUZZ_WRAP:%=-Wl,--wrap=%) -o $@ $(FUZZ_SRC) \
+		$(PKG_LIBS)
 
 # Set-up, each quick when there is nothing to do.
 host-build:

@@ -13,6 +13,7 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -174,7 +175,7 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 
 	terminal_restore();
 	if (write(STDERR_FILENO, line, n) != n)
-		_exit(2);
+		abort(); /* at least a signal tells */
 	_exit(1);
 }
 
