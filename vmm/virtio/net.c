@@ -66,11 +66,13 @@ static bool deliver(struct net *net, const uint8_t *frame, size_t len, bool *mor
 			break;
 	}
 	if (done < len && (merge || !buffers)) {
+		bool never = buffers == vq->size; /* larger than the whole ring: dropped */
+
 		/* As if nothing had been taken; a notification is due behind what was there. */
 		*more = virtq_rearm(vq);
 		while (buffers--)
 			virtq_unpop(vq);
-		return false;
+		return never;
 	}
 	if (hdr && done == len) {
 		struct virtio_net_hdr_v1 v1;
