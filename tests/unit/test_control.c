@@ -540,10 +540,11 @@ static void test_one_of_two_wins(void **state)
 	end_server();
 	for (int round = 0; round < ROUNDS; round++) {
 		pid_t pids[RACERS];
-		int go[2], done[2], won = 0, status;
+		int go[2], tried[2], done[2], won = 0, status;
 		char c;
 
 		assert_int_equal(pipe(go), 0);
+		assert_int_equal(pipe(tried), 0);
 		assert_int_equal(pipe(done), 0);
 		for (int i = 0; i < RACERS; i++) {
 			pids[i] = fork();
@@ -557,6 +558,8 @@ static void test_one_of_two_wins(void **state)
 				if (read(go[0], &c, 1) < 0)
 					_exit(2);
 				ret = control_reserve("race", &control, &err);
+				if (write(tried[1], "", 1) != 1)
+					_exit(2);
 				if (!ret && read(done[0], &c, 1) == 0)
 					_exit(0); /* as if killed: nothing is cleaned up */
 				_exit(ret == -EEXIST ? 1 : 2);
@@ -565,7 +568,11 @@ static void test_one_of_two_wins(void **state)
 		close(go[0]);
 		close(done[0]);
 		close(go[1]);
-		usleep(30000);
+		/* The winner holds the name until all of them have tried. */
+		for (int i = 0; i < RACERS; i++)
+			assert_int_equal(read(tried[0], &c, 1), 1);
+		close(tried[0]);
+		close(tried[1]);
 		close(done[1]);
 		for (int i = 0; i < RACERS; i++) {
 			waitpid(pids[i], &status, 0);
