@@ -192,8 +192,8 @@ static void wall_in(struct guest_memory *mem)
 
 	check(p != MAP_FAILED);
 	munmap(mem->host, mem->size);
-	mem->host = mmap(p + GUARD, RAM, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			 mem->memfd, 0);
+	mem->host = mmap(p + GUARD, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			 -1, 0);
 	check(mem->host == p + GUARD);
 }
 

@@ -1,45 +1,59 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Guest memory: one memfd, mapped once, shown to KVM as one or two memslots.
+ * Guest memory: one mapping, shown to KVM as one or two memslots.
  * Slots 0 and 1 are RAM; region i is slot 2 + i.
  */
 #include "core/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
+#include <sys/prctl.h>
 
 #include "core/layout.h"
+
+#define PAGE	  4096ull
+#define HUGE_PAGE (2 * MiB)
 
 #define SLOT_LOW    0
 #define SLOT_HIGH   1
 #define SLOT_REGION 2
 
+/*
+ * Anonymous memory aligned to huge pages: most exits of a boot are first touches of RAM,
+ * and a huge page settles 512 of them at once.  (Shared memory would get huge pages only
+ * where the host's owner has switched them on for it.)
+ */
+static uint8_t *map_ram(uint64_t size)
+{
+	uint8_t *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t head = -(uintptr_t)p % HUGE_PAGE;
+
+	if (p == MAP_FAILED)
+		return NULL;
+	if (head)
+		munmap(p, head);
+	munmap(p + head + size, HUGE_PAGE - head);
+	return p + head;
+}
+
 int gmem_create(struct guest_memory *mem, uint64_t size, struct err *err)
 {
-	*mem = (struct guest_memory){ .memfd = -1, .vm_fd = -1, .size = size };
+	*mem = (struct guest_memory){ .vm_fd = -1, .size = size };
 	pthread_rwlock_init(&mem->lock, NULL);
 	mem->low_size = size < RAM_LOW_MAX ? size : RAM_LOW_MAX;
 	mem->high_size = size - mem->low_size;
-	mem->memfd = memfd_create("symvmm-ram", MFD_CLOEXEC);
-	if (mem->memfd < 0)
-		return err_errno(err, "guest memory: memfd_create");
-	if (ftruncate(mem->memfd, size))
+	mem->host = map_ram(size);
+	if (!mem->host)
 		return err_errno(err, "guest memory of %llu MiB", size / MiB);
-	mem->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-			 mem->memfd, 0);
-	if (mem->host == MAP_FAILED) {
-		mem->host = NULL;
-		return err_errno(err, "guest memory of %llu MiB", size / MiB);
-	}
 	/* A core dump of the VMM must not carry the guest. */
 	madvise(mem->host, size, MADV_DONTDUMP);
 	madvise(mem->host, size, MADV_HUGEPAGE);
+	prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, mem->host, size, "symvmm-ram");
 	return 0;
 }
 
@@ -47,10 +61,7 @@ void gmem_destroy(struct guest_memory *mem)
 {
 	if (mem->host)
 		munmap(mem->host, mem->size);
-	if (mem->memfd >= 0)
-		close(mem->memfd);
 	mem->host = NULL;
-	mem->memfd = -1;
 	pthread_rwlock_destroy(&mem->lock);
 }
 
@@ -92,10 +103,24 @@ int gmem_bind(struct guest_memory *mem, int vm_fd, struct err *err)
 
 int gmem_discard(struct guest_memory *mem)
 {
-	return fallocate(mem->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-			 mem->size) ?
-		       -errno :
-		       0;
+	return madvise(mem->host, mem->size, MADV_DONTNEED) ? -errno : 0;
+}
+
+uint64_t gmem_resident(const struct guest_memory *mem)
+{
+	unsigned char in[4096];
+	uint64_t pages = 0;
+
+	for (uint64_t at = 0; at < mem->size; at += sizeof(in) * PAGE) {
+		uint64_t left = mem->size - at;
+		size_t n = left < sizeof(in) * PAGE ? left / PAGE : sizeof(in);
+
+		if (mincore(mem->host + at, n * PAGE, in))
+			break;
+		while (n--)
+			pages += in[n] & 1;
+	}
+	return pages * PAGE;
 }
 
 static bool within(uint64_t gpa, uint64_t len, uint64_t base, uint64_t size)

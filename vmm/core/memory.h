@@ -23,7 +23,6 @@ struct mem_region {
 };
 
 struct guest_memory {
-	int memfd;
 	uint8_t *host; /* the whole of RAM, low part first */
 	uint64_t size;
 	uint64_t low_size;
@@ -42,6 +41,9 @@ int gmem_bind(struct guest_memory *mem, int vm_fd, struct err *err);
 
 /* gmem_discard - give every page of RAM back; it reads as zeroes afterwards. */
 int gmem_discard(struct guest_memory *mem);
+
+/* gmem_resident - bytes of RAM that the host has given; slow, for metrics. */
+uint64_t gmem_resident(const struct guest_memory *mem);
 
 /*
  * gmem_map - host address of [gpa, gpa + len), or NULL unless all of it lies in one

@@ -408,7 +408,7 @@ int vm_run(const struct vm_config *config, struct err *err)
 {
 	struct vm_life life = {
 		.vm = { .config = config, .kvm_fd = -1, .vm_fd = -1, .stop_fd = -1,
-			.doorbell_fd = -1, .nr_vcpus = config->cpus, .mem.memfd = -1 },
+			.doorbell_fd = -1, .nr_vcpus = config->cpus },
 		.image = { .kernel_fd = -1, .initrd_fd = -1 },
 		.signal_fd = -1,
 	};

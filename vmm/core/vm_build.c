@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/config.h"
@@ -55,10 +54,7 @@ static int make_console(struct vm *vm, struct err *err)
 
 static uint64_t guest_resident(void *arg)
 {
-	const struct vm *vm = arg;
-	struct stat st;
-
-	return fstat(vm->mem.memfd, &st) ? 0 : st.st_blocks * 512ull;
+	return gmem_resident(&((const struct vm *)arg)->mem);
 }
 
 static uint64_t guest_size(void *arg)
