@@ -70,6 +70,13 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_LIB) $(B)/libvmm.a $(B)/
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
+$(B)/tests/tiny/test_%: $(B)/tests/tiny/test_%.o $(B)/libvmm.a
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
+
+$(B)/tests/system/%: $(B)/tests/system/%.o
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS)
+
 # The virtio devices under libFuzzer, with sanitizers.
 # What the fuzzer stands in for, see the file.
 FUZZ_WRAP := net_user_create getrandom console_write console_set_input
@@ -101,10 +108,16 @@ lint: host-test
 	@tests/run-lint "$(filter-out -Werror -fstack-protector-strong,$(ALL_CFLAGS))" \
 		$(VMM_SRC) $(LIB_SRC) $(CTL_SRC)
 
+tiny: host-test all
+	@$(MAKE) --no-print-directory $(B)/tests/tiny/test_host_ops
+	@tests/tiny/run
+
 system: guest all
+	@$(MAKE) --no-print-directory $(B)/tests/system/tapfd
 	@tests/run-system
 
 test: guest all
+	@$(MAKE) --no-print-directory $(B)/tests/system/tapfd
 	@tests/run-all
 
 demo: guest all
@@ -134,7 +147,7 @@ help:
 	@echo "make demo       set everything up and boot a Debian guest"
 	@echo "make test       set everything up and run every test"
 	@echo "make bench      figures, in build/bench.json"
-	@echo "make unit, fuzz, lint, system"
+	@echo "make unit, fuzz, lint, tiny, system"
 	@echo "                parts of the tests"
 	@echo "make guest      only the set-up: packages, guest kernels and images"
 	@echo "make install    DESTDIR= PREFIX=/usr/local"
@@ -142,4 +155,4 @@ help:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 .SECONDARY:
-.PHONY: all host-build host-test guest unit fuzz lint system test demo bench install clean help
+.PHONY: all host-build host-test guest unit fuzz lint tiny system test demo bench install clean help

@@ -18,15 +18,17 @@ ip addr add 192.0.2.2/24 dev eth0 && ip link set eth0 up && ping -c 2 -W 5 192.0
 	echo "tap works"
 echo "on hvc0" >/dev/hvc0
 J
-if [ -w /dev/net/tun ] && [ "$(id -u)" = 0 ]; then
-	tap=(--net tap=symtap0)
-	(for ((i = 0; i < 100; i++)); do
+tap=()
+[ -w /dev/net/tun ] && [ "$(id -u)" = 0 ] && tap=(--net tap=symtap0)
+
+# tap_up - give the host's end an address as soon as it is there.
+tap_up() {
+	for ((i = 0; i < 200; i++)); do
 		ip addr add 192.0.2.1/24 dev symtap0 2>/dev/null && ip link set symtap0 up && break
 		sleep 0.1
-	done) &
-else
-	tap=()
-fi
+	done
+}
+tap_up &
 start_tiny 6.1 --disk "$work/a.img,serial=first" --disk "$work/b.img,ro,serial=second" \
 	"${tap[@]}" --console-device virtio --cmdline "quiet console=ttyS0"
 finish 90
@@ -40,15 +42,27 @@ expect "$(head -c 20 "$work/a.img")" "written by the guest" "the first disk"
 expect "$(head -c 9 "$work/b.img")" "b-is-here" "the second disk"
 echo "disks, tap, virtio console: ok"
 
+# The tap as file descriptor 3, as a privileged parent opens it.
+if [ ${#tap[@]} -gt 0 ]; then
+	symvmm() {
+		exec "$top/build/tests/system/tapfd" symtap0 symvmm "$@"
+	}
+	tap=(--net fd=3)
+	tap_up &
+fi
 job <<'J'
 echo "early line"
 touch /run/symjob-stay
+ip addr add 192.0.2.2/24 dev eth0 && ip link set eth0 up && ping -c 2 -W 5 192.0.2.1 >/dev/null &&
+	echo "tap by descriptor works"
 J
-start_tiny 6.1
+start_tiny 6.1 "${tap[@]}"
 console 'INIT: no job' 60
 expect "$(symctl console test --history | grep -ac 'early line')" 1 "history of the console"
 (echo 'echo $((6 * 7)) is the answer'; sleep 3) | timeout 20 symctl console test >"$work/late"
 grep -qa '42 is the answer' "$work/late" || fail "typing into the console"
+[ ${#tap[@]} -eq 0 ] || grep -qa 'tap by descriptor works' "$work/console" ||
+	fail "no ping over the tap's descriptor"
 symctl stop test --force --timeout 1 || fail "forced stop"
 finish 10
 echo "console socket: ok"
