@@ -113,11 +113,9 @@ tiny: host-test all
 	@tests/tiny/run
 
 system: guest all
-	@$(MAKE) --no-print-directory $(B)/tests/system/tapfd
 	@tests/run-system
 
 test: guest all
-	@$(MAKE) --no-print-directory $(B)/tests/system/tapfd
 	@tests/run-all
 
 demo: guest all
