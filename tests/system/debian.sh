@@ -15,6 +15,7 @@ job <<'J'
 wget -q -O /tmp/file http://10.0.2.2:8123/file
 echo "download $(sha256sum </tmp/file | cut -c1-64)"
 echo "entropy $(head -c 32 /dev/hwrng | wc -c)"
+modprobe vmw_vsock_virtio_transport # udev may not have come to it yet
 echo "vsock $(echo ask | timeout 20 socat -t 10 - VSOCK-CONNECT:2:5000)"
 echo "trim $(fstrim -v / | grep -c trimmed)"
 echo "failed units $(systemctl --failed --no-legend | wc -l)"
@@ -28,7 +29,7 @@ J
 try() {
 	start_debian "$1" --cpus 2 --net user,hostfwd=tcp:7123:7000 --vsock "5,path=$work/vs"
 	console 'debian login:|root@debian' 150
-	console 'job is done' 100
+	console "job is done" 150
 	grep -qa "download $sum" "$work/console" || fail "$1: the download differs"
 	grep -qa 'entropy 32' "$work/console" || fail "$1: no entropy from the device"
 	grep -qa 'vsock answer' "$work/console" || fail "$1: no vsock connection to the host"
