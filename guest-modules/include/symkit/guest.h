@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * For guest kernel modules that take part in the symbiotic interface: what symbiotic.ko
+ * exports (all of it EXPORT_SYMBOL_GPL).
+ */
+#ifndef SYMKIT_GUEST_H
+#define SYMKIT_GUEST_H
+
+#include <linux/module.h>
+#include <linux/types.h>
+
+#include <sym/abi.h>
+
+/*
+ * One call, in the hands of its handler.  Arguments and payload are copies or memory
+ * that the VMM may change at any time: copy what is checked before it is used.
+ */
+struct sym_call {
+	u32 context; /* SYM_CONTEXT_*, one of the handler's */
+	u32 payload_len; /* bytes at @payload */
+	u64 arg[SYM_CALL_ARGS];
+	void *payload; /* SYM_CALL_PAYLOAD bytes; the reply goes there as well */
+	/* For the handler to set; zero at first. */
+	u64 result[SYM_CALL_RESULTS];
+	u32 reply_len;
+};
+
+/*
+ * A handler returns 0 or a negative errno.  In exit and kick context it runs like an
+ * NMI handler: interrupts off on a small stack of its own, no lock that anything else
+ * takes, no sleep, no fault, no FPU, and in kick context RCU may not be watching.  In
+ * interrupt context it is an ordinary hard-IRQ handler.  In thread context it may sleep.
+ */
+typedef int (*sym_handler_fn)(void *arg, struct sym_call *call);
+
+/*
+ * sym_handler_register - let the VMM call @fn under @name (at most 55 characters, by
+ * custom "module.what") in @contexts (SYM_CONTEXT_*).  May sleep.
+ * Returns a handle, or ERR_PTR: -EEXIST, -EINVAL, -ENOSPC.
+ */
+struct sym_handler *sym_handler_register_owner(const char *name, u32 contexts,
+					       sym_handler_fn fn, void *arg,
+					       struct module *owner);
+#define sym_handler_register(name, contexts, fn, arg) \
+	sym_handler_register_owner(name, contexts, fn, arg, THIS_MODULE)
+
+/* sym_handler_unregister - no new calls; waits for those that run.  May sleep. */
+void sym_handler_unregister(struct sym_handler *handler);
+
+/*
+ * sym_hypercall - call the VMM: hypercall @nr with three arguments.  Any context but
+ * NMI.  Returns what the VMM says, or -ENODEV when it is not there (any more).
+ */
+long sym_hypercall(u32 nr, u64 a, u64 b, u64 c);
+
+/*
+ * sym_value_set - show the VMM @len bytes (at most SYM_VALUE_MAX) under @name, in the
+ * name of @owner; sym_value_clear() takes it back.  May sleep.
+ */
+int sym_value_set_owner(const char *name, const void *value, size_t len,
+			struct module *owner);
+#define sym_value_set(name, value, len) sym_value_set_owner(name, value, len, THIS_MODULE)
+void sym_value_clear(const char *name);
+
+/*
+ * sym_host_value - copy what a service of the VMM shows under @name, at most @len bytes.
+ * Returns the length, -ENOENT, or -EAGAIN when no consistent copy was to be had.  Any
+ * context.
+ */
+int sym_host_value(const char *name, void *value, size_t len);
+
+/* sym_features - SYM_FEATURE_* that both sides agreed on; 0 without a VMM. */
+u32 sym_features(void);
+
+#endif

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The guest-VMM interface, version 1: all that the two sides must agree on, for the
+ * VMM, the guest's kernel modules, the tests and the fuzzers.  docs/abi.md explains it.
+ *
+ * Whoever reads memory that the other side writes copies once, then checks, then uses.
+ * All numbers are little-endian; all text is NUL-ended, or fills its field.
+ */
+#ifndef SYM_ABI_H
+#define SYM_ABI_H
+
+#ifdef __KERNEL__
+#include <linux/build_bug.h>
+#include <linux/stddef.h>
+#include <linux/types.h>
+#define SYM_ABI_ASSERT(what) static_assert(what)
+#else
+#include <linux/types.h>
+#include <stddef.h>
+#define SYM_ABI_ASSERT(what) _Static_assert(what, #what)
+#endif
+
+#define SYM_ABI_VERSION 1
+
+/*
+ * Discovery.  The signature is in EBX, ECX, EDX of a hypervisor leaf at 0x40000000 +
+ * n * 0x100; EAX is the last leaf.  The leaf after it: EAX is the ABI version, EBX the
+ * features on offer, ECX the first MSR, EDX the hypercall port (15:0) and the
+ * doorbell's GSI (31:16), an edge-triggered, active-high line of the IOAPIC.
+ */
+#define SYM_CPUID_SIGNATURE	"SymbioticVMM"
+#define SYM_CPUID_BASE		0x40000200u /* where this implementation puts it */
+#define SYM_CPUID_FEATURES	1 /* offset from the signature's leaf */
+
+#define SYM_FEATURE_SPY		(1u << 0) /* SymSpy pages, both ways */
+#define SYM_FEATURE_CALL	(1u << 1) /* hypercalls; SymCall in exit and kick context */
+#define SYM_FEATURE_DOORBELL	(1u << 2) /* SymCall in interrupt and thread context */
+#define SYM_FEATURE_MODULES	(1u << 3) /* SymMod: the VMM may install modules */
+
+/*
+ * MSRs, for registration.  A write that is not in order takes #GP and changes nothing;
+ * so does any other MSR of the range.
+ */
+#define SYM_MSR_BASE		0x53594d00u /* where this implementation puts them */
+#define SYM_NR_MSRS		16
+/*
+ * Write a cookie that is not 0: a guest module starts, all that an earlier one
+ * registered is forgotten, and a new generation begins.  Write 0: it leaves.
+ * Read: the generation.
+ */
+#define SYM_MSR_COOKIE		0
+/* Write: the features that the guest acknowledges.  Read: those that are granted. */
+#define SYM_MSR_FEATURES	1
+/* GPA | SYM_MSR_ENABLE of memory in one piece, all of it RAM; 0 takes it back. */
+#define SYM_MSR_SPY_GUEST	2 /* SYM_SPY_GUEST_SIZE bytes, guest to VMM */
+#define SYM_MSR_SPY_HOST	3 /* a page, VMM to guest */
+#define SYM_MSR_SPY_VCPU	4 /* a page for this vCPU, guest to VMM */
+#define SYM_MSR_CALL_AREA	5 /* struct sym_call_area for this vCPU */
+#define SYM_MSR_ENABLE		1ull
+
+/*
+ * Hypercalls: outl to the port with the number in EAX and the cookie in RDI; arguments
+ * in RSI, RDX, R8, R9, R10; RAX has the result or a negative errno.  -EPERM: the wrong
+ * cookie; -ENOSYS: no such hypercall.
+ */
+#define SYM_PORT		0x7e
+#define SYM_HC_NOP		0
+/*
+ * A SymCall handler that was nested in an exit has ended.  RSI: the token; RDX: status
+ * (31:0) and length of the reply (63:32); R8, R9: the two results.  Does not return;
+ * -EINVAL if there is no such call.
+ */
+#define SYM_HC_RETURN		1
+/* Results of the vCPU number RSI are posted in its call area. */
+#define SYM_HC_COMPLETE		2
+/* What the guest's page says has changed; RSI: SYM_CHANGED_*. */
+#define SYM_HC_CHANGED		3
+#define SYM_HC_SERVICE		0x100u /* from here on: the services' own */
+
+#define SYM_CHANGED_READY	(1u << 0) /* registration is complete */
+#define SYM_CHANGED_HANDLERS	(1u << 1)
+#define SYM_CHANGED_MODULES	(1u << 2)
+
+#define SYM_PAGE_SIZE		4096u
+
+/*
+ * SymSpy.  Each area has one writer.  It makes the sequence odd, writes, and makes it
+ * even again; a reader that found it odd, or changed at the end, tries again.  Items
+ * follow the header, each at a multiple of 8; a reader skips types it does not know.
+ */
+#define SYM_SPY_MAGIC		0x59505353u /* "SSPY" */
+#define SYM_SPY_GUEST_SIZE	16384u
+
+enum sym_spy_kind {
+	SYM_SPY_GUEST = 1, /* guest to VMM, one for the guest */
+	SYM_SPY_VCPU = 2, /* guest to VMM, one for each vCPU */
+	SYM_SPY_HOST = 3, /* VMM to guest */
+};
+
+struct sym_spy_header {
+	__u32 magic;
+	__u16 version; /* SYM_ABI_VERSION */
+	__u16 kind; /* enum sym_spy_kind */
+	__u32 size; /* of the whole area */
+	__u32 used; /* header and items */
+	__u32 generation;
+	__u32 sequence;
+	__u64 reserved;
+};
+SYM_ABI_ASSERT(sizeof(struct sym_spy_header) == 32);
+
+struct sym_item {
+	__u16 type; /* SYM_ITEM_* */
+	__u16 reserved;
+	__u32 len; /* of the value, which follows */
+};
+SYM_ABI_ASSERT(sizeof(struct sym_item) == 8);
+#define SYM_ITEM_ALIGN(len) (((len) + 7u) & ~7u)
+
+/* Guest to VMM, for the whole guest. */
+#define SYM_ITEM_KERNEL		1
+#define SYM_ITEM_ANCHORS	2
+#define SYM_ITEM_MEMORY		3
+#define SYM_ITEM_MODULE		4 /* one for each symbiotic module */
+#define SYM_ITEM_HANDLER	5 /* one for each SymCall handler */
+#define SYM_ITEM_VALUE		6 /* one for each item that a module or program exports */
+/* Guest to VMM, for a vCPU. */
+#define SYM_ITEM_TASK		16
+/* VMM to guest. */
+#define SYM_ITEM_VM		32
+#define SYM_ITEM_FEATURES	33
+#define SYM_ITEM_PRESSURE	34
+#define SYM_ITEM_SERVICE	35 /* one for each value that a service shows the guest */
+
+struct sym_item_kernel {
+	char release[64]; /* uname -r */
+	char version[128];
+	__u32 nr_cpus;
+	__u32 reserved;
+};
+SYM_ABI_ASSERT(sizeof(struct sym_item_kernel) == 200);
+
+/* What examination from outside starts from; 0 where the guest cannot tell. */
+struct sym_item_anchors {
+	__u64 vmcoreinfo_gpa; /* of the note */
+	__u64 page_offset; /* GVA of GPA 0 in the kernel's linear map */
+	__u64 vmemmap; /* GVA of the array of struct page */
+	__u64 phys_base; /* GPA = GVA - __START_KERNEL_map + phys_base, in the kernel image */
+	__u64 cr3_user_bits; /* set in CR3 while the user's page tables are in use */
+	__u64 reserved[3];
+};
+SYM_ABI_ASSERT(sizeof(struct sym_item_anchors) == 64);
+
+struct sym_item_memory { /* bytes */
+	__u64 total;
+	__u64 free;
+	__u64 available;
+	__u64 cached;
+	__u64 swap_total;
+	__u64 swap_free;
+	__u64 uptime_ms; /* of the guest, when this was written */
+	__u64 reserved;
+};
+SYM_ABI_ASSERT(sizeof(struct sym_item_memory) == 64);
+
+#define SYM_NAME_LEN 56
+
+struct sym_item_module {
+	char name[SYM_NAME_LEN];
+	__u32 flags;
+	__u32 reserved;
+};
+SYM_ABI_ASSERT(sizeof(struct sym_item_module) == 64);
+#define SYM_MODULE_INSTALLED	(1u << 0) /* by the VMM */
+
+struct sym_item_handler {
+	char name[SYM_NAME_LEN];
+	__u32 number; /* what a call names it by; never used again within a generation */
+	__u32 contexts; /* SYM_CONTEXT_* it may be called in */
+};
+SYM_ABI_ASSERT(sizeof(struct sym_item_handler) == 64);
+
+#define SYM_VALUE_MAX 64
+
+struct sym_item_value { /* shorter when the value is: len says */
+	char name[32];
+	char comm[16]; /* the program's, or the module's name */
+	__u32 pid; /* 0: a module */
+	__u32 reserved;
+	__u8 value[SYM_VALUE_MAX];
+};
+SYM_ABI_ASSERT(offsetof(struct sym_item_value, value) == 56);
+
+/* The only item of a vCPU's page, and the first thing in it. */
+struct sym_item_task {
+	__u32 pid; /* of the thread, in the guest's first namespace; 0: idle */
+	__u32 tgid;
+	char comm[16];
+	__u64 task; /* GVA of its task_struct */
+	__u64 root; /* GPA of its page table; 0: a kernel thread's */
+	__u64 switches; /* context switches so far */
+};
+SYM_ABI_ASSERT(sizeof(struct sym_item_task) == 48);
+
+struct sym_spy_vcpu {
+	struct sym_spy_header head;
+	struct sym_item item;
+	struct sym_item_task task;
+};
+SYM_ABI_ASSERT(offsetof(struct sym_spy_vcpu, task) == 40);
+
+struct sym_item_vm {
+	char name[72];
+	char uuid[40];
+	__u32 reserved[2];
+};
+SYM_ABI_ASSERT(sizeof(struct sym_item_vm) == 120);
+
+struct sym_item_features {
+	__u32 granted; /* SYM_FEATURE_* */
+	__u32 reserved;
+};
+
+struct sym_item_pressure { /* the host's, as in /proc/pressure: hundredths of a percent */
+	__u32 memory_some_avg10;
+	__u32 memory_full_avg10;
+	__u32 cpu_some_avg10;
+	__u32 io_some_avg10;
+};
+
+struct sym_item_service {
+	char name[32];
+	__u8 value[SYM_VALUE_MAX]; /* shorter when the value is: len says */
+};
+
+/*
+ * SymCall.  A context says when and how a handler runs; a call names one, and both
+ * sides check that the handler may be called in it.
+ */
+#define SYM_CONTEXT_EXIT	(1u << 0) /* nested in an exit of this vCPU's instruction */
+#define SYM_CONTEXT_INTERRUPT	(1u << 1) /* in the doorbell's interrupt */
+#define SYM_CONTEXT_KICK	(1u << 2) /* nested wherever the vCPU happens to be */
+#define SYM_CONTEXT_THREAD	(1u << 3) /* in a kernel thread: may sleep */
+#define SYM_CONTEXT_ALL		15u
+
+#define SYM_CALL_MAGIC		0x4c414353u /* "SCAL" */
+#define SYM_CALL_ARGS		6
+#define SYM_CALL_RESULTS	2
+#define SYM_CALL_PAYLOAD	4096u
+#define SYM_CALL_SLOTS		6 /* 0: nested calls; the others: interrupt and thread */
+#define SYM_CALL_NESTED		0
+
+/* Written by the guest before it registers the area, and read once then. */
+struct sym_call_setup {
+	__u32 magic; /* SYM_CALL_MAGIC */
+	__u16 version;
+	__u16 reserved;
+	__u32 size; /* sizeof(struct sym_call_area) */
+	__u32 generation;
+	/*
+	 * A nested handler starts at @entry on @stack with GS at @gs_base, CR3 without
+	 * @cr3_user_bits, interrupts off, flat kernel segments @cs and @ss.
+	 */
+	__u64 entry;
+	__u64 stack;
+	__u64 gs_base;
+	__u64 cr3_user_bits;
+	__u16 cs;
+	__u16 ss;
+	__u32 cpu; /* the guest's own number for it */
+};
+SYM_ABI_ASSERT(sizeof(struct sym_call_setup) == 56);
+
+struct sym_call_result {
+	__u64 token; /* of the request; written last */
+	__s32 status; /* 0 or a negative errno */
+	__u32 payload_len; /* of the reply in the slot's payload */
+	__u64 value[SYM_CALL_RESULTS];
+};
+SYM_ABI_ASSERT(sizeof(struct sym_call_result) == 32);
+
+struct sym_call_request {
+	__u64 token; /* changes with each request; written last */
+	__u32 handler;
+	__u32 context;
+	__u32 payload_len;
+	__u32 reserved;
+	__u64 arg[SYM_CALL_ARGS];
+	__u64 pad;
+};
+SYM_ABI_ASSERT(sizeof(struct sym_call_request) == 80);
+
+/* Each of the first two pages has one writer; a payload belongs to whose turn it is. */
+struct sym_call_area {
+	union {
+		struct {
+			struct sym_call_setup setup;
+			__u64 pad;
+			struct sym_call_result result[SYM_CALL_SLOTS];
+		};
+		__u8 page0[SYM_PAGE_SIZE];
+	} guest;
+	union {
+		struct {
+			__u32 magic; /* SYM_CALL_MAGIC */
+			__u32 generation;
+			__u32 vcpu; /* the VMM's number of this vCPU */
+			__u32 reserved;
+			__u64 aborted; /* the token of the last nested call given up */
+			__u64 pad;
+			struct sym_call_request request[SYM_CALL_SLOTS];
+		};
+		__u8 page1[SYM_PAGE_SIZE];
+	} host;
+	__u8 payload[SYM_CALL_SLOTS][SYM_CALL_PAYLOAD];
+};
+SYM_ABI_ASSERT(sizeof(struct sym_call_area) == 32768);
+SYM_ABI_ASSERT(offsetof(struct sym_call_area, host.request) == 4096 + 32);
+SYM_ABI_ASSERT(offsetof(struct sym_call_area, payload) == 8192);
+
+/*
+ * A nested call starts with RDI: its token; RSI: handler (31:0) and context (63:32);
+ * RDX: length of the payload in slot SYM_CALL_NESTED; RCX, R8, R9, R10, R11, R12: the
+ * six arguments.  It ends with SYM_HC_RETURN.
+ */
+
+/*
+ * SymMod: the names of the handlers that take part, all in thread context.  A transfer
+ * may be begun again at any time; it counts only when the checksum agrees.
+ *
+ * need:    payload: name of a module; ask the guest's own modprobe for it.
+ * begin:   arg0: size; arg1: xxh64 of the whole, seed 0; payload: name of the module.
+ *	    results: the number of bytes that are there already from an earlier try.
+ * data:    arg0: offset; payload: the bytes.
+ * install: payload: parameters.  The reply is what the guest's loader said, if it failed.
+ * remove:  payload: name.  The reply as above.
+ */
+#define SYM_MOD_NEED		"symmod.need"
+#define SYM_MOD_BEGIN		"symmod.begin"
+#define SYM_MOD_DATA		"symmod.data"
+#define SYM_MOD_INSTALL		"symmod.install"
+#define SYM_MOD_REMOVE		"symmod.remove"
+#define SYM_MOD_MAX		(16u << 20) /* bytes of a module */
+
+/*
+ * /dev/symbiotic in the guest, for its programs.  An item is one program's, by its
+ * file; it is gone when the file is closed.
+ */
+struct sym_dev_value {
+	char name[32];
+	__u32 len; /* at most SYM_VALUE_MAX; 0 with SET: an empty value */
+	__u32 reserved;
+	__u8 value[SYM_VALUE_MAX];
+};
+SYM_ABI_ASSERT(sizeof(struct sym_dev_value) == 104);
+
+struct sym_dev_info {
+	__u32 version; /* SYM_ABI_VERSION */
+	__u32 features; /* granted */
+	__u32 generation;
+	__u32 reserved;
+	struct sym_item_vm vm;
+};
+SYM_ABI_ASSERT(sizeof(struct sym_dev_info) == 136);
+
+#ifdef _IOC_WRITE /* from linux/ioctl.h, for those who use the device */
+#define SYM_DEV_SET	_IOW('y', 1, struct sym_dev_value)
+#define SYM_DEV_CLEAR	_IOW('y', 2, struct sym_dev_value) /* by name */
+#define SYM_DEV_INFO	_IOR('y', 3, struct sym_dev_info)
+/* Read what a service shows under .name: fills in .value and .len; -ENOENT. */
+#define SYM_DEV_GET	_IOWR('y', 4, struct sym_dev_value)
+#endif
+
+#endif
