@@ -54,6 +54,7 @@ struct vm_config {
 	char *vsock_path;   /* NULL: NAME.vsock in the runtime folder */
 	char *console;	    /* see host/console.h */
 	bool console_virtio; /* the console is virtio, not the serial port */
+	bool symbiotic; /* offer the symbiotic interface */
 	bool seccomp;
 	bool interpreted_ok; /* run even where KVM interprets kernel code */
 };

@@ -23,8 +23,9 @@ struct loop;
 struct metrics;
 struct pci_bus;
 struct platform;
-struct sym_host_ops;
 struct serial;
+struct sym;
+struct sym_host_ops;
 struct vcpu;
 struct vm_config;
 
@@ -65,6 +66,7 @@ struct vm {
 	struct events *events;
 	struct console *console;
 	struct control *control;
+	struct sym *sym; /* the symbiotic interface; NULL: not offered */
 
 	struct vcpu *vcpus[VM_MAX_CPUS];
 	unsigned int nr_vcpus;
