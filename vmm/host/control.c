@@ -152,11 +152,50 @@ static const struct control_method *find_method(const struct control_method *tab
 	return NULL;
 }
 
+struct control_later *control_defer(struct control_call *call)
+{
+	struct control_later *later = calloc(1, sizeof(*later));
+
+	if (later) {
+		later->client = call->client;
+		later->id = json_incref((json_t *)call->id);
+		call->client->later = later;
+	}
+	return later;
+}
+
+void control_answer(struct control_later *later, json_t *result, const struct err *err)
+{
+	struct control_client *client = later->client;
+
+	if (!client) {
+		json_decref(result);
+	} else {
+		client->later = NULL;
+		if (err && err->code) {
+			answer_error(client, later->id, err->code, err->msg);
+			json_decref(result);
+		} else {
+			answer(client, later->id, "result", result ? result : json_object());
+		}
+		control_client_go_on(client);
+	}
+	json_decref(later->id);
+	free(later);
+}
+
+/* @fd is the method's to take, by setting it to -1. */
 static int call_method(struct control_client *client, const struct control_method *method,
-		       const json_t *id, const json_t *params, struct err *err)
+		       const json_t *id, const json_t *params, int *fd, struct err *err)
 {
 	struct control *control = client->control;
-	struct control_call call = { .arg = control->server.arg, .params = params };
+	struct control_call call = {
+		.arg = control->server.arg,
+		.params = params,
+		.fd = *fd,
+		.client = client,
+		.id = id,
+	};
 	int ret;
 
 	if (method == &builtin[0])
@@ -166,6 +205,9 @@ static int call_method(struct control_client *client, const struct control_metho
 		return 0;
 	}
 	ret = method->fn(&call);
+	*fd = call.fd;
+	if (ret == CONTROL_LATER)
+		return 0;
 	if (ret) {
 		json_decref(call.result);
 		if (!call.err.code)
@@ -177,7 +219,8 @@ static int call_method(struct control_client *client, const struct control_metho
 	return 0;
 }
 
-static int serve_request(struct control_client *client, const json_t *request, struct err *err)
+static int serve_request(struct control_client *client, const json_t *request, int *fd,
+			 struct err *err)
 {
 	const struct control_method *method;
 	json_t *none = json_object();
@@ -201,7 +244,7 @@ static int serve_request(struct control_client *client, const json_t *request, s
 		params = none;
 	ret = check_params(method, params, err);
 	if (!ret)
-		ret = call_method(client, method, request_id(request), params, err);
+		ret = call_method(client, method, request_id(request), params, fd, err);
 out:
 	json_decref(none);
 	return ret;
@@ -212,11 +255,19 @@ void control_line(struct control_client *client, const char *line, size_t len)
 	struct err err = { 0 };
 	json_error_t json;
 	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &json);
+	bool too_many = client->too_many_fds;
+	int fd = client->passed_fd;
 
+	client->passed_fd = -1;
+	client->too_many_fds = false;
 	if (!request)
 		err_set(&err, -EINVAL, "malformed JSON: %s", json.text);
+	else if (too_many)
+		err_set(&err, -EINVAL, "more than one file descriptor came with the request");
 	else
-		serve_request(client, request, &err);
+		serve_request(client, request, &fd, &err);
+	if (fd >= 0)
+		close(fd);
 	if (err.code)
 		answer_error(client, request_id(request), err.code, err.msg);
 	json_decref(request);

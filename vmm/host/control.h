@@ -16,6 +16,8 @@
 #define CONTROL_LINE_MAX (64 * 1024) /* a request with its newline */
 
 struct control;
+struct control_client;
+struct control_later;
 struct events;
 struct loop;
 struct vm;
@@ -26,13 +28,30 @@ struct control_call {
 	const json_t *params; /* an object, with none but the method's own parameters */
 	json_t *result; /* for the method to set; NULL: {} */
 	struct err err; /* and to explain with when it fails */
+	int fd; /* came with the request, or -1; closed unless the method sets it to -1 */
+
+	struct control_client *client; /* control.c's */
+	const json_t *id;
 };
+
+#define CONTROL_LATER 1
 
 struct control_method {
 	const char *name; /* NULL ends a table */
 	const char *const *params; /* ended by NULL; NULL: none */
-	int (*fn)(struct control_call *call); /* 0 or -errno; loop's thread, must not block */
+	/* 0, -errno or CONTROL_LATER; loop's thread, must not block */
+	int (*fn)(struct control_call *call);
 };
+
+/*
+ * control_defer - the answer will come later: the method returns CONTROL_LATER after
+ * this.  Until then no further request is taken from that client.  NULL: out of memory.
+ * control_answer - it has come: @result (taken over; NULL: {}), or what @err says if that
+ * is not NULL and has a code.  Loop's thread, not inside the method; the client may have
+ * left meanwhile, and the socket may be gone.  Frees @later.
+ */
+struct control_later *control_defer(struct control_call *call);
+void control_answer(struct control_later *later, json_t *result, const struct err *err);
 
 struct control_server {
 	struct loop *loop;

@@ -32,6 +32,7 @@ void control_client_new(struct control *control, int fd)
 	client->control = control;
 	client->fd = fd;
 	client->subscription = -1;
+	client->passed_fd = -1;
 	if (loop_add(control->server.loop, fd, EPOLLIN, on_ready, client, &client->source))
 		goto fail;
 	client->next = control->clients;
@@ -61,6 +62,10 @@ void control_client_free(struct control_client *client)
 	events_unsubscribe(client->control->server.events, client->subscription);
 	loop_del(client->source);
 	close(client->fd);
+	if (client->passed_fd >= 0)
+		close(client->passed_fd);
+	if (client->later)
+		client->later->client = NULL;
 	free(client->in);
 	free(client->out);
 	free(client);
@@ -125,7 +130,8 @@ void control_client_write(struct control_client *client)
 
 static bool may_read(const struct control_client *client)
 {
-	return !client->closing && control_client_queued(client) < OUT_PAUSE;
+	return !client->closing && !client->later &&
+	       control_client_queued(client) < OUT_PAUSE;
 }
 
 void control_client_settle(struct control_client *client)
@@ -134,7 +140,7 @@ void control_client_settle(struct control_client *client)
 
 	if (client->busy)
 		return;
-	if (client->dead || (client->closing && !queued)) {
+	if (client->dead || (client->closing && !queued && !client->later)) {
 		control_client_free(client);
 		return;
 	}
@@ -167,14 +173,59 @@ static void take_lines(struct control_client *client)
 	client->busy = false;
 }
 
+/* Each descriptor is the request's, or is closed here: no client can fill our table. */
+static void take_fds(struct control_client *client, struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t nr = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < nr; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			if (client->passed_fd < 0) {
+				client->passed_fd = fd;
+			} else {
+				close(fd);
+				client->too_many_fds = true;
+			}
+		}
+	}
+	if (msg->msg_flags & MSG_CTRUNC)
+		client->too_many_fds = true;
+}
+
 static bool read_more(struct control_client *client)
 {
-	ssize_t n = recv(client->fd, client->in + client->in_len,
-			 CONTROL_LINE_MAX - client->in_len, MSG_DONTWAIT);
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} fds;
+	struct iovec iov = { client->in + client->in_len, CONTROL_LINE_MAX - client->in_len };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &fds,
+		.msg_controllen = sizeof(fds),
+	};
+	ssize_t n = recvmsg(client->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+	if (n >= 0)
+		take_fds(client, &msg);
 	if (n > 0)
 		client->in_len += n;
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+void control_client_go_on(struct control_client *client)
+{
+	if (client->busy)
+		return;
+	control_client_write(client);
+	take_lines(client);
+	control_client_settle(client);
 }
 
 static void on_ready(void *arg, uint32_t events)

@@ -25,6 +25,9 @@ struct control_client {
 	bool busy;	  /* in the middle of its lines: whoever set this frees it */
 	bool closing;	  /* once everything queued is sent */
 	bool dead;
+	struct control_later *later; /* the answer that is being waited for */
+	int passed_fd; /* for the request that is being read; -1: none */
+	bool too_many_fds; /* came with it */
 
 	char *in; /* CONTROL_LINE_MAX bytes */
 	size_t in_start;
@@ -56,6 +59,9 @@ void control_client_send(struct control_client *client, json_t *line);
 /* control_client_write - send what the socket takes of what is queued. */
 void control_client_write(struct control_client *client);
 
+/* control_client_go_on - take the requests that waited for an answer; may free @client. */
+void control_client_go_on(struct control_client *client);
+
 /* control_client_settle - wait for what is next; may free @client. */
 void control_client_settle(struct control_client *client);
 
@@ -63,6 +69,12 @@ static inline size_t control_client_queued(const struct control_client *client)
 {
 	return client->out_len - client->out_start;
 }
+
+/* One that has left need not be answered. */
+struct control_later {
+	struct control_client *client; /* NULL: it has */
+	json_t *id;
+};
 
 /* Upwards: a whole line without its newline; a line that is none. */
 void control_line(struct control_client *client, const char *line, size_t len);
