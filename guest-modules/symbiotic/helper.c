@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Running one of the guest's own programs: the loader of modules knows how this guest
+ * wants its modules checked, and says why it will not have one.
+ */
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/umh.h>
+
+#include "symbiotic.h"
+
+struct sym_helper {
+	struct file *input;
+	struct file *output;
+};
+
+static int sym_helper_fd(struct file *file, int want)
+{
+	int fd = get_unused_fd_flags(0);
+
+	if (fd < 0)
+		return fd;
+	fd_install(fd, get_file(file));
+	return fd == want ? 0 : -EBADF;
+}
+
+/* In the new process, before it becomes the program. */
+static int sym_helper_init(struct subprocess_info *info, struct cred *cred)
+{
+	struct sym_helper *helper = info->data;
+	int err;
+
+	err = sym_helper_fd(helper->input ?: helper->output, 0);
+	if (!err)
+		err = sym_helper_fd(helper->output, 1);
+	if (!err)
+		err = sym_helper_fd(helper->output, 2);
+	if (!err && helper->input)
+		sym_modules_expect(current->tgid);
+	return err;
+}
+
+static int sym_helper_exec(const char *folder, const char *const *argv,
+			   struct sym_helper *helper)
+{
+	static char *env[] = { "HOME=/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+			       NULL };
+	struct subprocess_info *info;
+	char *path;
+	int ret = -ENOMEM;
+
+	path = kasprintf(GFP_KERNEL, "%s/%s", folder, argv[0]);
+	if (!path)
+		return ret;
+	info = call_usermodehelper_setup(path, (char **)argv, env, GFP_KERNEL,
+					 sym_helper_init, NULL, helper);
+	if (info)
+		ret = call_usermodehelper_exec(info, UMH_WAIT_PROC);
+	sym_modules_expect(0);
+	kfree(path);
+	return ret;
+}
+
+/* What it said, without the end of the last line. */
+static void sym_helper_said(struct file *output, char *text, size_t size)
+{
+	loff_t at = 0;
+	ssize_t len = kernel_read(output, text, size - 1, &at);
+
+	text[max_t(ssize_t, len, 0)] = 0;
+	strim(text);
+}
+
+/*
+ * Returns 0, a negative errno if it could not be run, or -EIO if it failed; @text is
+ * empty or what it said then.
+ */
+int sym_helper_run(const char *const *argv, struct file *input, char *text, size_t size)
+{
+	static const char *const folders[] = { "/sbin", "/usr/sbin", "/bin" };
+	struct sym_helper helper = { .input = input };
+	int i, ret = -ENOENT;
+
+	*text = 0;
+	helper.output = shmem_file_setup("symbiotic", size, VM_NORESERVE);
+	if (IS_ERR(helper.output))
+		return PTR_ERR(helper.output);
+	for (i = 0; i < ARRAY_SIZE(folders) && ret == -ENOENT; i++)
+		ret = sym_helper_exec(folders[i], argv, &helper);
+	if (ret > 0) {
+		sym_helper_said(helper.output, text, size);
+		ret = -EIO;
+	}
+	fput(helper.output);
+	return ret;
+}
