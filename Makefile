@@ -11,12 +11,14 @@ WARN	:= -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wmissin
 	-Wshadow -Wvla
 ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -fstack-protector-strong \
 	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSYMKIT_VERSION='"$(VERSION)"' -pthread \
-	-Ivmm -Isymbiotic/include -Ilibsym/include -I$(B)/gen $(PKG_CFLAGS) $(CFLAGS)
+	-I. -Ivmm -Isymbiotic/include -Ilibsym/include -I$(B)/gen $(PKG_CFLAGS) $(CFLAGS)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -pthread
 
 VMM_SRC	:= $(wildcard vmm/*/*.c)
 VMM_OBJ	:= $(VMM_SRC:%.c=$(B)/%.o)
+SYM_SRC	:= $(wildcard symbiotic/*.c symcall/*.c)
+SYM_OBJ	:= $(SYM_SRC:%.c=$(B)/%.o)
 LIB_SRC	:= $(wildcard libsym/*.c)
 LIB_OBJ	:= $(LIB_SRC:%.c=$(B)/%.o)
 CTL_SRC	:= $(wildcard libsym/symctl/*.c)
@@ -34,7 +36,11 @@ all: host-build
 $(B)/libvmm.a: $(filter-out $(B)/vmm/cli/main.o,$(VMM_OBJ))
 	@rm -f $@ && $(AR) rcs $@ $^
 
-$(B)/symvmm: $(B)/vmm/cli/main.o $(B)/libvmm.a
+# The symbiotic interface's host side, for this VMM and for others.
+$(B)/libsymhost.a: $(SYM_OBJ)
+	@rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/symvmm: $(B)/vmm/cli/main.o $(B)/libvmm.a $(B)/libsymhost.a
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS)
 
@@ -58,6 +64,11 @@ $(B)/%.o: %.c
 	@echo "  CC      $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(B)/%.o: %.S
+	@mkdir -p $(@D)
+	@echo "  AS      $<"
+	@$(CC) $(CFLAGS) -c -o $@ $<
+
 # The guest's DSDT: written in ASL, compiled by iasl to a C array.
 $(B)/gen/dsdt.h: vmm/boot/dsdt.asl
 	@mkdir -p $(@D)
@@ -66,11 +77,12 @@ $(B)/gen/dsdt.h: vmm/boot/dsdt.asl
 	@mv $(B)/gen/dsdt.hex $@
 $(B)/vmm/boot/acpi.o: $(B)/gen/dsdt.h
 
-$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_LIB) $(B)/libvmm.a $(B)/libsym.a
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_LIB) $(B)/libvmm.a $(B)/libsymhost.a $(B)/libsym.a
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
-$(B)/tests/tiny/test_%: $(B)/tests/tiny/test_%.o $(B)/libvmm.a
+TINY_LIB := $(B)/tests/tiny/machine.o $(B)/tests/tiny/machine_guest.o
+$(B)/tests/tiny/test_%: $(B)/tests/tiny/test_%.o $(TINY_LIB) $(B)/libvmm.a $(B)/libsymhost.a
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
@@ -80,7 +92,7 @@ $(B)/tests/system/%: $(B)/tests/system/%.o
 # The virtio devices under libFuzzer, with sanitizers.
 # What the fuzzer stands in for, see the file.
 FUZZ_WRAP := net_user_create getrandom console_write console_set_input
-FUZZ_SRC := $(filter-out vmm/cli/main.c,$(VMM_SRC)) tests/fuzz/fuzz_virtio.c
+FUZZ_SRC := $(filter-out vmm/cli/main.c,$(VMM_SRC)) $(SYM_SRC) tests/fuzz/fuzz_virtio.c
 $(B)/fuzz_virtio: $(FUZZ_SRC) $(B)/gen/dsdt.h $(wildcard vmm/*/*.h)
 	@echo "  FUZZER  $@"
 	@clang $(filter-out -Werror,$(ALL_CFLAGS)) -Itests/fuzz -fsanitize=fuzzer,address,undefined \
@@ -106,10 +118,10 @@ fuzz: host-test
 lint: host-test
 	@$(MAKE) --no-print-directory $(B)/gen/dsdt.h
 	@tests/run-lint "$(filter-out -Werror -fstack-protector-strong,$(ALL_CFLAGS))" \
-		$(VMM_SRC) $(LIB_SRC) $(CTL_SRC)
+		$(VMM_SRC) $(SYM_SRC) $(LIB_SRC) $(CTL_SRC)
 
 tiny: host-test all
-	@$(MAKE) --no-print-directory $(B)/tests/tiny/test_host_ops
+	@$(MAKE) --no-print-directory $(B)/tests/tiny/test_host_ops $(B)/tests/tiny/test_symcall
 	@tests/tiny/run
 
 system: guest all

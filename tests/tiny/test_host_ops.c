@@ -128,9 +128,11 @@ static void test_kick(void **state)
 	pthread_t thread;
 
 	vcpu->thread = pthread_self();
+	vcpu->has_thread = true;
 	assert_int_equal(pthread_create(&thread, NULL, kick_later, vcpu), 0);
 	assert_int_equal(vm_host_ops.run(&vm, vcpu), -EINTR);
 	pthread_join(thread, NULL);
+	vcpu->has_thread = false; /* it is our own */
 }
 
 static void test_region(void **state)

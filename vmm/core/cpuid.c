@@ -11,8 +11,6 @@
 
 #include "core/vcpu.h"
 
-#define CPUID_MAX 256
-
 #define LEAF1_ECX_X2APIC       (1u << 21)
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR   (1u << 31)

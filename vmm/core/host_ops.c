@@ -68,9 +68,19 @@ static int op_handle_exit(void *vm, void *vcpu)
 	return 0;
 }
 
+static int op_flush(void *vm, void *vcpu)
+{
+	return vcpu_flush(vcpu);
+}
+
 static int op_kick(void *vm, void *vcpu)
 {
-	vcpu_kick(vcpu);
+	struct vcpu *v = vcpu;
+
+	pthread_mutex_lock(&v->vm->lock);
+	if (v->has_thread)
+		vcpu_kick(v);
+	pthread_mutex_unlock(&v->vm->lock);
 	return 0;
 }
 
@@ -113,6 +123,7 @@ const struct sym_host_ops vm_host_ops = {
 	.set_state = op_set_state,
 	.run = op_run,
 	.handle_exit = op_handle_exit,
+	.flush = op_flush,
 	.kick = op_kick,
 	.region_add = op_region_add,
 	.region_del = op_region_del,

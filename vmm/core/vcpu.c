@@ -16,6 +16,7 @@
 
 #include "core/vm.h"
 #include "host/metrics.h"
+#include "sym/host.h"
 
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MTRR_ENABLE_WB	  (1u << 11 | 6)
@@ -137,6 +138,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 
 void vcpu_kick(struct vcpu *vcpu)
 {
+	__atomic_store_n(&vcpu->kicked, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	pthread_kill(vcpu->thread, SIGRTMIN);
 }
@@ -202,6 +204,10 @@ void vcpu_handle_exit(struct vcpu *vcpu)
 		bus_access(&vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.data,
 			   run->mmio.len, run->mmio.is_write);
 		break;
+	case KVM_EXIT_X86_RDMSR:
+	case KVM_EXIT_X86_WRMSR:
+		run->msr.error = 1; /* nobody's: #GP */
+		break;
 	case KVM_EXIT_INTR:
 		break;
 	case KVM_EXIT_SHUTDOWN:
@@ -222,6 +228,18 @@ void vcpu_handle_exit(struct vcpu *vcpu)
 	}
 }
 
+static int cannot_run(struct vcpu *vcpu)
+{
+	vm_stop(vcpu->vm, VM_STOP_ERROR, "vCPU %u: KVM_RUN: %s", vcpu->id, strerror(errno));
+	return -ESHUTDOWN;
+}
+
+static void count_exit(struct vcpu *vcpu)
+{
+	if (vcpu->run->exit_reason < VCPU_MAX_EXIT)
+		counter_add(&vcpu->exits[vcpu->run->exit_reason], 1);
+}
+
 int vcpu_run_once(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -230,29 +248,44 @@ int vcpu_run_once(struct vcpu *vcpu)
 	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vcpu->vm->attention, __ATOMIC_SEQ_CST) && !vcpu_may_run(vcpu))
 		return -ESHUTDOWN;
+	/* One that came while the thread was elsewhere is not lost either. */
+	if (__atomic_load_n(&vcpu->kicked, __ATOMIC_SEQ_CST) &&
+	    __atomic_exchange_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST))
+		return -EINTR;
 	if (ioctl(vcpu->fd, KVM_RUN, 0)) {
-		if (errno == EINTR || errno == EAGAIN)
-			return -EINTR;
-		vm_stop(vcpu->vm, VM_STOP_ERROR, "vCPU %u: KVM_RUN: %s", vcpu->id,
-			strerror(errno));
-		return -ESHUTDOWN;
+		if (errno != EINTR && errno != EAGAIN)
+			return cannot_run(vcpu);
+		__atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
+		return -EINTR;
 	}
-	if (run->exit_reason < VCPU_MAX_EXIT)
-		counter_add(&vcpu->exits[run->exit_reason], 1);
+	count_exit(vcpu);
+	return 0;
+}
+
+int vcpu_flush(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	if (ioctl(vcpu->fd, KVM_RUN, 0))
+		return errno == EINTR || errno == EAGAIN ? -EINTR : cannot_run(vcpu);
+	count_exit(vcpu);
 	return 0;
 }
 
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
+	struct sym *sym = vcpu->vm->sym;
 	char name[16];
 	int ret;
 
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
 	pthread_setname_np(pthread_self(), name);
-	while ((ret = vcpu_run_once(vcpu)) != -ESHUTDOWN)
+	while ((ret = vcpu_run_once(vcpu)) != -ESHUTDOWN) {
+		if (sym && sym_handle_exit(sym, vcpu->id, vcpu->run, ret))
+			continue;
 		if (!ret)
 			vcpu_handle_exit(vcpu);
+	}
 	return NULL;
 }
 

@@ -24,6 +24,7 @@ struct vcpu {
 	size_t run_size;
 	pthread_t thread;
 	bool has_thread;
+	int kicked; /* the next vcpu_run_once() returns -EINTR */
 	uint64_t *exits; /* VCPU_MAX_EXIT counters; they outlive a reset */
 };
 
@@ -53,11 +54,19 @@ void vcpu_kick(struct vcpu *vcpu);
 int vcpu_run_once(struct vcpu *vcpu);
 void vcpu_handle_exit(struct vcpu *vcpu);
 
+/*
+ * vcpu_flush - complete the exit in hand without running the guest.  -EINTR: done; 0:
+ * there is a further exit to handle; -ESHUTDOWN.  Its own thread only.
+ */
+int vcpu_flush(struct vcpu *vcpu);
+
 /* vcpu_exit_name - "io" for KVM_EXIT_IO, and so on; NULL where there is no name. */
 const char *vcpu_exit_name(unsigned int reason);
 
 /* vcpu_signal_init - install the kick signal's handler, once per process. */
 int vcpu_signal_init(struct err *err);
+
+#define CPUID_MAX 256 /* entries that cpuid_get() has room for */
 
 /*
  * cpuid_get - what KVM can do on this host; malloc'ed.  cpuid_for - the same for

@@ -34,6 +34,8 @@
 #include "host/events.h"
 #include "host/metrics.h"
 #include "host/seccomp.h"
+#include "sym/host.h"
+#include "sym/sym_glue.h"
 
 #define PAUSE_DEADLINE_S 5
 
@@ -127,8 +129,11 @@ int vm_pause(struct vm *vm)
 		}
 	}
 	pthread_mutex_unlock(&vm->lock);
-	if (!ret)
-		events_emit(vm->events, "paused", NULL);
+	if (ret)
+		return ret;
+	if (vm->sym)
+		sym_pause(vm->sym, true);
+	events_emit(vm->events, "paused", NULL);
 	return ret;
 }
 
@@ -136,6 +141,8 @@ int vm_resume(struct vm *vm)
 {
 	int ret = 0;
 
+	if (vm->sym)
+		sym_pause(vm->sym, false);
 	pthread_mutex_lock(&vm->lock);
 	if (vm->state != VM_PAUSED) {
 		ret = vm->state == VM_RUNNING ? -EALREADY : -EINVAL;
@@ -172,6 +179,8 @@ static int create_kvm_vm(struct vm *vm, struct err *err)
 		return err_errno(err, "/dev/kvm: KVM_CREATE_IRQCHIP");
 	if (ioctl(vm->vm_fd, KVM_CREATE_PIT2, &pit))
 		return err_errno(err, "/dev/kvm: KVM_CREATE_PIT2");
+	if (vm->sym && sym_attach(vm->sym, vm->vm_fd))
+		return err_errno(err, "/dev/kvm: refused the symbiotic MSRs");
 	return 0;
 }
 
@@ -183,6 +192,8 @@ static int create_vcpus(struct vm_life *life, struct err *err)
 		int ret;
 
 		cpuid_for(life->cpuid, i, vm->nr_vcpus, life->tsc_deadline);
+		if (vm->sym && sym_cpuid(vm->sym, life->cpuid, CPUID_MAX))
+			return err_set(err, -E2BIG, "vCPU %u: no room in its CPUID", i);
 		ret = vcpu_create(vm, i, life->cpuid, err);
 		if (ret)
 			return ret;
@@ -259,6 +270,8 @@ static void on_stop(void *arg, uint32_t events)
 	}
 	events_emit(vm->events, "reset", json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
 	unboot(vm);
+	if (vm->sym)
+		sym_reset(vm->sym);
 	gmem_discard(&vm->mem);
 	if (boot(life, &life->err) || start_vcpus(vm, &life->err)) {
 		vm->stop = VM_STOP_ERROR;
@@ -354,6 +367,8 @@ static int prepare(struct vm_life *life, struct err *err)
 	ret = watch_signals(life, err);
 	if (!ret)
 		ret = vm_build(vm, err);
+	if (!ret && vm->config->symbiotic)
+		ret = sym_glue_create(vm, err);
 	if (ret)
 		return ret;
 	vm->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -382,6 +397,7 @@ static void destroy(struct vm_life *life)
 	struct vm *vm = &life->vm;
 
 	unboot(vm);
+	sym_glue_destroy(vm);
 	vm_unbuild(vm);
 	control_destroy(life->control); /* last: it frees the name */
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {

@@ -18,6 +18,7 @@
 #include "sym/host_ops.h"
 
 struct kvm_cpuid2;
+struct kvm_run;
 struct sym;
 
 #define SYM_MAX_VCPUS 64
@@ -77,10 +78,11 @@ void sym_pause(struct sym *sym, bool paused);
 
 /*
  * sym_handle_exit - first in the exit loop: after each KVM_RUN of vCPU @id, in its
- * thread, with @ret 0 for an exit or -EINTR.  True: it is dealt with, the VMM's own
- * handling included, go on to the next KVM_RUN.  False: the VMM handles it as ever.
+ * thread, with its run page and @ret 0 for an exit or -EINTR.  True: it is dealt with,
+ * the VMM's own handling included, go on to the next KVM_RUN.  False: the VMM handles
+ * it as ever (nothing to do after -EINTR).
  */
-bool sym_handle_exit(struct sym *sym, unsigned int id, int ret);
+bool sym_handle_exit(struct sym *sym, unsigned int id, struct kvm_run *run, int ret);
 
 /* Reading the guest's pages: from any thread, without an exit. */
 
@@ -183,6 +185,7 @@ struct sym_exit {
 	uint32_t count; /* accesses, of a string instruction; else 1 */
 	uint64_t addr; /* port, GPA or MSR */
 	void *data; /* what is written, or to be read; gone after sym_call() */
+	bool handled; /* set it before a sym_call() when the hook answers the exit itself */
 };
 
 struct sym_hooks {

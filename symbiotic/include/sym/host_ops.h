@@ -57,7 +57,17 @@ struct sym_host_ops {
 	int (*run)(void *vm, void *vcpu);
 	int (*handle_exit)(void *vm, void *vcpu);
 
-	/* Out of the guest, any thread. */
+	/*
+	 * Complete the exit in hand without running the guest: KVM_RUN once with
+	 * immediate_exit set.  -EINTR: done; 0: it was one of several accesses, and
+	 * the next is there to be handled.  Its own thread only.
+	 */
+	int (*flush)(void *vm, void *vcpu);
+
+	/*
+	 * Make the run() in progress, or the next one, return -EINTR.  Any thread; no
+	 * kick may be lost, and one for a vCPU without a thread is ignored.
+	 */
 	int (*kick)(void *vm, void *vcpu);
 
 	/* Show @size bytes at @host to the guest at @gpa, outside RAM; take it away. */

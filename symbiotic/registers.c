@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Registration: our MSRs.  Each write is checked as a whole before anything changes; a
+ * refusal is a #GP in the guest.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "symbiotic/sym.h"
+
+static void forget_vcpu(struct sym_vcpu *vc)
+{
+	__atomic_store_n(&vc->spy, NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&vc->area, NULL, __ATOMIC_RELEASE);
+	vc->spy_gpa = vc->area_gpa = 0;
+	vc->stuck = (struct stuck){ 0 };
+}
+
+void sym_forget(struct sym *sym)
+{
+	__atomic_store_n(&sym->generation, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&sym->spy, NULL, __ATOMIC_RELEASE);
+	sym->show = NULL;
+	sym->cookie = 0;
+	sym->granted = 0;
+	sym->spy_gpa = sym->show_gpa = 0;
+	sym->stuck = (struct stuck){ 0 };
+	for (unsigned int i = 0; i < SYM_MAX_VCPUS; i++)
+		forget_vcpu(&sym->vcpu[i]);
+	memset(&sym->handlers, 0, sizeof(sym->handlers));
+	sym->handlers.current = &sym->handlers.hash[0];
+}
+
+static int set_cookie(struct sym *sym, uint64_t cookie)
+{
+	sym_forget(sym);
+	if (cookie) {
+		if (!++sym->last_generation)
+			sym->last_generation = 1;
+		sym->cookie = cookie;
+		__atomic_store_n(&sym->generation, sym->last_generation, __ATOMIC_RELEASE);
+		sym_count(&sym->stats.registrations);
+	}
+	return SYM_FORGET_ALL;
+}
+
+static int set_features(struct sym *sym, uint64_t features)
+{
+	if (!sym->generation || features & ~(uint64_t)sym->features)
+		return -EINVAL;
+	sym->granted = features;
+	return 0;
+}
+
+/*
+ * area - the host's address of @size bytes that the guest registers with @value, or NULL;
+ * @gpa gets 0 when it takes them back.
+ */
+static int area(struct sym *sym, uint64_t value, size_t size, uint64_t *gpa, void **host)
+{
+	*gpa = 0;
+	*host = NULL;
+	if (!value)
+		return 0;
+	if ((value & (SYM_PAGE_SIZE - 1)) != SYM_MSR_ENABLE || !sym->generation)
+		return -EINVAL;
+	*gpa = value - SYM_MSR_ENABLE;
+	*host = sym->ops->mem_map(sym->vm, *gpa, size);
+	return *host ? 0 : -EFAULT;
+}
+
+static int set_spy_guest(struct sym *sym, uint64_t value)
+{
+	uint64_t gpa;
+	void *host;
+	int ret = area(sym, value, SYM_SPY_GUEST_SIZE, &gpa, &host);
+
+	if (ret || (value && !(sym->granted & SYM_FEATURE_SPY)))
+		return ret ? ret : -EINVAL;
+	sym->spy_gpa = gpa;
+	__atomic_store_n(&sym->spy, host, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int set_spy_host(struct sym *sym, uint64_t value)
+{
+	uint64_t gpa;
+	void *host;
+	int ret = area(sym, value, SYM_PAGE_SIZE, &gpa, &host);
+
+	if (ret || (value && !(sym->granted & SYM_FEATURE_SPY)))
+		return ret ? ret : -EINVAL;
+	sym->show_gpa = gpa;
+	sym->show = host;
+	show_update(sym);
+	return 0;
+}
+
+static int set_spy_vcpu(struct sym *sym, struct sym_vcpu *vc, uint64_t value)
+{
+	uint64_t gpa;
+	void *host;
+	int ret = area(sym, value, SYM_PAGE_SIZE, &gpa, &host);
+
+	if (ret || (value && !(sym->granted & SYM_FEATURE_SPY)))
+		return ret ? ret : -EINVAL;
+	vc->spy_gpa = gpa;
+	vc->stuck = (struct stuck){ 0 };
+	__atomic_store_n(&vc->spy, host, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* The entry, the stack and GS must be the kernel's: the upper half. */
+static bool kernel_address(uint64_t gva)
+{
+	return gva >> 47 == 0x1ffff || gva >> 56 == 0xff;
+}
+
+static int check_setup(const struct sym *sym, const struct sym_call_setup *setup)
+{
+	if (setup->magic != SYM_CALL_MAGIC || setup->version != SYM_ABI_VERSION ||
+	    setup->size != sizeof(struct sym_call_area) ||
+	    setup->generation != sym->generation)
+		return -EPROTO;
+	if (!kernel_address(setup->entry) || !kernel_address(setup->stack) ||
+	    !kernel_address(setup->gs_base) || setup->stack % 16 ||
+	    (setup->cr3_user_bits & ~0x1fffull) || !setup->cs || !setup->ss ||
+	    setup->cs & 7 || setup->ss & 7)
+		return -EINVAL;
+	return 0;
+}
+
+static int set_call_area(struct sym *sym, unsigned int id, uint64_t value)
+{
+	struct sym_vcpu *vc = &sym->vcpu[id];
+	struct sym_call_area *a;
+	struct sym_call_setup setup;
+	uint64_t gpa;
+	void *host;
+	int ret = area(sym, value, sizeof(*a), &gpa, &host);
+
+	if (!ret && value) {
+		a = host;
+		memcpy(&setup, &a->guest.setup, sizeof(setup));
+		ret = sym->granted & SYM_FEATURE_CALL ? check_setup(sym, &setup) : -EINVAL;
+		if (ret)
+			return ret;
+		memset(a->host.page1, 0, sizeof(a->host.page1));
+		a->host.magic = SYM_CALL_MAGIC;
+		a->host.generation = sym->generation;
+		a->host.vcpu = id;
+		vc->setup = setup;
+	}
+	if (ret)
+		return ret;
+	vc->area_gpa = gpa;
+	__atomic_store_n(&vc->area, host, __ATOMIC_RELEASE);
+	return SYM_FORGET_VCPU;
+}
+
+int sym_msr_write(struct sym *sym, unsigned int id, uint32_t index, uint64_t value)
+{
+	int ret = -EINVAL;
+
+	pthread_mutex_lock(&sym->lock);
+	switch (index) {
+	case SYM_MSR_COOKIE:
+		ret = set_cookie(sym, value);
+		break;
+	case SYM_MSR_FEATURES:
+		ret = set_features(sym, value);
+		break;
+	case SYM_MSR_SPY_GUEST:
+		ret = set_spy_guest(sym, value);
+		break;
+	case SYM_MSR_SPY_HOST:
+		ret = set_spy_host(sym, value);
+		break;
+	case SYM_MSR_SPY_VCPU:
+		ret = set_spy_vcpu(sym, &sym->vcpu[id], value);
+		break;
+	case SYM_MSR_CALL_AREA:
+		ret = set_call_area(sym, id, value);
+		break;
+	}
+	pthread_mutex_unlock(&sym->lock);
+	if (ret < 0)
+		sym_fault(sym, id, "wrmsr 0x%x of 0x%llx refused: %s", SYM_MSR_BASE + index,
+			  (unsigned long long)value,
+			  ret == -EFAULT ? "not RAM in one piece" :
+			  ret == -EPROTO ? "not a call area of this version and generation" :
+					   "not in order");
+	return ret;
+}
+
+int sym_msr_read(struct sym *sym, unsigned int id, uint32_t index, uint64_t *value)
+{
+	struct sym_vcpu *vc = &sym->vcpu[id];
+	int ret = 0;
+
+	pthread_mutex_lock(&sym->lock);
+	switch (index) {
+	case SYM_MSR_COOKIE: /* never the cookie itself */
+		*value = sym->generation;
+		break;
+	case SYM_MSR_FEATURES:
+		*value = sym->granted;
+		break;
+	case SYM_MSR_SPY_GUEST:
+		*value = sym->spy ? sym->spy_gpa | SYM_MSR_ENABLE : 0;
+		break;
+	case SYM_MSR_SPY_HOST:
+		*value = sym->show ? sym->show_gpa | SYM_MSR_ENABLE : 0;
+		break;
+	case SYM_MSR_SPY_VCPU:
+		*value = vc->spy ? vc->spy_gpa | SYM_MSR_ENABLE : 0;
+		break;
+	case SYM_MSR_CALL_AREA:
+		*value = vc->area ? vc->area_gpa | SYM_MSR_ENABLE : 0;
+		break;
+	default:
+		ret = -EINVAL;
+	}
+	pthread_mutex_unlock(&sym->lock);
+	return ret;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside the symbiotic interface: what one VM's guest has registered.  symcall/ builds
+ * on it.
+ */
+#ifndef SYM_SYM_H
+#define SYM_SYM_H
+
+#include <pthread.h>
+
+#include "sym/host.h"
+
+#define SYM_MAX_HANDLERS 128
+#define SYM_HANDLER_HASH 256
+
+#define READ_ONCE(x)	 (*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+
+/* Contexts of the guest's handlers by number: number << 32 | contexts, 0 is empty. */
+struct handler_hash {
+	uint64_t slot[SYM_HANDLER_HASH];
+};
+
+struct handler_table {
+	unsigned int nr;
+	struct sym_item_handler handler[SYM_MAX_HANDLERS];
+	/* Readers take no lock: a new table is made beside the old one. */
+	struct handler_hash hash[2];
+	struct handler_hash *current;
+};
+
+/* A sequence that stays odd: which, and since when. */
+struct stuck {
+	uint32_t sequence;
+	uint64_t since_ms; /* 0: it is not */
+	bool told;
+};
+
+/* What a vCPU has registered.  Pointers go to guest RAM, which stays as long as the VM. */
+struct sym_vcpu {
+	uint64_t spy_gpa;
+	uint64_t area_gpa;
+	struct sym_spy_vcpu *spy;
+	struct sym_call_area *area;
+	struct sym_call_setup setup; /* the checked copy */
+	struct stuck stuck;
+};
+
+struct sym {
+	const struct sym_host_ops *ops;
+	void *vm;
+	char name[72];
+	char uuid[40];
+	uint32_t features; /* on offer */
+	uint32_t sync_regs;
+	uint32_t doorbell_gsi;
+	void (*event)(void *arg, const struct sym_event *event);
+	void *event_arg;
+	const struct sym_hooks *hooks;
+	unsigned int nr_vcpus;
+
+	/* Guards registration and what we write into the guest's pages. */
+	pthread_mutex_t lock;
+	uint64_t cookie;
+	uint32_t last_generation;
+	uint32_t generation; /* 0: nobody is registered */
+	uint32_t granted;
+	uint64_t spy_gpa;
+	uint64_t show_gpa;
+	uint8_t *spy; /* SYM_SPY_GUEST_SIZE bytes */
+	uint8_t *show; /* a page */
+	struct stuck stuck;
+	struct sym_vcpu vcpu[SYM_MAX_VCPUS];
+	struct handler_table handlers;
+
+	/* What the guest is shown, whether or not it has a page for it yet. */
+	struct shown *shown;
+	struct sym_item_pressure pressure;
+	bool has_pressure;
+
+	struct sym_stats stats;
+	uint64_t fault_ms; /* when the last fault was told */
+	unsigned int fault_budget;
+
+	struct calls *calls; /* symcall/ */
+};
+
+/*
+ * sym_msr_read, sym_msr_write - the guest's access to MSR SYM_MSR_BASE + @index on vCPU
+ * @id.  Negative: the guest takes #GP.  A write returns SYM_FORGET_* bits for what it
+ * ended; the caller gives up the calls that depended on it.
+ */
+#define SYM_FORGET_VCPU (1 << 0) /* this vCPU's call area */
+#define SYM_FORGET_ALL	(1 << 1)
+int sym_msr_read(struct sym *sym, unsigned int id, uint32_t index, uint64_t *value);
+int sym_msr_write(struct sym *sym, unsigned int id, uint32_t index, uint64_t value);
+
+/* sym_forget - drop all that is registered.  Lock held. */
+void sym_forget(struct sym *sym);
+
+/* sym_read_handlers - take over the handlers that the guest's page lists now. */
+int sym_read_handlers(struct sym *sym);
+
+/* sym_handler_contexts - of handler @number, without a lock; 0: there is none. */
+uint32_t sym_handler_contexts(const struct sym *sym, uint32_t number);
+
+/* show_update - write the VMM's page anew.  Lock held. */
+void show_update(struct sym *sym);
+void show_free(struct sym *sym);
+
+/* sym_emit - tell the VMM.  No lock held. */
+void sym_emit(struct sym *sym, enum sym_event_type type, int vcpu, uint64_t value,
+	      const char *text);
+
+/* sym_fault - the same for a rule that the guest broke; counted, told at a bounded rate. */
+void sym_fault(struct sym *sym, int vcpu, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+uint64_t sym_now_ms(void);
+
+static inline void sym_count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside SymCall: what is in flight on each vCPU.
+ */
+#ifndef SYMCALL_CALLS_H
+#define SYMCALL_CALLS_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+
+#include "symbiotic/sym.h"
+
+#define SYNC_ALL (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
+
+/* A vCPU's state as a nested call found it. */
+struct frame {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_vcpu_events events;
+	uint32_t mp_state; /* KVM_MP_STATE_HALTED, or RUNNABLE */
+	/* What was changed beside the registers, and must go back. */
+	bool sregs_changed;
+	bool events_changed;
+};
+
+enum nested_state {
+	NESTED_FREE,
+	NESTED_CLAIMED, /* by the vCPU's thread, or for a kick */
+	NESTED_CLOSED, /* a handler was given up: none until the guest registers again */
+};
+
+/* What the vCPU's thread has in hand while a hook runs. */
+enum at_exit {
+	AT_NONE, /* calls cannot nest here */
+	AT_HYPERCALL, /* nothing is pending, registers are in the run page */
+	AT_EXIT, /* an exit that nobody has handled yet */
+	AT_EXIT_DONE, /* one that is handled and completed */
+};
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_PENDING,
+	SLOT_LOST, /* given up, but the guest may still be at it */
+};
+
+struct slot {
+	enum slot_state state;
+	struct sym_call *call;
+	uint64_t token;
+	uint32_t deadline; /* tick; 0: none */
+};
+
+struct call_vcpu {
+	struct sym *sym;
+	unsigned int id;
+	void *vcpu; /* the VMM's handle */
+	struct kvm_run *run;
+	struct kvm_regs regs_copy; /* where KVM_CAP_SYNC_REGS is absent */
+
+	/* The vCPU's thread only. */
+	enum at_exit at;
+	struct sym_exit *exit;
+	uint64_t nested_token; /* of the handler that runs now; 0: none */
+	int32_t nested_status;
+	uint32_t nested_reply;
+	uint64_t nested_value[SYM_CALL_RESULTS];
+	bool given_up; /* the last one did not return in time */
+
+	/* Any thread, atomic. */
+	int nested; /* enum nested_state */
+	uint32_t nested_deadline; /* tick; 0: none */
+	int expired; /* the deadline has passed */
+	int cancelled; /* what it belongs to is gone */
+	struct sym_call *kick; /* waits for the vCPU's thread to take it */
+
+	pthread_mutex_t lock; /* guards the slots */
+	struct slot slot[SYM_CALL_SLOTS]; /* [0] is not used: nested calls */
+};
+
+struct calls {
+	struct call_vcpu vcpu[SYM_MAX_VCPUS];
+	uint32_t next_token;
+
+	/* The clock of deadlines (deadline.c). */
+	pthread_t thread;
+	bool has_thread;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	uint32_t tick;
+	int asleep;
+	bool paused;
+	bool quit;
+};
+
+/* token_make - the next token: never 0, and with the generation in its upper half. */
+uint64_t token_make(struct sym *sym);
+
+/* check_call - that @call may be made in @context, or an error (see sym_call()). */
+int check_call(struct sym *sym, const struct sym_call *call, uint32_t context);
+
+/*
+ * nested_run - run @call's handler on this vCPU, from the state that @cv->at says; its
+ * thread, with cv->nested claimed.  Returns the status; cv->nested is free or closed
+ * afterwards.
+ */
+int nested_run(struct call_vcpu *cv, struct sym_call *call, uint32_t context);
+
+/* nested_return - the handler's return hypercall; false: there is no such call. */
+bool nested_return(struct call_vcpu *cv, const struct kvm_regs *regs);
+
+/* nested_kick - take and run the kick that waits, if one does. */
+void nested_kick(struct call_vcpu *cv);
+
+/* exit_of_handler - handle an exit that a nested handler made.  True: it returned. */
+bool exit_of_handler(struct call_vcpu *cv);
+
+/* async_start - put @call into a free slot and ring. */
+int async_start(struct call_vcpu *cv, struct sym_call *call, uint32_t context);
+
+/* call_withdraw - take @call back from where it waits; false: it has ended, or it runs. */
+bool call_withdraw(struct call_vcpu *cv, const struct sym_call *call);
+
+/* async_complete - take over the results that the guest has posted for this vCPU. */
+void async_complete(struct call_vcpu *cv);
+
+/* async_expire - give up what is past its deadline at @tick; true: something waits still. */
+bool async_expire(struct call_vcpu *cv, uint32_t tick);
+
+/* calls_cancel - end what is in flight on a vCPU, or on all, with -ECANCELED. */
+void calls_cancel(struct call_vcpu *cv);
+void calls_cancel_all(struct sym *sym);
+
+/* call_end - @status to whoever waits.  No lock held. */
+void call_end(struct sym_call *call, int status);
+
+/* copy_reply - the reply in @payload, at most as much as @call has room for. */
+void copy_reply(struct sym_call *call, const uint8_t *payload, uint32_t len);
+
+/* Registers, by the run page where KVM can, by ioctl where not; the vCPU's thread. */
+struct kvm_regs *regs_get(struct call_vcpu *cv);
+int regs_put(struct call_vcpu *cv, const struct kvm_regs *regs);
+int state_get(struct call_vcpu *cv, struct frame *frame);
+int state_put(struct call_vcpu *cv, const struct frame *frame);
+
+/*
+ * deadline_tick - the tick that is at least @ms from now.  deadline_start - make sure
+ * that the clock runs, after a deadline was stored.
+ */
+uint32_t deadline_tick(struct sym *sym, uint32_t ms);
+void deadline_start(struct sym *sym);
+int deadline_create(struct sym *sym);
+void deadline_destroy(struct sym *sym);
+
+static inline bool tick_passed(uint32_t tick, uint32_t now)
+{
+	return tick && (int32_t)(now - tick) >= 0;
+}
+
+#endif

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The interface of one VM from its creation to its end.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "symcall/calls.h"
+
+static int check_config(const struct sym_host_ops *ops, const struct sym_config *config)
+{
+	/* Both structs may grow; older ones are smaller. */
+	if (ops->version != SYM_HOST_OPS_VERSION || ops->size < sizeof(*ops) ||
+	    config->size < sizeof(*config))
+		return -EINVAL;
+	return config->doorbell_gsi > 0xffff ? -EINVAL : 0;
+}
+
+int sym_create(const struct sym_host_ops *ops, void *vm, const struct sym_config *config,
+	       struct sym **out)
+{
+	struct sym *sym;
+	int ret = check_config(ops, config);
+
+	if (ret)
+		return ret;
+	sym = calloc(1, sizeof(*sym));
+	if (sym)
+		sym->calls = calloc(1, sizeof(*sym->calls));
+	if (!sym || !sym->calls) {
+		free(sym);
+		return -ENOMEM;
+	}
+	sym->ops = ops;
+	sym->vm = vm;
+	snprintf(sym->name, sizeof(sym->name), "%s", config->name);
+	snprintf(sym->uuid, sizeof(sym->uuid), "%s", config->uuid);
+	sym->features = config->features;
+	sym->sync_regs = config->sync_regs;
+	sym->doorbell_gsi = config->doorbell_gsi;
+	sym->event = config->event;
+	sym->event_arg = config->arg;
+	sym->nr_vcpus = ops->nr_vcpus(vm);
+	if (sym->nr_vcpus > SYM_MAX_VCPUS)
+		sym->nr_vcpus = SYM_MAX_VCPUS;
+	pthread_mutex_init(&sym->lock, NULL);
+	sym_forget(sym);
+	pthread_mutex_init(&sym->calls->lock, NULL);
+	pthread_cond_init(&sym->calls->cond, NULL);
+	for (unsigned int i = 0; i < SYM_MAX_VCPUS; i++) {
+		struct call_vcpu *cv = &sym->calls->vcpu[i];
+
+		cv->sym = sym;
+		cv->id = i;
+		pthread_mutex_init(&cv->lock, NULL);
+	}
+	ret = deadline_create(sym);
+	if (ret) {
+		sym_destroy(sym);
+		return ret;
+	}
+	*out = sym;
+	return 0;
+}
+
+void sym_reset(struct sym *sym)
+{
+	uint32_t generation;
+
+	pthread_mutex_lock(&sym->lock);
+	generation = sym->generation;
+	sym_forget(sym);
+	pthread_mutex_unlock(&sym->lock);
+	calls_cancel_all(sym);
+	/* Their threads have ended: what was nested went with them. */
+	for (unsigned int i = 0; i < sym->nr_vcpus; i++) {
+		__atomic_store_n(&sym->calls->vcpu[i].nested_deadline, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&sym->calls->vcpu[i].nested, NESTED_FREE, __ATOMIC_RELEASE);
+	}
+	if (generation)
+		sym_emit(sym, SYM_EVENT_GONE, -1, generation, "the guest was reset");
+}
+
+void sym_destroy(struct sym *sym)
+{
+	if (!sym)
+		return;
+	deadline_destroy(sym);
+	calls_cancel_all(sym);
+	for (unsigned int i = 0; i < SYM_MAX_VCPUS; i++)
+		pthread_mutex_destroy(&sym->calls->vcpu[i].lock);
+	pthread_cond_destroy(&sym->calls->cond);
+	pthread_mutex_destroy(&sym->calls->lock);
+	pthread_mutex_destroy(&sym->lock);
+	show_free(sym);
+	free(sym->calls);
+	free(sym);
+}
+
+void sym_set_hooks(struct sym *sym, const struct sym_hooks *hooks)
+{
+	sym->hooks = hooks;
+}

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A handler nested in whatever the vCPU was doing: its state is put aside, the handler
+ * runs on a stack of its own up to its return hypercall, and everything is put back.
+ *
+ * The order matters (each other one was seen to go wrong): complete the exit; save;
+ * wake a halted vCPU; registers, segments, no event in the middle of its delivery; run,
+ * with other exits handled as ever; restore; let a halted vCPU sleep again.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "symcall/calls.h"
+
+#define RFLAGS_RESERVED 2 /* all else 0: interrupts off, DF and AC clear */
+#define CR0_PE		(1ull << 0)
+#define CR0_PG		(1ull << 31)
+#define EFER_LMA	(1ull << 10)
+
+static const struct kvm_segment flat_code = {
+	.limit = 0xffffffff, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1,
+};
+static const struct kvm_segment flat_data = {
+	.limit = 0xffffffff, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1,
+};
+
+/* A guest that is in real mode, or in the VMM-like mode of its firmware, has no kernel. */
+static int check_callable(const struct frame *frame)
+{
+	const uint64_t cr0 = CR0_PE | CR0_PG;
+
+	if ((frame->sregs.cr0 & cr0) != cr0 || !(frame->sregs.efer & EFER_LMA) ||
+	    frame->events.smi.smm)
+		return -EAGAIN;
+	if (frame->mp_state != KVM_MP_STATE_RUNNABLE && frame->mp_state != KVM_MP_STATE_HALTED)
+		return -EAGAIN;
+	return 0;
+}
+
+static void set_call_regs(struct kvm_regs *regs, const struct sym_call_setup *setup,
+			  const struct sym_call *call, uint32_t context, uint64_t token)
+{
+	*regs = (struct kvm_regs){
+		.rip = setup->entry,
+		.rsp = setup->stack,
+		.rflags = RFLAGS_RESERVED,
+		.rdi = token,
+		.rsi = call->handler | (uint64_t)context << 32,
+		.rdx = call->payload_len,
+		.rcx = call->arg[0],
+		.r8 = call->arg[1],
+		.r9 = call->arg[2],
+		.r10 = call->arg[3],
+		.r11 = call->arg[4],
+		.r12 = call->arg[5],
+	};
+}
+
+/*
+ * kernel_segments - @frame's segments as the handler needs them; false: they are so
+ * already.  Segments are the dear part, so a vCPU that was in its kernel is left alone.
+ * GS is not decided by the privilege level: entry code runs in ring 0 with the user's.
+ */
+static bool kernel_segments(struct kvm_sregs *sregs, const struct sym_call_setup *setup)
+{
+	uint64_t cr3 = sregs->cr3 & ~setup->cr3_user_bits;
+
+	/* Not SS: an interrupt from user mode leaves the kernel with a null one. */
+	if (sregs->cs.selector == setup->cs && sregs->cs.l &&
+	    sregs->gs.base == setup->gs_base && sregs->cr3 == cr3)
+		return false;
+	sregs->cs = flat_code;
+	sregs->cs.selector = setup->cs;
+	sregs->ss = flat_data;
+	sregs->ss.selector = setup->ss;
+	sregs->gs.base = setup->gs_base;
+	sregs->cr3 = cr3;
+	return true;
+}
+
+/* no_events - take out of @events what was about to be delivered; false: there was none. */
+static bool no_events(struct kvm_vcpu_events *events)
+{
+	if (!events->exception.injected && !events->exception.pending &&
+	    !events->interrupt.injected && !events->interrupt.shadow && !events->nmi.injected)
+		return false;
+	events->exception.injected = events->exception.pending = 0;
+	events->interrupt.injected = events->interrupt.shadow = 0;
+	events->nmi.injected = 0;
+	return true;
+}
+
+/*
+ * enter_full - from any state.  An NMI that becomes pending while the handler runs must
+ * not be undone, so neither way says anything about pending ones.
+ */
+static int enter_full(struct call_vcpu *cv, struct frame *frame, const struct sym_call *call,
+		      uint32_t context, uint64_t token)
+{
+	const struct sym_call_setup *setup = &cv->sym->vcpu[cv->id].setup;
+	struct frame handler;
+	int ret = check_callable(frame);
+
+	if (ret)
+		return ret;
+	frame->events.flags &= KVM_VCPUEVENT_VALID_SHADOW;
+	/* What interrupts are being delivered is in the events. */
+	memset(frame->sregs.interrupt_bitmap, 0, sizeof(frame->sregs.interrupt_bitmap));
+	handler = *frame;
+	frame->sregs_changed = handler.sregs_changed =
+		kernel_segments(&handler.sregs, setup);
+	frame->events_changed = handler.events_changed = no_events(&handler.events);
+	set_call_regs(&handler.regs, setup, call, context, token);
+	if (frame->mp_state == KVM_MP_STATE_HALTED) {
+		const struct sym_vcpu_state wake = {
+			.what = SYM_STATE_MP,
+			.mp_state = KVM_MP_STATE_RUNNABLE,
+		};
+
+		ret = cv->sym->ops->set_state(cv->sym->vm, cv->vcpu, &wake);
+	}
+	return ret ? ret : state_put(cv, &handler);
+}
+
+static int leave_full(struct call_vcpu *cv, const struct frame *frame)
+{
+	const struct sym *sym = cv->sym;
+	const struct sym_vcpu_state sleep = {
+		.what = SYM_STATE_MP,
+		.mp_state = KVM_MP_STATE_HALTED,
+	};
+	int ret = state_put(cv, frame);
+
+	if (ret || frame->mp_state != KVM_MP_STATE_HALTED)
+		return ret;
+	/* KVM takes the registers over in a run; only then may it sleep. */
+	while (!(ret = sym->ops->flush(sym->vm, cv->vcpu)))
+		sym->ops->handle_exit(sym->vm, cv->vcpu);
+	return ret == -EINTR ? sym->ops->set_state(sym->vm, cv->vcpu, &sleep) : ret;
+}
+
+/* run_handler - up to its return; 0, or why there is none. */
+static int run_handler(struct call_vcpu *cv)
+{
+	const struct sym *sym = cv->sym;
+
+	for (;;) {
+		int ret = sym->ops->run(sym->vm, cv->vcpu);
+
+		if (!ret && exit_of_handler(cv))
+			return 0;
+		if (ret && ret != -EINTR)
+			return ret;
+		if (READ_ONCE(cv->cancelled) || READ_ONCE(cv->expired)) {
+			/* An exit that was handled is completed before it is forgotten. */
+			while (!ret && !(ret = sym->ops->flush(sym->vm, cv->vcpu)))
+				sym->ops->handle_exit(sym->vm, cv->vcpu);
+			return READ_ONCE(cv->cancelled) ? -ECANCELED : -ETIMEDOUT;
+		}
+	}
+}
+
+/* give_up - the guest learns that this handler will not go on. */
+static void give_up(struct call_vcpu *cv, const struct sym_call *call, uint64_t token)
+{
+	struct sym *sym = cv->sym;
+
+	cv->given_up = true;
+	pthread_mutex_lock(&sym->lock);
+	if (sym->vcpu[cv->id].area && token >> 32 == sym->generation)
+		__atomic_store_n(&sym->vcpu[cv->id].area->host.aborted, token,
+				 __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&sym->lock);
+	sym_count(&sym->stats.timeouts);
+	sym_emit(sym, SYM_EVENT_TIMEOUT, cv->id, call->handler,
+		 "a nested handler did not return; it was given up, and SymCall is closed on "
+		 "this vCPU");
+}
+
+static void take_result(struct call_vcpu *cv, struct sym_call *call,
+			const struct sym_call_area *area)
+{
+	memcpy(call->value, cv->nested_value, sizeof(call->value));
+	call->reply_len = 0;
+	if (cv->nested_reply)
+		copy_reply(call, area->payload[SYM_CALL_NESTED], cv->nested_reply);
+}
+
+static int run_to_end(struct call_vcpu *cv, struct sym_call *call, uint64_t token,
+			 const struct sym_call_area *area)
+{
+	int ret;
+
+	cv->nested_token = token;
+	ret = run_handler(cv);
+	cv->nested_token = 0;
+	if (!ret) {
+		take_result(cv, call, area);
+		ret = cv->nested_status;
+	} else if (ret == -ETIMEDOUT) {
+		give_up(cv, call, token);
+	}
+	return ret;
+}
+
+/* drop_events - what was being delivered to a handler that was given up goes with it. */
+static int drop_events(struct call_vcpu *cv)
+{
+	const struct sym *sym = cv->sym;
+	struct kvm_vcpu_events events;
+	struct sym_vcpu_state s = { .what = SYM_STATE_EVENTS, .events = &events };
+
+	if (sym->ops->get_state(sym->vm, cv->vcpu, &s))
+		return -EIO;
+	events.flags &= KVM_VCPUEVENT_VALID_SHADOW;
+	no_events(&events);
+	events.nmi.masked = 0;
+	return sym->ops->set_state(sym->vm, cv->vcpu, &s);
+}
+
+/* From the module's own hypercall: ring 0, its GS, nothing pending.  Registers only. */
+static int nest_light(struct call_vcpu *cv, struct sym_call *call, uint32_t context,
+		      uint64_t token, const struct sym_call_area *area)
+{
+	struct kvm_regs *regs = regs_get(cv), saved, handler;
+	int ret;
+
+	if (!regs)
+		return -EIO;
+	saved = *regs;
+	set_call_regs(&handler, &cv->sym->vcpu[cv->id].setup, call, context, token);
+	ret = regs_put(cv, &handler);
+	if (ret)
+		return ret;
+	ret = run_to_end(cv, call, token, area);
+	if (ret == -ESHUTDOWN)
+		return ret;
+	if (cv->given_up && drop_events(cv))
+		return -EIO;
+	return regs_put(cv, &saved) ? -EIO : ret;
+}
+
+static int nest_full(struct call_vcpu *cv, struct sym_call *call, uint32_t context,
+		     uint64_t token, const struct sym_call_area *area)
+{
+	const struct sym *sym = cv->sym;
+	struct sym_vcpu_state mp = { .what = SYM_STATE_MP };
+	struct frame frame = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	int ret, restored;
+
+	ret = state_get(cv, &frame);
+	/* The instruction that exits is not HLT: only a kick finds a vCPU asleep. */
+	if (!ret && context == SYM_CONTEXT_KICK) {
+		ret = sym->ops->get_state(sym->vm, cv->vcpu, &mp);
+		frame.mp_state = mp.mp_state;
+	}
+	if (!ret)
+		ret = enter_full(cv, &frame, call, context, token);
+	if (ret)
+		return ret;
+	ret = run_to_end(cv, call, token, area);
+	if (ret == -ESHUTDOWN)
+		return ret;
+	if (cv->given_up)
+		frame.sregs_changed = frame.events_changed = true;
+	restored = leave_full(cv, &frame);
+	return restored ? restored : ret;
+}
+
+int nested_run(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
+{
+	struct sym *sym = cv->sym;
+	struct sym_call_area *area =
+		__atomic_load_n(&sym->vcpu[cv->id].area, __ATOMIC_ACQUIRE);
+	uint64_t token = token_make(sym);
+	enum at_exit at = cv->at;
+	int next = NESTED_FREE, ret;
+
+	if (!area || !token) {
+		__atomic_store_n(&cv->nested, NESTED_FREE, __ATOMIC_RELEASE);
+		return -ENODEV;
+	}
+	if (call->payload_len)
+		memcpy(area->payload[SYM_CALL_NESTED], call->payload, call->payload_len);
+	cv->at = AT_NONE;
+	cv->given_up = false;
+	WRITE_ONCE(cv->expired, 0);
+	WRITE_ONCE(cv->cancelled, 0);
+	__atomic_store_n(&cv->nested_deadline, deadline_tick(sym, call->deadline_ms),
+			 __ATOMIC_SEQ_CST);
+	deadline_start(sym);
+	ret = at == AT_HYPERCALL ? nest_light(cv, call, context, token, area) :
+				   nest_full(cv, call, context, token, area);
+	__atomic_store_n(&cv->nested_deadline, 0, __ATOMIC_RELEASE);
+	cv->at = at;
+	/* A registration that came while the handler ran is a new start. */
+	if (cv->given_up && !READ_ONCE(cv->cancelled))
+		next = NESTED_CLOSED;
+	__atomic_store_n(&cv->nested, next, __ATOMIC_RELEASE);
+	return ret;
+}
+
+bool nested_return(struct call_vcpu *cv, const struct kvm_regs *regs)
+{
+	if (!cv->nested_token || regs->rsi != cv->nested_token)
+		return false;
+	cv->nested_status = (int32_t)regs->rdx;
+	cv->nested_reply = regs->rdx >> 32;
+	cv->nested_value[0] = regs->r8;
+	cv->nested_value[1] = regs->r9;
+	/* A status is an errno or 0, whatever the guest says. */
+	if (cv->nested_status > 0 || cv->nested_status < -4095)
+		cv->nested_status = -EPROTO;
+	return true;
+}
+
+void nested_kick(struct call_vcpu *cv)
+{
+	struct sym_call *call = __atomic_exchange_n(&cv->kick, NULL, __ATOMIC_ACQ_REL);
+
+	if (call)
+		call_end(call, nested_run(cv, call, SYM_CONTEXT_KICK));
+}

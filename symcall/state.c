@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A vCPU's state, out of KVM and back.  With KVM_CAP_SYNC_REGS it travels in the run
+ * page with KVM_RUN; what is asked for costs even when it is not looked at, so between
+ * calls only the registers are.
+ */
+#include <errno.h>
+
+#include "symcall/calls.h"
+
+static bool synced(const struct call_vcpu *cv)
+{
+	return (cv->sym->sync_regs & SYNC_ALL) == SYNC_ALL;
+}
+
+struct kvm_regs *regs_get(struct call_vcpu *cv)
+{
+	const struct sym *sym = cv->sym;
+	struct sym_vcpu_state s = { .what = SYM_STATE_REGS, .regs = &cv->regs_copy };
+
+	/* The area was registered in this thread, so KVM was asked for them since. */
+	if (synced(cv) && cv->run->kvm_valid_regs & KVM_SYNC_X86_REGS)
+		return &cv->run->s.regs.regs;
+	return sym->ops->get_state(sym->vm, cv->vcpu, &s) ? NULL : &cv->regs_copy;
+}
+
+int regs_put(struct call_vcpu *cv, const struct kvm_regs *regs)
+{
+	const struct sym *sym = cv->sym;
+	struct sym_vcpu_state s = {
+		.what = SYM_STATE_REGS,
+		.regs = (struct kvm_regs *)regs,
+	};
+
+	if (!synced(cv))
+		return sym->ops->set_state(sym->vm, cv->vcpu, &s);
+	if (regs != &cv->run->s.regs.regs)
+		cv->run->s.regs.regs = *regs;
+	cv->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+	return 0;
+}
+
+/*
+ * finish_exit - complete the exit in hand.  Others may follow it: the rest of a string
+ * instruction, the second page of an access.
+ */
+static int finish_exit(struct call_vcpu *cv)
+{
+	const struct sym *sym = cv->sym;
+	int ret;
+
+	while (!(ret = sym->ops->flush(sym->vm, cv->vcpu))) {
+		sym->ops->handle_exit(sym->vm, cv->vcpu);
+		if (READ_ONCE(cv->expired))
+			return -ETIMEDOUT;
+	}
+	return ret == -EINTR ? 0 : ret;
+}
+
+int state_get(struct call_vcpu *cv, struct frame *frame)
+{
+	const struct sym *sym = cv->sym;
+	struct kvm_sync_regs *s = &cv->run->s.regs;
+	struct sym_vcpu_state state = {
+		.what = SYM_STATE_REGS | SYM_STATE_SREGS | SYM_STATE_EVENTS,
+		.regs = &frame->regs,
+		.sregs = &frame->sregs,
+		.events = &frame->events,
+	};
+	int ret;
+
+	if (synced(cv))
+		cv->run->kvm_valid_regs = SYNC_ALL;
+	ret = finish_exit(cv);
+	if (synced(cv))
+		cv->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+	if (ret)
+		return ret;
+	if (!synced(cv))
+		return sym->ops->get_state(sym->vm, cv->vcpu, &state);
+	frame->regs = s->regs;
+	frame->sregs = s->sregs;
+	frame->events = s->events;
+	return 0;
+}
+
+int state_put(struct call_vcpu *cv, const struct frame *frame)
+{
+	const struct sym *sym = cv->sym;
+	struct kvm_sync_regs *s = &cv->run->s.regs;
+	struct sym_vcpu_state state = {
+		.what = SYM_STATE_REGS | (frame->sregs_changed ? SYM_STATE_SREGS : 0) |
+			(frame->events_changed ? SYM_STATE_EVENTS : 0),
+		.regs = (struct kvm_regs *)&frame->regs,
+		.sregs = (struct kvm_sregs *)&frame->sregs,
+		.events = (struct kvm_vcpu_events *)&frame->events,
+	};
+
+	if (!synced(cv))
+		return sym->ops->set_state(sym->vm, cv->vcpu, &state);
+	s->regs = frame->regs;
+	cv->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+	if (frame->sregs_changed) {
+		s->sregs = frame->sregs;
+		cv->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+	}
+	if (frame->events_changed) {
+		s->events = frame->events;
+		cv->run->kvm_dirty_regs |= KVM_SYNC_X86_EVENTS;
+	}
+	return 0;
+}
