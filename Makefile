@@ -10,14 +10,15 @@ VERSION	:= 0.1.0
 WARN	:= -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wmissing-prototypes \
 	-Wshadow -Wvla
 ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -fstack-protector-strong \
-	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSYMKIT_VERSION='"$(VERSION)"' -pthread \
+	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSYMKIT_VERSION='"$(VERSION)"' \
+	-DSYMKIT_MODULES='"$(PREFIX)/lib/symkit/modules"' -pthread \
 	-I. -Ivmm -Isymbiotic/include -Ilibsym/include -I$(B)/gen $(PKG_CFLAGS) $(CFLAGS)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -pthread
 
 VMM_SRC	:= $(wildcard vmm/*/*.c)
 VMM_OBJ	:= $(VMM_SRC:%.c=$(B)/%.o)
-SYM_SRC	:= $(wildcard symbiotic/*.c symcall/*.c)
+SYM_SRC	:= $(wildcard symbiotic/*.c symcall/*.c symmod/*.c)
 SYM_OBJ	:= $(SYM_SRC:%.c=$(B)/%.o)
 LIB_SRC	:= $(wildcard libsym/*.c)
 LIB_OBJ	:= $(LIB_SRC:%.c=$(B)/%.o)
@@ -55,9 +56,9 @@ $(B)/libsym.a: $(LIB_OBJ)
 	@rm -f $@ && $(AR) rcs $@ $^
 
 # symctl carries the library inside, so that it runs from the build tree.
-$(B)/symctl: $(CTL_OBJ) $(B)/libsym.a
+$(B)/symctl: $(CTL_OBJ) $(B)/libsym.a $(B)/symmod/modinfo.o $(B)/symmod/repo.o
 	@echo "  LD      $@"
-	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(shell pkg-config --libs jansson)
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(shell pkg-config --libs jansson libelf)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -85,6 +86,10 @@ TINY_LIB := $(B)/tests/tiny/machine.o $(B)/tests/tiny/machine_guest.o
 $(B)/tests/tiny/test_%: $(B)/tests/tiny/test_%.o $(TINY_LIB) $(B)/libvmm.a $(B)/libsymhost.a
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
+
+$(B)/tests/bench/symcall: $(B)/tests/bench/symcall.o $(TINY_LIB) $(B)/libvmm.a $(B)/libsymhost.a
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS)
 
 $(B)/tests/system/%: $(B)/tests/system/%.o
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS)

@@ -24,10 +24,12 @@ struct metrics;
 struct pci_bus;
 struct platform;
 struct serial;
+struct services;
 struct sym;
 struct sym_host_ops;
 struct vcpu;
 struct vm_config;
+struct work;
 
 #define VM_MAX_CPUS 64
 
@@ -67,6 +69,8 @@ struct vm {
 	struct console *console;
 	struct control *control;
 	struct sym *sym; /* the symbiotic interface; NULL: not offered */
+	struct work *work; /* does what the loop must not wait for */
+	struct services *services; /* NULL: none */
 
 	struct vcpu *vcpus[VM_MAX_CPUS];
 	unsigned int nr_vcpus;

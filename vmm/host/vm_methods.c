@@ -15,6 +15,8 @@
 #include "host/control.h"
 #include "host/events.h"
 #include "host/metrics.h"
+#include "sym/sym_host.h"
+#include "sym/sym_methods.h"
 
 static json_t *text_or_null(const char *text)
 {
@@ -157,6 +159,10 @@ static int method_metrics(struct control_call *call)
 }
 
 static const char *const metrics_params[] = { "format", NULL };
+static const char *const call_params[] = { "handler", "args", "payload", "vcpu", "context",
+					   "deadline_ms", NULL };
+static const char *const module_install_params[] = { "params", NULL };
+static const char *const module_remove_params[] = { "name", NULL };
 
 static const struct control_method vm_methods[] = {
 	{ .name = "info", .fn = method_info },
@@ -165,6 +171,12 @@ static const struct control_method vm_methods[] = {
 	{ .name = "pause", .fn = method_pause },
 	{ .name = "resume", .fn = method_resume },
 	{ .name = "metrics", .params = metrics_params, .fn = method_metrics },
+	{ .name = "spy", .fn = method_spy },
+	{ .name = "call", .params = call_params, .fn = method_call },
+	{ .name = "module_install", .params = module_install_params,
+	  .fn = method_module_install },
+	{ .name = "module_list", .fn = method_module_list },
+	{ .name = "module_remove", .params = module_remove_params, .fn = method_module_remove },
 	{ .name = NULL },
 };
 
@@ -177,5 +189,7 @@ int control_start(struct control *control, struct vm *vm, struct err *err)
 		.arg = vm,
 	};
 
-	return control_serve(control, &server, err);
+	int ret = sym_host_create(vm, err);
+
+	return ret ? ret : control_serve(control, &server, err);
 }

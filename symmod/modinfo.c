@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reading a module.  The file may be anything: it is copied once, libelf checks that
+ * sections lie within it, and every string is bounded by its section.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <libelf.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "symmod/symmod.h"
+
+int symmod_fail(struct symmod_err *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	err->code = code;
+	return code;
+}
+
+bool symmod_name_ok(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (!len || len >= SYM_NAME_LEN)
+		return false;
+	for (; *name; name++)
+		if (!isalnum((unsigned char)*name) && *name != '_' && *name != '-')
+			return false;
+	return true;
+}
+
+bool symmod_name_equal(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++)
+		if ((*a == '-' ? '_' : *a) != (*b == '-' ? '_' : *b))
+			return false;
+	return *a == *b;
+}
+
+/* The value of @key in a section of "key=value" strings, or NULL. */
+static const char *modinfo_get(const Elf_Data *data, const char *key)
+{
+	const char *p = data->d_buf, *end = p + data->d_size;
+	size_t len = strlen(key);
+
+	while (p && p < end) {
+		size_t left = end - p, n = strnlen(p, left);
+
+		if (n == left)
+			return NULL; /* it does not end */
+		if (n > len && !memcmp(p, key, len) && p[len] == '=')
+			return p + len + 1;
+		p += n + 1;
+	}
+	return NULL;
+}
+
+static Elf_Data *find_modinfo(Elf *elf)
+{
+	Elf_Scn *scn = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names))
+		return NULL;
+	while ((scn = elf_nextscn(elf, scn))) {
+		Elf64_Shdr *shdr = elf64_getshdr(scn);
+		const char *name = shdr ? elf_strptr(elf, names, shdr->sh_name) : NULL;
+
+		if (name && !strcmp(name, ".modinfo") && shdr->sh_type == SHT_PROGBITS)
+			return elf_rawdata(scn, NULL);
+	}
+	return NULL;
+}
+
+static int take_depends(const char *list, struct symmod_image *image)
+{
+	image->nr_depends = 0;
+	while (*list) {
+		size_t n = strcspn(list, ",");
+		char *name = image->depends[image->nr_depends];
+
+		if (image->nr_depends == SYMMOD_MAX_DEPENDS || n >= SYM_NAME_LEN)
+			return -EINVAL;
+		memcpy(name, list, n);
+		name[n] = '\0';
+		if (!symmod_name_ok(name))
+			return -EINVAL;
+		image->nr_depends++;
+		list += n + (list[n] == ',');
+	}
+	return 0;
+}
+
+static bool printable(const char *text)
+{
+	for (; *text; text++)
+		if (*text < 0x20 || *text > 0x7e)
+			return false;
+	return true;
+}
+
+static int take_modinfo(const char *file, const Elf_Data *data, struct symmod_image *image,
+			struct symmod_err *err)
+{
+	const char *name = modinfo_get(data, "name"), *depends = modinfo_get(data, "depends");
+	const char *vermagic = modinfo_get(data, "vermagic");
+
+	if (!name || !symmod_name_ok(name))
+		return symmod_fail(err, -ENOEXEC, "%s: a module without a name", file);
+	if (!vermagic || strlen(vermagic) >= sizeof(image->vermagic) || !printable(vermagic) ||
+	    strcspn(vermagic, " ") >= sizeof(image->release))
+		return symmod_fail(err, -ENOEXEC, "%s: does not say which kernel it is for", file);
+	strcpy(image->name, name);
+	strcpy(image->vermagic, vermagic);
+	snprintf(image->release, sizeof(image->release), "%.*s", (int)strcspn(vermagic, " "),
+		 vermagic);
+	if (depends && take_depends(depends, image))
+		return symmod_fail(err, -ENOEXEC, "%s: a list of dependencies that makes no sense",
+				   file);
+	return 0;
+}
+
+static int check_elf(const char *file, Elf *elf, struct symmod_image *image,
+		     struct symmod_err *err)
+{
+	const Elf64_Ehdr *ehdr;
+	Elf_Data *data;
+
+	if (!elf || elf_kind(elf) != ELF_K_ELF)
+		return symmod_fail(err, -ENOEXEC, "%s: not a kernel module (not an ELF file)",
+				   file);
+	ehdr = elf64_getehdr(elf);
+	if (!ehdr || ehdr->e_machine != EM_X86_64 || ehdr->e_ident[EI_DATA] != ELFDATA2LSB)
+		return symmod_fail(err, -ENOEXEC, "%s: wrong architecture, x86-64 is needed", file);
+	if (ehdr->e_type != ET_REL)
+		return symmod_fail(err, -ENOEXEC,
+				   "%s: not a kernel module (not a relocatable file)", file);
+	data = find_modinfo(elf);
+	if (!data || !data->d_buf)
+		return symmod_fail(err, -ENOEXEC, "%s: not a kernel module (no .modinfo)", file);
+	return take_modinfo(file, data, image, err);
+}
+
+int symmod_check(const char *file, struct symmod_image *image, struct symmod_err *err)
+{
+	Elf *elf;
+	int ret;
+
+	if (elf_version(EV_CURRENT) == EV_NONE)
+		return symmod_fail(err, -EIO, "libelf: %s", elf_errmsg(-1));
+	elf = elf_memory(image->data, image->size);
+	ret = check_elf(file, elf, image, err);
+	elf_end(elf);
+	return ret;
+}
+
+static int read_all(int fd, const char *file, struct symmod_image *image,
+		    struct symmod_err *err)
+{
+	size_t done = 0;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return symmod_fail(err, -errno, "%s: %s", file, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return symmod_fail(err, -EINVAL, "%s: not a regular file", file);
+	if (st.st_size < (off_t)sizeof(Elf64_Ehdr))
+		return symmod_fail(err, -ENOEXEC, "%s: not a kernel module (too short)", file);
+	if (st.st_size > SYM_MOD_MAX)
+		return symmod_fail(err, -EFBIG, "%s: larger than %u MiB", file,
+				   SYM_MOD_MAX >> 20);
+	image->size = st.st_size;
+	image->data = malloc(image->size);
+	if (!image->data)
+		return symmod_fail(err, -ENOMEM, "%s: out of memory", file);
+	while (done < image->size) {
+		ssize_t n = pread(fd, (char *)image->data + done, image->size - done, done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return symmod_fail(err, -errno, "%s: %s", file, strerror(errno));
+		if (!n)
+			return symmod_fail(err, -EIO, "%s: truncated while it was read", file);
+		done += n;
+	}
+	return 0;
+}
+
+int symmod_read(int fd, const char *file, struct symmod_image *image, struct symmod_err *err)
+{
+	int ret;
+
+	memset(image, 0, sizeof(*image));
+	ret = read_all(fd, file, image, err);
+	if (!ret)
+		ret = symmod_check(file, image, err);
+	if (ret)
+		symmod_free(image);
+	return ret;
+}
+
+void symmod_free(struct symmod_image *image)
+{
+	free(image->data);
+	image->data = NULL;
+	image->size = 0;
+}
+
+int symmod_match(const struct symmod_image *image, const char *release, struct symmod_err *err)
+{
+	if (!strcmp(image->release, release))
+		return 0;
+	return symmod_fail(err, -ENOEXEC, "module %s is for Linux %s, the guest runs %s",
+			   image->name, image->release, release);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The repository: DIR/RELEASE/NAME.ko.  A release comes from the guest, and must not
+ * lead out of the folder.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "symmod/symmod.h"
+
+#ifndef SYMKIT_MODULES
+#define SYMKIT_MODULES "/usr/local/lib/symkit/modules"
+#endif
+
+const char *symmod_default_dirs(void)
+{
+	return SYMKIT_MODULES;
+}
+
+static bool release_ok(const char *release)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789._+~-";
+	size_t len = strlen(release);
+
+	return len && len < 64 && release[0] != '.' && strspn(release, allowed) == len;
+}
+
+/* A module may be called a_b and its file a-b.ko, or the other way round. */
+static int open_either(const char *dir, int dir_len, const char *release, const char *name,
+		       char *path, size_t size)
+{
+	char other[SYM_NAME_LEN];
+	int fd = -1;
+
+	for (int i = 0; i < 3 && fd < 0; i++) {
+		snprintf(other, sizeof(other), "%s", name);
+		for (char *p = other; i && *p; p++)
+			if (*p == '-' || *p == '_')
+				*p = i == 1 ? '_' : '-';
+		if (snprintf(path, size, "%.*s/%s/%s.ko", dir_len, dir, release, other) >=
+		    (int)size)
+			return -ENAMETOOLONG;
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+			return -errno;
+	}
+	return fd < 0 ? -ENOENT : fd;
+}
+
+int symmod_find(const char *dirs, const char *release, const char *name, char *path,
+		size_t size, struct symmod_err *err)
+{
+	if (!dirs || !*dirs)
+		dirs = symmod_default_dirs();
+	if (!symmod_name_ok(name))
+		return symmod_fail(err, -EINVAL, "'%.64s' cannot be the name of a module", name);
+	if (!release_ok(release))
+		return symmod_fail(err, -EINVAL, "'%.64s' cannot be the release of a kernel",
+				   release);
+	for (const char *dir = dirs; *dir; ) {
+		int len = strcspn(dir, ":"), fd;
+
+		fd = len ? open_either(dir, len, release, name, path, size) : -ENOENT;
+		if (fd >= 0)
+			return fd;
+		if (fd != -ENOENT)
+			return symmod_fail(err, fd, "%.200s: %s", path, strerror(-fd));
+		dir += len + (dir[len] == ':');
+	}
+	return symmod_fail(err, -ENOENT, "no module %s for Linux %s in %.300s", name, release, dirs);
+}

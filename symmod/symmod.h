@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * SymMod, the host's half: guest kernel modules are found by kernel release, checked, and
+ * sent into a running guest or put beside its initrd.  docs/symmod.md is the manual.
+ */
+#ifndef SYMMOD_SYMMOD_H
+#define SYMMOD_SYMMOD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sym/abi.h"
+
+#define SYMMOD_MAX_DEPENDS 16
+#define SYMMOD_MAX_PARAMS 1024 /* bytes of parameters */
+
+struct sym;
+
+/* Why something was refused: one line. */
+struct symmod_err {
+	int code; /* negative errno; 0: nothing */
+	char text[512];
+};
+
+int symmod_fail(struct symmod_err *err, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* A module in memory, and what its .modinfo says. */
+struct symmod_image {
+	void *data;
+	size_t size;
+	char name[SYM_NAME_LEN];
+	char vermagic[128];
+	char release[64]; /* the first word of that */
+	char depends[SYMMOD_MAX_DEPENDS][SYM_NAME_LEN];
+	unsigned int nr_depends;
+};
+
+/*
+ * symmod_read - read and check a module: an ELF file for x86-64 with a .modinfo.  @fd is
+ * not closed, @file names it in messages.  symmod_check - the same of a copy in memory,
+ * @image->data and @image->size, which stay the caller's if it fails.
+ */
+int symmod_read(int fd, const char *file, struct symmod_image *image, struct symmod_err *err);
+int symmod_check(const char *file, struct symmod_image *image, struct symmod_err *err);
+void symmod_free(struct symmod_image *image);
+
+/* symmod_match - -ENOEXEC, with both shown, unless @image is for kernel @release. */
+int symmod_match(const struct symmod_image *image, const char *release,
+		 struct symmod_err *err);
+
+/* symmod_name_ok - may it be the name of a module?  '-' and '_' are the same in them. */
+bool symmod_name_ok(const char *name);
+bool symmod_name_equal(const char *a, const char *b);
+
+/*
+ * symmod_find - open the module @name for kernel @release in the first of @dirs (separated
+ * by ':'; NULL or "": symmod_default_dirs()) that has it: DIR/RELEASE/NAME.ko.  Returns
+ * the descriptor and puts the file's name into @path, or -ENOENT, -EINVAL with @err set.
+ */
+int symmod_find(const char *dirs, const char *release, const char *name, char *path,
+		size_t size, struct symmod_err *err);
+const char *symmod_default_dirs(void);
+
+/*
+ * symmod_install - send a module into the guest, after asking the guest for what it
+ * needs, and have it loaded.  May take as long as loading does; any thread but a vCPU's.
+ * symmod_remove - have it unloaded.
+ */
+int symmod_install(struct sym *sym, const struct symmod_image *image, const char *params,
+		   struct symmod_err *err);
+int symmod_remove(struct sym *sym, const char *name, struct symmod_err *err);
+
+/*
+ * symmod_archive - the cpio archive that follows an initrd of @initrd_size bytes, padding
+ * in front included, with @nr modules and the hooks that load them.  *@out is malloc'ed.
+ */
+int symmod_archive(const struct symmod_image *images, unsigned int nr, uint64_t initrd_size,
+		   uint8_t **out, size_t *size);
+
+#endif

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The order in which the parts above the symbiotic interface come and go.
+ */
+#include "sym/sym_host.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/config.h"
+#include "core/vm.h"
+#include "sym/host.h"
+#include "sym/work.h"
+
+int sym_host_create(struct vm *vm, struct err *err)
+{
+	int ret = work_create(vm->loop, "upcalls", &vm->work);
+
+	if (ret)
+		return err_set(err, ret, "worker thread: %s", strerror(-ret));
+	return 0;
+}
+
+void sym_host_destroy(struct vm *vm)
+{
+	/* Whatever waits for the guest waits no longer. */
+	if (vm->sym)
+		sym_reset(vm->sym);
+	work_destroy(vm->work);
+	vm->work = NULL;
+}
