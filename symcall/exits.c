@@ -232,14 +232,14 @@ bool sym_handle_exit(struct sym *sym, unsigned int id, struct kvm_run *run, int 
 	struct call_vcpu *cv = &sym->calls->vcpu[id];
 	bool returned;
 
-	cv->run = run;
+	if (cv->run != run) { /* the first one of this boot */
+		cv->run = run;
+		cv->vcpu = sym->ops->vcpu(sym->vm, id);
+	}
 	if (ret) {
-		if (__atomic_load_n(&cv->kick, __ATOMIC_ACQUIRE)) {
-			cv->vcpu = sym->ops->vcpu(sym->vm, id);
+		if (__atomic_load_n(&cv->kick, __ATOMIC_ACQUIRE))
 			nested_kick(cv);
-		}
 		return false;
 	}
-	cv->vcpu = sym->ops->vcpu(sym->vm, id);
 	return ours(cv, &returned);
 }

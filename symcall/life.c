@@ -75,8 +75,11 @@ void sym_reset(struct sym *sym)
 	calls_cancel_all(sym);
 	/* Their threads have ended: what was nested went with them. */
 	for (unsigned int i = 0; i < sym->nr_vcpus; i++) {
-		__atomic_store_n(&sym->calls->vcpu[i].nested_deadline, 0, __ATOMIC_RELEASE);
-		__atomic_store_n(&sym->calls->vcpu[i].nested, NESTED_FREE, __ATOMIC_RELEASE);
+		struct call_vcpu *cv = &sym->calls->vcpu[i];
+
+		__atomic_store_n(&cv->nested_deadline, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&cv->nested, NESTED_FREE, __ATOMIC_RELEASE);
+		cv->run = NULL;
 	}
 	if (generation)
 		sym_emit(sym, SYM_EVENT_GONE, -1, generation, "the guest was reset");

@@ -37,23 +37,22 @@ static int check_callable(const struct frame *frame)
 	return 0;
 }
 
+/* The other registers stay as they are: the handler saves none, and all are put back. */
 static void set_call_regs(struct kvm_regs *regs, const struct sym_call_setup *setup,
 			  const struct sym_call *call, uint32_t context, uint64_t token)
 {
-	*regs = (struct kvm_regs){
-		.rip = setup->entry,
-		.rsp = setup->stack,
-		.rflags = RFLAGS_RESERVED,
-		.rdi = token,
-		.rsi = call->handler | (uint64_t)context << 32,
-		.rdx = call->payload_len,
-		.rcx = call->arg[0],
-		.r8 = call->arg[1],
-		.r9 = call->arg[2],
-		.r10 = call->arg[3],
-		.r11 = call->arg[4],
-		.r12 = call->arg[5],
-	};
+	regs->rip = setup->entry;
+	regs->rsp = setup->stack;
+	regs->rflags = RFLAGS_RESERVED;
+	regs->rdi = token;
+	regs->rsi = call->handler | (uint64_t)context << 32;
+	regs->rdx = call->payload_len;
+	regs->rcx = call->arg[0];
+	regs->r8 = call->arg[1];
+	regs->r9 = call->arg[2];
+	regs->r10 = call->arg[3];
+	regs->r11 = call->arg[4];
+	regs->r12 = call->arg[5];
 }
 
 /*
@@ -222,14 +221,14 @@ static int drop_events(struct call_vcpu *cv)
 static int nest_light(struct call_vcpu *cv, struct sym_call *call, uint32_t context,
 		      uint64_t token, const struct sym_call_area *area)
 {
-	struct kvm_regs *regs = regs_get(cv), saved, handler;
+	struct kvm_regs *regs = regs_get(cv), saved;
 	int ret;
 
 	if (!regs)
 		return -EIO;
 	saved = *regs;
-	set_call_regs(&handler, &cv->sym->vcpu[cv->id].setup, call, context, token);
-	ret = regs_put(cv, &handler);
+	set_call_regs(regs, &cv->sym->vcpu[cv->id].setup, call, context, token);
+	ret = regs_put(cv, regs);
 	if (ret)
 		return ret;
 	ret = run_to_end(cv, call, token, area);

@@ -249,6 +249,7 @@ static void write_pages(struct machine *m)
 		{ "tiny.hang", HANDLER_HANG, SYM_CONTEXT_EXIT | SYM_CONTEXT_KICK },
 		{ "tiny.irq", HANDLER_IRQ, SYM_CONTEXT_INTERRUPT },
 		{ "tiny.fail", HANDLER_FAIL, SYM_CONTEXT_EXIT | SYM_CONTEXT_KICK },
+		{ "tiny.nop", HANDLER_NOP, SYM_CONTEXT_EXIT | SYM_CONTEXT_KICK },
 	};
 	struct sym_spy_header *head = machine_mem(m, SPY_GPA);
 	struct sym_spy_vcpu *task = machine_mem(m, TASK_GPA);

@@ -27,6 +27,7 @@
 #define HANDLER_HANG 2 /* exit, kick: never returns */
 #define HANDLER_IRQ  3 /* interrupt only */
 #define HANDLER_FAIL 4 /* exit, kick: -arg0 */
+#define HANDLER_NOP  5 /* exit, kick: nothing, in the fewest instructions */
 
 /* Entry points of the guest's code. */
 extern const char guest_start[], guest_end[];

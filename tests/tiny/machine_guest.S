@@ -42,6 +42,15 @@ guest_loop_out:
  * rcx, r8-r12.  All registers are clobbered on purpose.
  */
 guest_entry:
+	cmp	$5, %esi
+	jne	1f
+	mov	%rdi, %rsi
+	movabs	$0x1122334455667788, %rdi
+	xor	%edx, %edx
+	mov	$1, %eax
+	out	%eax, $0x7e
+	ud2
+1:
 	push	%rdi		/* the stack must be there */
 	cmp	$2, %esi
 	je	hang
