@@ -87,6 +87,13 @@ $(B)/tests/tiny/test_%: $(B)/tests/tiny/test_%.o $(TINY_LIB) $(B)/libvmm.a $(B)/
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
+# A VMM that embeds the interface, with a kernel of its own.
+EMBED := examples/embed
+$(B)/embed/embed: $(wildcard $(EMBED)/*) $(wildcard symbiotic/include/sym/*) $(B)/libsymhost.a
+	@echo "  EMBED   $@"
+	@$(MAKE) --no-print-directory -s -C $(EMBED) O=$(abspath $(B)/embed) \
+		SYMHOST=$(abspath $(B)/libsymhost.a) INCLUDE=$(abspath symbiotic/include)
+
 $(B)/tests/bench/symcall: $(B)/tests/bench/symcall.o $(TINY_LIB) $(B)/libvmm.a $(B)/libsymhost.a
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS)
@@ -126,7 +133,8 @@ lint: host-test
 		$(VMM_SRC) $(SYM_SRC) $(LIB_SRC) $(CTL_SRC)
 
 tiny: host-test all
-	@$(MAKE) --no-print-directory $(B)/tests/tiny/test_host_ops $(B)/tests/tiny/test_symcall
+	@$(MAKE) --no-print-directory $(B)/tests/tiny/test_host_ops \
+		$(B)/tests/tiny/test_symcall $(B)/embed/embed
 	@tests/tiny/run
 
 system: guest all
