@@ -104,15 +104,39 @@ static int conn_gone(struct sym_conn *conn)
 	return sym__fail(conn, -EPIPE, "VM '%s' has gone", conn->name);
 }
 
-static int send_all(struct sym_conn *conn, const char *text, size_t len, int64_t deadline)
+/* The file goes with the first byte. */
+static ssize_t send_some(struct sym_conn *conn, const char *text, size_t len, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (char *)text, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(int));
+	}
+	return sendmsg(conn->fd, &msg, MSG_NOSIGNAL);
+}
+
+static int send_all(struct sym_conn *conn, const char *text, size_t len, int fd,
+		    int64_t deadline)
 {
 	while (len) {
-		ssize_t n = send(conn->fd, text, len, MSG_NOSIGNAL);
+		ssize_t n = send_some(conn, text, len, fd);
 		int ret = 0;
 
 		if (n >= 0) {
 			text += n;
 			len -= n;
+			if (n)
+				fd = -1;
 		} else if (errno == EAGAIN) {
 			ret = wait_for(conn, POLLOUT, deadline);
 		} else if (errno != EINTR) {
@@ -196,7 +220,7 @@ int sym__receive(struct sym_conn *conn, int64_t deadline, json_t **line)
 	}
 }
 
-static int send_request(struct sym_conn *conn, const char *method, json_t *params,
+static int send_request(struct sym_conn *conn, const char *method, json_t *params, int fd,
 			int64_t deadline)
 {
 	json_t *request = json_pack("{s:I, s:s, s:o*}", "id", ++conn->last_id, "method", method,
@@ -208,7 +232,7 @@ static int send_request(struct sym_conn *conn, const char *method, json_t *param
 	if (text)
 		len = asprintf(&line, "%s\n", text);
 	if (len >= 0)
-		ret = send_all(conn, line, len, deadline);
+		ret = send_all(conn, line, len, fd, deadline);
 	else
 		sym__fail(conn, ret, "out of memory");
 	free(text);
@@ -229,12 +253,25 @@ static int answer_error(struct sym_conn *conn, const json_t *error)
 
 int sym__call(struct sym_conn *conn, const char *method, json_t *params, json_t **result)
 {
-	int64_t deadline = sym__deadline(conn->timeout_ms);
+	return sym__call_long(conn, method, params, -1, 0, result);
+}
+
+int sym__dump(struct sym_conn *conn, json_t *json, char **text)
+{
+	*text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16));
+	json_decref(json);
+	return *text ? 0 : sym__fail(conn, -ENOMEM, "out of memory");
+}
+
+int sym__call_long(struct sym_conn *conn, const char *method, json_t *params, int fd,
+		   unsigned int extra_ms, json_t **result)
+{
+	int64_t deadline = sym__deadline(conn->timeout_ms) + extra_ms;
 	json_t *line, *id;
 	int ret;
 
 	sym__clear_error(conn);
-	ret = send_request(conn, method, params, deadline);
+	ret = send_request(conn, method, params, fd, deadline);
 	if (ret)
 		return ret;
 	for (;;) {
@@ -275,11 +312,7 @@ int sym_call_method(struct sym_conn *conn, const char *method, const char *param
 		}
 	}
 	ret = sym__call(conn, method, in, result ? &out : NULL);
-	if (ret || !result)
-		return ret;
-	*result = json_dumps(out, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16));
-	json_decref(out);
-	return *result ? 0 : sym__fail(conn, -ENOMEM, "out of memory");
+	return ret || !result ? ret : sym__dump(conn, out, result);
 }
 
 static int greet(struct sym_conn *conn, int64_t deadline)

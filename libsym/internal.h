@@ -67,6 +67,16 @@ int sym__connect(const char *runtime, const char *name, const char *suffix, int6
 /* sym__call - sym_call_method() on JSON values; takes over @params. */
 int sym__call(struct sym_conn *conn, const char *method, json_t *params, json_t **result);
 
+/*
+ * sym__call_long - the same for what takes @extra_ms longer than an answer should, with
+ * the file @fd sent along unless it is -1 (it stays the caller's).
+ */
+int sym__call_long(struct sym_conn *conn, const char *method, json_t *params, int fd,
+		   unsigned int extra_ms, json_t **result);
+
+/* sym__dump - @json, whose reference is taken over, as text for the caller. */
+int sym__dump(struct sym_conn *conn, json_t *json, char **text);
+
 /* sym__receive - the next line, parsed.  -ETIMEDOUT, -EPIPE at the end, -EPROTO. */
 int sym__receive(struct sym_conn *conn, int64_t deadline, json_t **line);
 

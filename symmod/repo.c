@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +19,9 @@
 
 const char *symmod_default_dirs(void)
 {
-	return SYMKIT_MODULES;
+	const char *dirs = getenv("SYMKIT_MODULES");
+
+	return dirs && *dirs ? dirs : SYMKIT_MODULES;
 }
 
 static bool release_ok(const char *release)

@@ -25,6 +25,11 @@ struct ctl {
 	bool history;
 	bool force;
 	unsigned int timeout_ms; /* 0: the default */
+	char **args; /* what follows the VM's name */
+	int nr_args;
+	double watch_s; /* 0: once */
+	struct sym_upcall upcall;
+	const char *modules; /* NULL: the default */
 };
 
 struct ctl_option {
@@ -41,6 +46,9 @@ struct ctl_command {
 	const char *more; /* for its own --help; may be NULL */
 	const struct ctl_option *options; /* beside the common ones; may be NULL */
 	int (*run)(struct ctl *ctl); /* the exit status */
+	const char *args; /* what --help calls them; NULL: none */
+	int min_args;
+	int max_args;
 };
 
 /* The commands (one file per group). */
@@ -52,10 +60,17 @@ int cmd_pause(struct ctl *ctl);
 int cmd_resume(struct ctl *ctl);
 int cmd_events(struct ctl *ctl);
 int cmd_metrics(struct ctl *ctl);
+int cmd_spy(struct ctl *ctl);
+int cmd_call(struct ctl *ctl);
+int cmd_module(struct ctl *ctl);
+int cmd_service(struct ctl *ctl);
 
 extern const struct ctl_option console_options[];
 extern const struct ctl_option stop_options[];
 extern const struct ctl_option events_options[];
+extern const struct ctl_option spy_options[];
+extern const struct ctl_option call_options[];
+extern const struct ctl_option module_options[];
 
 /* set_history - of the options that are called --history. */
 int set_history(struct ctl *ctl, const char *arg);
@@ -74,6 +89,10 @@ int ctl_open_failed(struct ctl *ctl, int code);
 
 /* ctl_failed - say why the last call on @conn failed, and close it; returns 1. */
 int ctl_failed(struct ctl *ctl, struct sym_conn *conn);
+
+/* ctl_string, ctl_integer - a field of @json; "-" and 0 where there is none. */
+const char *ctl_string(const json_t *json, const char *key);
+json_int_t ctl_integer(const json_t *json, const char *key);
 
 /* ctl_print_json - on stdout, indented when it is a terminal; takes over @json. */
 int ctl_print_json(json_t *json);

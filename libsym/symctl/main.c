@@ -12,22 +12,35 @@
 #define MAX_OPTIONS 16
 
 static const struct ctl_command commands[] = {
-	{ "list", false, "list the VMs that are alive", NULL, NULL, cmd_list },
-	{ "info", true, "show what a VM is and how it is doing", NULL, NULL, cmd_info },
+	{ "list", false, "list the VMs that are alive", NULL, NULL, cmd_list, NULL, 0, 0 },
+	{ "info", true, "show what a VM is and how it is doing", NULL, NULL, cmd_info, NULL, 0, 0 },
 	{ "console", true, "use the guest's console",
 	  "On a terminal, Ctrl-A x detaches; the guest keeps running.  Otherwise the last\n"
 	  "64 KiB of output and all that follows go to standard output, and what comes in\n"
-	  "on standard input is typed, until the VM stops.\n", console_options, cmd_console },
+	  "on standard input is typed, until the VM stops.\n", console_options, cmd_console,
+	  NULL, 0, 0 },
 	{ "stop", true, "shut the guest down, and wait for it",
 	  "Presses the power button; a guest that ignores it is stopped with --force only.\n",
-	  stop_options, cmd_stop },
-	{ "pause", true, "stop the guest's clock", NULL, NULL, cmd_pause },
-	{ "resume", true, "let a paused guest go on", NULL, NULL, cmd_resume },
+	  stop_options, cmd_stop, NULL, 0, 0 },
+	{ "pause", true, "stop the guest's clock", NULL, NULL, cmd_pause, NULL, 0, 0 },
+	{ "resume", true, "let a paused guest go on", NULL, NULL, cmd_resume, NULL, 0, 0 },
 	{ "events", true, "follow what happens to a VM",
 	  "Prints each event as it comes, until the VM has stopped.\n", events_options,
-	  cmd_events },
+	  cmd_events, NULL, 0, 0 },
 	{ "metrics", true, "show a VM's counters, in Prometheus text format", NULL, NULL,
-	  cmd_metrics },
+	  cmd_metrics, NULL, 0, 0 },
+	{ "spy", true, "show what the guest's vCPUs run, its memory, modules and handlers", NULL,
+	  spy_options, cmd_spy, NULL, 0, 0 },
+	{ "call", true, "run a handler inside the guest",
+	  "Arguments are numbers, decimal or 0x...; six at most.\n", call_options, cmd_call,
+	  "HANDLER [ARG]...", 1, 1 + SYM_UPCALL_ARGS },
+	{ "module", false, "install, list or remove modules in a running guest",
+	  "module install NAME MODULE|FILE.ko [PARAM=VALUE]...\n"
+	  "module list NAME\n"
+	  "module remove NAME MODULE\n", module_options, cmd_module,
+	  "install|list|remove NAME ...", 2, 64 },
+	{ "service", true, "use a service of the VM; without one, list them", NULL, NULL,
+	  cmd_service, "[SERVICE VERB [ARG]...]", 0, 64 },
 	{ .name = NULL },
 };
 
@@ -65,8 +78,9 @@ static void print_options(const struct ctl_option *options)
 static int print_help(const struct ctl_command *command)
 {
 	if (command) {
-		printf("usage: symctl %s%s [OPTION]...\n\n%s\n", command->name,
-		       command->takes_vm ? " NAME" : "", command->help);
+		printf("usage: symctl %s%s%s%s [OPTION]...\n\n%s\n", command->name,
+		       command->takes_vm ? " NAME" : "", command->args ? " " : "",
+		       command->args ? command->args : "", command->help);
 		if (command->more)
 			printf("\n%s", command->more);
 		printf("\n");
@@ -106,7 +120,8 @@ static void merge_options(const struct ctl_command *command, struct option *out,
 			table[nr] = o;
 			out[nr++] = (struct option){
 				.name = o->name,
-				.has_arg = o->arg ? required_argument : no_argument,
+				.has_arg = !o->arg ? no_argument : *o->arg == '[' ?
+					   optional_argument : required_argument,
 			};
 		}
 	out[nr] = (struct option){ 0 };
@@ -137,6 +152,10 @@ static int parse_options(struct ctl *ctl, int argc, char **argv)
 			printf("symctl %s\n", sym_version());
 			return 0;
 		}
+		/* An optional value may stand in a word of its own, if it is a number. */
+		if (table[i]->arg && *table[i]->arg == '[' && !optarg && optind < argc &&
+		    strspn(argv[optind], "0123456789.") == strlen(argv[optind]))
+			optarg = argv[optind++];
 		c = table[i]->set(ctl, optarg);
 		if (c)
 			return c;
@@ -154,8 +173,13 @@ static int run_command(struct ctl *ctl, int argc, char **argv)
 		return status;
 	if (argc - optind < want)
 		return ctl_usage(ctl, "which VM?  ('symctl list' names those that are alive)");
-	if (argc - optind > want)
-		return ctl_usage(ctl, "'%s' is one argument too many", argv[optind + want]);
+	ctl->args = argv + optind + want;
+	ctl->nr_args = argc - optind - want;
+	if (ctl->nr_args > ctl->command->max_args)
+		return ctl_usage(ctl, "'%s' is one argument too many",
+				 ctl->args[ctl->command->max_args]);
+	if (ctl->nr_args < ctl->command->min_args)
+		return ctl_usage(ctl, "%s is needed", ctl->command->args);
 	if (want)
 		ctl->name = argv[optind];
 	return ctl->command->run(ctl);
@@ -163,7 +187,8 @@ static int run_command(struct ctl *ctl, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = { .open = { .size = sizeof(ctl.open) } };
+	struct ctl ctl = { .open = { .size = sizeof(ctl.open) },
+		.upcall = { .size = sizeof(ctl.upcall) } };
 	int status = parse_options(&ctl, argc, argv);
 	const char *name;
 

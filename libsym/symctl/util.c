@@ -77,6 +77,18 @@ int ctl_failed(struct ctl *ctl, struct sym_conn *conn)
 	return 1;
 }
 
+const char *ctl_string(const json_t *json, const char *key)
+{
+	const char *text = json_string_value(json_object_get(json, key));
+
+	return text ? text : "-";
+}
+
+json_int_t ctl_integer(const json_t *json, const char *key)
+{
+	return json_integer_value(json_object_get(json, key));
+}
+
 int ctl_print_json(json_t *json)
 {
 	size_t style = isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT;

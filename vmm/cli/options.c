@@ -136,6 +136,32 @@ static int set_vsock(struct vm_config *c, const char *v, const char *where, stru
 	return parse_vsock(v, where, c, err);
 }
 
+static int set_symbiotic(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	return set_bool(&c->symbiotic, v, where, err);
+}
+
+static int set_modules(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	return set_string(&c->modules, v, err);
+}
+
+static int set_initrd_modules(struct vm_config *c, const char *v, const char *where,
+			      struct err *err)
+{
+	return set_string(&c->initrd_modules, !strcmp(v, "none") ? "" : v, err);
+}
+
+static int add_service(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	if (c->nr_services == CONFIG_MAX_SERVICES)
+		return err_set(err, -EINVAL, "%s %s: more than %d services", where, v,
+			       CONFIG_MAX_SERVICES);
+	if (!*v || *v == ',')
+		return err_set(err, -EINVAL, "%s %s: no file name", where, v);
+	return set_string(&c->services[c->nr_services++], v, err);
+}
+
 static const struct setting {
 	const char *name;
 	setting_fn fn;
@@ -158,6 +184,11 @@ static const struct setting {
 	  "serial console (default stdio)" },
 	{ "console-device", set_console_device, NULL, "serial|virtio",
 	  "what the guest sees of it: ttyS0 (default) or hvc0" },
+	{ "symbiotic", set_symbiotic, "on", "on|off", "symbiotic interface (default on)" },
+	{ "modules", set_modules, NULL, "DIR[:DIR...]", "where guest modules are, by kernel release" },
+	{ "initrd-modules", set_initrd_modules, NULL, "LIST|none",
+	  "guest modules to add to the initrd, e.g. symbiotic,symswap" },
+	{ "service", add_service, NULL, "FILE[,ARGS]", "load a service; may be repeated" },
 	{ "seccomp", set_seccomp, "on", "on|off", "system call filter (default on)" },
 	{ "allow-interpreted", set_interpreted, "on", "on|off",
 	  "run even where KVM interprets kernel code" },
@@ -257,6 +288,7 @@ void vm_config_init(struct vm_config *config)
 		.memory = 512 * MiB,
 		.cpus = 1,
 		.rng = true,
+		.symbiotic = true,
 		.seccomp = true,
 		.console = strdup("stdio"),
 	};
@@ -272,6 +304,10 @@ void vm_config_free(struct vm_config *config)
 	free(config->cmdline);
 	free(config->console);
 	free(config->vsock_path);
+	free(config->modules);
+	free(config->initrd_modules);
+	for (unsigned int i = 0; i < config->nr_services; i++)
+		free(config->services[i]);
 	for (unsigned int i = 0; i < config->nr_disks; i++)
 		free(config->disks[i].path);
 }

@@ -12,6 +12,7 @@
 #define CONFIG_MAX_DISKS 16
 #define CONFIG_MAX_NETS 8
 #define CONFIG_MAX_FWDS 16
+#define CONFIG_MAX_SERVICES 16
 
 struct disk_config {
 	char *path;
@@ -55,6 +56,10 @@ struct vm_config {
 	char *console;	    /* see host/console.h */
 	bool console_virtio; /* the console is virtio, not the serial port */
 	bool symbiotic; /* offer the symbiotic interface */
+	char *modules; /* folders of guest modules, separated by ':'; NULL: the default */
+	char *initrd_modules; /* names, separated by ','; NULL: symbiotic, if there is one */
+	char *services[CONFIG_MAX_SERVICES]; /* FILE[,ARGS] */
+	unsigned int nr_services;
 	bool seccomp;
 	bool interpreted_ok; /* run even where KVM interprets kernel code */
 };

@@ -139,6 +139,52 @@ enum sym_metrics_format {
 
 SYM_API int sym_metrics(struct sym_conn *conn, enum sym_metrics_format format, char **text);
 
+/* What is inside: needs a guest with the module symbiotic. */
+
+/*
+ * sym_spy - all that the guest shows of itself, as the text of a JSON object: what each
+ * vCPU runs, memory, symbiotic modules, handlers, exported values.
+ */
+SYM_API int sym_spy(struct sym_conn *conn, char **json);
+
+#define SYM_UPCALL_ARGS 6
+
+struct sym_upcall {
+	size_t size; /* sizeof(struct sym_upcall) */
+	const char *handler;
+	uint64_t args[SYM_UPCALL_ARGS];
+	const char *payload; /* NULL: none */
+	unsigned int vcpu;
+	const char *context; /* "interrupt", "thread", "kick"; NULL: as it was registered */
+	unsigned int deadline_ms; /* 0: 1000; at most 60,000 */
+};
+
+/*
+ * sym_upcall - run a handler inside the guest.  @result (may be NULL) gets the text of
+ * {"results":["0x…","0x…"],"payload":"…"}.  -ENODEV: the guest is not ready; -ENOSYS: no
+ * such handler; -EPERM: not in this context; -EBUSY; -ETIMEDOUT: it did not return in
+ * time; others: the handler's own.
+ */
+SYM_API int sym_upcall(struct sym_conn *conn, const struct sym_upcall *call, char **result);
+
+/*
+ * sym_module_install - load the kernel module in the file @fd into the running guest,
+ * with @params (may be NULL).  sym_module_list - the guest's symbiotic modules, as the
+ * text of a JSON array of {"name","installed"}.
+ */
+SYM_API int sym_module_install(struct sym_conn *conn, int fd, const char *params);
+SYM_API int sym_module_list(struct sym_conn *conn, char **json);
+SYM_API int sym_module_remove(struct sym_conn *conn, const char *name);
+
+/*
+ * sym_services - the services that the VM has loaded, as the text of a JSON array.
+ * sym_service_call - have one do @verb with @args (NULL-ended; may be NULL); @text (may
+ * be NULL) gets what it says.
+ */
+SYM_API int sym_services(struct sym_conn *conn, char **json);
+SYM_API int sym_service_call(struct sym_conn *conn, const char *service, const char *verb,
+			     const char *const *args, char **text);
+
 /*
  * sym_console_open - a socket to the guest's console, or -errno.  It first has the
  * last 64 KiB of output, then what follows; what is written to it is typed.  After
