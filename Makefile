@@ -111,6 +111,14 @@ $(B)/fuzz_virtio: $(FUZZ_SRC) $(B)/gen/dsdt.h $(wildcard vmm/*/*.h)
 		-fno-sanitize-recover=undefined $(FUZZ_WRAP:%=-Wl,--wrap=%) -o $@ $(FUZZ_SRC) \
 		$(PKG_LIBS)
 
+# What the symbiotic interface takes from a guest.
+FUZZ_SYM_SRC := $(wildcard symbiotic/*.c symcall/*.c) tests/fuzz/fuzz_sym.c
+$(B)/fuzz_sym: $(FUZZ_SYM_SRC) $(wildcard symbiotic/*.h symcall/*.h symbiotic/include/sym/*.h)
+	@echo "  FUZZER  $@"
+	@clang $(filter-out -Werror,$(ALL_CFLAGS)) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -Wl,--wrap=deadline_create -o $@ \
+		$(FUZZ_SYM_SRC) -pthread
+
 # Set-up, each quick when there is nothing to do.
 host-build:
 	@scripts/setup-host build
@@ -124,8 +132,9 @@ unit: host-test all
 	@tests/run-unit $(UNIT)
 
 fuzz: host-test
-	@$(MAKE) --no-print-directory $(B)/fuzz_virtio
-	@tests/run-fuzz 60
+	@$(MAKE) --no-print-directory $(B)/fuzz_virtio $(B)/fuzz_sym
+	@tests/run-fuzz virtio 45
+	@tests/run-fuzz sym 30
 
 lint: host-test
 	@$(MAKE) --no-print-directory $(B)/gen/dsdt.h
