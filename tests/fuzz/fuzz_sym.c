@@ -283,6 +283,10 @@ static void add_handler(const struct step *s)
 	struct sym_item_handler h = { .number = s->a, .contexts = s->b };
 
 	memcpy(h.name, &s->value, sizeof(s->value));
+	if (s->b & 0x8000) { /* a length that may be anything */
+		item.type = s->a;
+		item.len = s->value;
+	}
 	if (used + sizeof(item) + sizeof(h) > SYM_SPY_GUEST_SIZE)
 		return;
 	memcpy(memory + SPY_GPA + used, &item, sizeof(item));
