@@ -24,11 +24,13 @@ LIB_SRC	:= $(wildcard libsym/*.c)
 LIB_OBJ	:= $(LIB_SRC:%.c=$(B)/%.o)
 CTL_SRC	:= $(wildcard libsym/symctl/*.c)
 CTL_OBJ	:= $(CTL_SRC:%.c=$(B)/%.o)
+SVC_SRC	:= $(wildcard examples/services/*.c)
+SVC	:= $(SVC_SRC:examples/services/%.c=$(B)/services/%.so)
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_LIB := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 MAN	:= $(wildcard man/*.[13])
 
-PROGS	:= $(B)/symvmm $(B)/symctl $(B)/libsym.so.0
+PROGS	:= $(B)/symvmm $(B)/symctl $(B)/libsym.so.0 $(SVC)
 
 all: host-build
 	@$(MAKE) --no-print-directory $(PROGS)
@@ -43,7 +45,17 @@ $(B)/libsymhost.a: $(SYM_OBJ)
 
 $(B)/symvmm: $(B)/vmm/cli/main.o $(B)/libvmm.a $(B)/libsymhost.a
 	@echo "  LD      $@"
-	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS)
+	@$(CC) $(CFLAGS) -o $@ -Wl,--whole-archive $< $(B)/libvmm.a $(B)/libsymhost.a \
+		-Wl,--no-whole-archive -Wl,--dynamic-list=vmm/sym/services.list $(LDFLAGS) $(PKG_LIBS)
+
+# Services call symvmm itself; what they may call is listed, the rest stays inside.
+$(SYM_OBJ): ALL_CFLAGS += -fvisibility=default
+$(B)/symvmm: vmm/sym/services.list
+
+$(B)/services/%.so: examples/services/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -shared -o $@ $<
 
 $(B)/libsym.so.0: $(LIB_OBJ) libsym/libsym.map
 	@echo "  LD      $@"
@@ -139,7 +151,7 @@ fuzz: host-test
 lint: host-test
 	@$(MAKE) --no-print-directory $(B)/gen/dsdt.h
 	@tests/run-lint "$(filter-out -Werror -fstack-protector-strong,$(ALL_CFLAGS))" \
-		$(VMM_SRC) $(SYM_SRC) $(LIB_SRC) $(CTL_SRC)
+		$(VMM_SRC) $(SYM_SRC) $(LIB_SRC) $(CTL_SRC) $(SVC_SRC)
 
 tiny: host-test all
 	@$(MAKE) --no-print-directory $(B)/tests/tiny/test_host_ops \
@@ -165,6 +177,10 @@ install: all
 	install -m 755 $(B)/symvmm $(B)/symctl $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(B)/libsym.so.0 $(DESTDIR)$(PREFIX)/lib
 	ln -sf libsym.so.0 $(DESTDIR)$(PREFIX)/lib/libsym.so
+	install -d $(DESTDIR)$(PREFIX)/include/sym $(DESTDIR)$(PREFIX)/lib/symkit/services \
+		$(DESTDIR)$(PREFIX)/lib/symkit/modules
+	install -m 644 symbiotic/include/sym/*.h $(DESTDIR)$(PREFIX)/include/sym
+	install -m 755 $(SVC) $(DESTDIR)$(PREFIX)/lib/symkit/services
 	install -m 644 libsym/include/symkit/*.h $(DESTDIR)$(PREFIX)/include/symkit
 	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' libsym/libsym.pc.in \
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/libsym.pc

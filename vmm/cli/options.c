@@ -175,7 +175,7 @@ static const struct setting {
 	{ "cmdline", set_cmdline, NULL, "TEXT", "added to the kernel's command line" },
 	{ "memory", set_memory, NULL, "SIZE", "guest RAM, e.g. 512M (default) or 4G" },
 	{ "cpus", set_cpus, NULL, "N", "vCPUs (default 1)" },
-	{ "disk", add_disk, NULL, "FILE[,ro][,format=raw][,serial=S]", "raw image; may be repeated" },
+	{ "disk", add_disk, NULL, "FILE[,ro][,format=raw][,serial=S][,notify=exit]", "raw image; may be repeated" },
 	{ "net", add_net, NULL, "user[,hostfwd=tcp:PORT:PORT]|tap=IF|fd=N",
 	  "network card; [,mac=M]; may be repeated" },
 	{ "rng", set_rng, "on", "on|off", "entropy device (default on)" },

@@ -54,7 +54,7 @@ static int bad_part(const char *where, const char *key, const char *value, const
 
 int parse_disk(const char *s, const char *where, struct disk_config *d, struct err *err)
 {
-	static const char known[] = "ro, format=raw or serial=TEXT (at most 20 characters)";
+	static const char known[] = "ro, format=raw, notify=exit or serial=TEXT (at most 20 characters)";
 	char *copy = strdup(s), *rest = copy, *key, *value;
 	int ret = 0;
 
@@ -68,6 +68,8 @@ int parse_disk(const char *s, const char *where, struct disk_config *d, struct e
 			d->readonly = true;
 		else if (!strcmp(key, "format") && value && !strcmp(value, "raw"))
 			d->raw = true;
+		else if (!strcmp(key, "notify") && value && !strcmp(value, "exit"))
+			d->notify_exit = true;
 		else if (!strcmp(key, "serial") && value && strlen(value) < sizeof(d->serial))
 			strcpy(d->serial, value);
 		else

@@ -17,6 +17,7 @@
 struct disk_config {
 	char *path;
 	bool readonly;
+	bool notify_exit; /* its doorbell exits to userspace, for services to see */
 	bool raw; /* format=raw was given: no guessing from its contents */
 	char serial[21]; /* virtio-blk serial, at most 20 bytes */
 };

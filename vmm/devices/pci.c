@@ -264,6 +264,20 @@ unsigned int pci_add_cap(struct pci_device *dev, uint8_t id, const void *body, u
 	return at;
 }
 
+struct pci_device *pci_io_device(const struct pci_bus *bus, uint64_t port, int *bar)
+{
+	for (unsigned int i = 0; i < PCI_SLOTS; i++)
+		for (*bar = 0; bus->slots[i] && *bar < PCI_BARS; ++*bar) {
+			const struct pci_bar *b = &bus->slots[i]->bars[*bar];
+			uint64_t base = __atomic_load_n(&b->region.base, __ATOMIC_RELAXED);
+
+			if (b->is_io && __atomic_load_n(&b->mapped, __ATOMIC_RELAXED) &&
+			    port >= base && port - base < b->size)
+				return bus->slots[i];
+		}
+	return NULL;
+}
+
 int pci_attach(struct pci_bus *bus, struct pci_device *dev, struct err *err)
 {
 	unsigned int slot = 1; /* 0 is where a host bridge would be */

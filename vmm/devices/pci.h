@@ -86,6 +86,12 @@ int msix_add(struct pci_device *dev, int bar, unsigned int nr, struct err *err);
 /* msix_signal - raise vector @vec.  Any thread.  Ignored while MSI-X is off. */
 void msix_signal(struct pci_device *dev, unsigned int vec);
 
+/*
+ * pci_io_device - the device with a BAR at I/O port @port, and which; NULL.  Any thread: the
+ * answer may be that of just before or after the guest has moved it.
+ */
+struct pci_device *pci_io_device(const struct pci_bus *bus, uint64_t port, int *bar);
+
 /* pci_attach - put it on the bus, with its BARs at addresses of the bus's choice. */
 int pci_attach(struct pci_bus *bus, struct pci_device *dev, struct err *err);
 

@@ -16,6 +16,7 @@
 #include "host/events.h"
 #include "host/metrics.h"
 #include "sym/sym_host.h"
+#include "sym/services.h"
 #include "sym/sym_methods.h"
 
 static json_t *text_or_null(const char *text)
@@ -162,6 +163,7 @@ static const char *const metrics_params[] = { "format", NULL };
 static const char *const call_params[] = { "handler", "args", "payload", "vcpu", "context",
 					   "deadline_ms", NULL };
 static const char *const module_install_params[] = { "params", NULL };
+static const char *const service_params[] = { "name", "verb", "args", NULL };
 static const char *const module_remove_params[] = { "name", NULL };
 
 static const struct control_method vm_methods[] = {
@@ -176,6 +178,8 @@ static const struct control_method vm_methods[] = {
 	{ .name = "module_install", .params = module_install_params,
 	  .fn = method_module_install },
 	{ .name = "module_list", .fn = method_module_list },
+	{ .name = "service", .params = service_params, .fn = method_service },
+	{ .name = "services", .fn = method_services },
 	{ .name = "module_remove", .params = module_remove_params, .fn = method_module_remove },
 	{ .name = NULL },
 };

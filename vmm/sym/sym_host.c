@@ -10,6 +10,7 @@
 #include "core/config.h"
 #include "core/vm.h"
 #include "sym/host.h"
+#include "sym/services.h"
 #include "sym/work.h"
 
 int sym_host_create(struct vm *vm, struct err *err)
@@ -18,7 +19,7 @@ int sym_host_create(struct vm *vm, struct err *err)
 
 	if (ret)
 		return err_set(err, ret, "worker thread: %s", strerror(-ret));
-	return 0;
+	return services_create(vm, err);
 }
 
 void sym_host_destroy(struct vm *vm)
@@ -26,6 +27,7 @@ void sym_host_destroy(struct vm *vm)
 	/* Whatever waits for the guest waits no longer. */
 	if (vm->sym)
 		sym_reset(vm->sym);
+	services_destroy(vm);
 	work_destroy(vm->work);
 	vm->work = NULL;
 }

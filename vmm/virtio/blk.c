@@ -306,6 +306,7 @@ int virtio_blk_create(struct vm *vm, const struct disk_config *config, unsigned 
 	ret = virtio_init(&blk->dev, vm, &blk_ops, index, features, err);
 	if (ret)
 		goto fail;
+	blk->dev.notify_exit = config->notify_exit;
 	blk->fd = disk_open(config, &size, err);
 	if (blk->fd < 0) {
 		ret = blk->fd;

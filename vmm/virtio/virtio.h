@@ -98,6 +98,7 @@ struct virtio_device {
 	uint8_t status;
 	uint8_t generation; /* of the device configuration */
 	bool broken; /* the driver broke a rule; until reset */
+	bool notify_exit; /* no ioeventfd: doorbells exit, for services to see */
 	struct virtq queues[VIRTIO_QUEUES];
 	struct bus_region notify_region;
 	pthread_t thread;
@@ -136,6 +137,12 @@ void virtio_reset(struct virtio_device *dev);
 
 /* virtio_pci_attach - the PCI half of virtio_attach(). */
 int virtio_pci_attach(struct virtio_device *dev, struct err *err);
+
+/*
+ * virtio_notify_at - the name of the device whose doorbells are at I/O port @port, or NULL.
+ * Any thread.
+ */
+const char *virtio_notify_at(struct vm *vm, uint64_t port);
 
 /* Serve one notification; for the loop, the device's thread and the fuzzer. */
 void virtio_serve(struct virtio_device *dev, unsigned int q);

@@ -204,7 +204,7 @@ static void bar_mapped(struct pci_device *pci, int bar, bool mapped)
 {
 	struct virtio_device *dev = (struct virtio_device *)pci;
 
-	if (bar != BAR_NOTIFY || dev->vm->vm_fd < 0)
+	if (bar != BAR_NOTIFY || dev->vm->vm_fd < 0 || dev->notify_exit)
 		return;
 	for (unsigned int q = 0; q < dev->ops->nr_queues; q++) {
 		struct kvm_ioeventfd io = {
@@ -219,6 +219,17 @@ static void bar_mapped(struct pci_device *pci, int bar, bool mapped)
 		if (ioctl(dev->vm->vm_fd, KVM_IOEVENTFD, &io) && mapped)
 			log_warn("%s: no ioeventfd: %s", dev->name, strerror(errno));
 	}
+}
+
+const char *virtio_notify_at(struct vm *vm, uint64_t port)
+{
+	struct pci_device *pci;
+	int bar;
+
+	pci = pci_io_device(vm->pci, port, &bar);
+	if (!pci || bar != BAR_NOTIFY || pci->bar_mapped != bar_mapped)
+		return NULL;
+	return ((struct virtio_device *)pci)->name;
 }
 
 static void pci_reset(struct pci_device *pci)

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * iotag: which process of the guest asks for disk I/O.  Each request that rings a disk's
+ * doorbell is charged to the process that runs on the vCPU then: SymSpy tells, without
+ * asking the guest anything.  Needs --disk FILE,notify=exit.
+ *
+ * A driver that puts several requests in the ring before it rings is charged once, and
+ * what the kernel writes back later is charged to the kernel's thread that does it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <symkit/service.h>
+
+#define MAX_PROCESSES 1024
+
+struct process {
+	uint32_t tgid;
+	char comm[17];
+	uint64_t requests;
+};
+
+static struct {
+	struct sym_service_vm *vm;
+	pthread_mutex_t lock; /* guards what follows: hooks run in several threads */
+	struct process table[MAX_PROCESSES];
+	unsigned int nr;
+	uint64_t requests;
+	uint64_t unknown; /* no SymSpy at that time, or the table is full */
+} iotag = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static struct process *find(const struct sym_item_task *task)
+{
+	struct process *p = iotag.table;
+
+	for (; p < iotag.table + iotag.nr; p++)
+		if (p->tgid == task->tgid && !strncmp(p->comm, task->comm, sizeof(task->comm)))
+			return p;
+	if (iotag.nr == MAX_PROCESSES)
+		return NULL;
+	iotag.nr++;
+	p->tgid = task->tgid;
+	memcpy(p->comm, task->comm, sizeof(task->comm));
+	return p;
+}
+
+/* In the thread of the vCPU that rang. */
+static bool on_doorbell(void *state, unsigned int vcpu, struct sym_exit *exit)
+{
+	struct sym_item_task task;
+	struct process *p = NULL;
+	const char *disk;
+
+	if (!exit->write)
+		return false;
+	disk = sym_service_disk_at(iotag.vm, exit->addr);
+	if (!disk || strncmp(disk, "blk", 3))
+		return false;
+	pthread_mutex_lock(&iotag.lock);
+	if (!sym_spy_task(sym_service_sym(iotag.vm), vcpu, &task))
+		p = find(&task);
+	if (p)
+		p->requests++;
+	__atomic_add_fetch(p ? &iotag.requests : &iotag.unknown, 1, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&iotag.lock);
+	return false; /* the disk does its work as ever */
+}
+
+static int by_requests(const void *a, const void *b)
+{
+	uint64_t x = ((const struct process *)a)->requests, y = ((const struct process *)b)->requests;
+
+	return (x < y) - (x > y);
+}
+
+static int verb_top(void *state, int argc, const char *const *argv,
+		    struct sym_service_answer *answer)
+{
+	int rows = argc ? atoi(argv[0]) : 10;
+
+	pthread_mutex_lock(&iotag.lock);
+	qsort(iotag.table, iotag.nr, sizeof(iotag.table[0]), by_requests);
+	sym_service_print(answer, "%10s %8s %s\n", "REQUESTS", "PID", "COMMAND");
+	for (unsigned int i = 0; i < iotag.nr && (int)i < rows; i++)
+		sym_service_print(answer, "%10llu %8u %.16s\n",
+				  (unsigned long long)iotag.table[i].requests,
+				  iotag.table[i].tgid, iotag.table[i].comm);
+	if (iotag.unknown)
+		sym_service_print(answer, "%10llu %8s (unknown)\n",
+				  (unsigned long long)iotag.unknown, "-");
+	pthread_mutex_unlock(&iotag.lock);
+	return 0;
+}
+
+static int verb_clear(void *state, int argc, const char *const *argv,
+		      struct sym_service_answer *answer)
+{
+	pthread_mutex_lock(&iotag.lock);
+	memset(iotag.table, 0, sizeof(iotag.table));
+	iotag.nr = 0;
+	pthread_mutex_unlock(&iotag.lock);
+	return 0;
+}
+
+/* Processes of the last boot are nobody now. */
+static void iotag_life(void *state, enum sym_service_life what)
+{
+	if (what == SYM_SERVICE_RESET)
+		verb_clear(state, 0, NULL, NULL);
+}
+
+static int iotag_init(struct sym_service_vm *vm, const char *args, void **state)
+{
+	int ret;
+
+	iotag.vm = vm;
+	if (*args)
+		return sym_service_fail(vm, -EINVAL, "takes no arguments");
+	ret = sym_service_counter(vm, "iotag_requests_total", "Doorbells charged to a process",
+				  &iotag.requests);
+	if (!ret)
+		ret = sym_service_counter(vm, "iotag_unknown_total", "Doorbells of nobody",
+					  &iotag.unknown);
+	/* The guest chooses where the doorbells are: look at all ports. */
+	return ret ? ret : sym_service_hook(vm, SYM_EXIT_PIO, 0, 0xffff, on_doorbell);
+}
+
+static const struct sym_service_verb verbs[] = {
+	{ "top", "[N]: the processes with the most disk requests", verb_top },
+	{ "clear", "begin to count anew", verb_clear },
+	{ NULL, NULL, NULL },
+};
+
+SYM_SERVICE = {
+	SYM_SERVICE_HEAD,
+	.name = "iotag",
+	.about = "disk requests by process of the guest",
+	.init = iotag_init,
+	.life = iotag_life,
+	.verbs = verbs,
+};
