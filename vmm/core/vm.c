@@ -36,6 +36,7 @@
 #include "host/seccomp.h"
 #include "sym/host.h"
 #include "sym/sym_glue.h"
+#include "sym/sym_host.h"
 
 #define PAUSE_DEADLINE_S 5
 
@@ -397,6 +398,7 @@ static void destroy(struct vm_life *life)
 	struct vm *vm = &life->vm;
 
 	unboot(vm);
+	sym_host_destroy(vm);
 	sym_glue_destroy(vm);
 	vm_unbuild(vm);
 	control_destroy(life->control); /* last: it frees the name */
