@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -59,9 +60,9 @@ static uint64_t initrd_gpa(const struct boot_image *img, uint64_t low_size)
 
 	if (top > low_size)
 		top = low_size;
-	if (top < img->initrd_size)
+	if (top < boot_initrd_bytes(img))
 		return 0;
-	return (top - img->initrd_size) & ~0xfffull;
+	return (top - boot_initrd_bytes(img)) & ~0xfffull;
 }
 
 static int check_fit(const struct boot_image *img, struct err *err)
@@ -78,7 +79,7 @@ static int check_fit(const struct boot_image *img, struct err *err)
 		return err_set(err, -E2BIG,
 			       "initrd %s: %llu MiB do not fit beside the kernel (%llu MiB) in "
 			       "--memory of %llu MiB",
-			       config->initrd, (img->initrd_size + MiB - 1) / MiB,
+			       config->initrd, (boot_initrd_bytes(img) + MiB - 1) / MiB,
 			       (img->load_end + MiB - 1) / MiB, config->memory / MiB);
 	return 0;
 }
@@ -105,6 +106,8 @@ int boot_open(struct boot_image *img, const struct vm_config *config, struct err
 		err_set(err, ret, "kernel %s: neither a bzImage nor a 64-bit x86 vmlinux",
 			config->kernel);
 	if (!ret)
+		ret = boot_add_modules(img, err);
+	if (!ret)
 		ret = check_fit(img, err);
 	if (!ret)
 		return 0;
@@ -121,6 +124,9 @@ void boot_close(struct boot_image *img)
 		close(img->initrd_fd);
 	img->kernel_fd = -1;
 	img->initrd_fd = -1;
+	free(img->archive);
+	img->archive = NULL;
+	img->archive_size = 0;
 }
 
 int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
@@ -174,6 +180,9 @@ int boot_load(const struct boot_image *img, struct vm *vm, struct err *err)
 	if (!ret && img->initrd_fd >= 0)
 		ret = boot_read_into(img->initrd_fd, img->config->initrd, 0, img->initrd_size,
 				     mem, initrd, err);
+	if (!ret && img->archive &&
+	    gmem_write(mem, initrd + img->initrd_size, img->archive, img->archive_size))
+		ret = err_set(err, -EFAULT, "guest memory: no room for the initrd's modules");
 	if (!ret)
 		ret = params_write(img, mem, initrd, err);
 	if (!ret && write_reset_vector(mem))

@@ -8,6 +8,7 @@
 #define VMM_BOOT_BOOT_H
 
 #include <asm/bootparam.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/config.h"
@@ -25,6 +26,9 @@ struct boot_image {
 	int initrd_fd; /* -1: none */
 	uint64_t kernel_size;
 	uint64_t initrd_size;
+	uint8_t *archive; /* put behind the initrd: guest modules; NULL: none */
+	size_t archive_size;
+	char release[64]; /* of the kernel; "": it does not say */
 	enum kernel_kind kind;
 	struct setup_header hdr; /* of a bzImage; made up for a vmlinux */
 	uint64_t payload;	 /* bzImage: file offset of the protected-mode part */
@@ -53,6 +57,18 @@ int bzimage_open(struct boot_image *img, struct err *err);
 int bzimage_load(const struct boot_image *img, struct guest_memory *mem, struct err *err);
 int vmlinux_open(struct boot_image *img, struct err *err);
 int vmlinux_load(const struct boot_image *img, struct guest_memory *mem, struct err *err);
+
+/*
+ * boot_add_modules - make the archive of the guest modules that the configuration names
+ * and the kernel's release has (initrd_modules.c).  Those it names must be there.
+ */
+int boot_add_modules(struct boot_image *img, struct err *err);
+
+/* boot_initrd_bytes - in guest memory, with the archive; 0: no initrd. */
+static inline uint64_t boot_initrd_bytes(const struct boot_image *img)
+{
+	return img->initrd_fd < 0 ? 0 : img->initrd_size + img->archive_size;
+}
 
 /* boot_read_into - file to guest memory, all of it or an error naming @path. */
 int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,

@@ -62,7 +62,7 @@ int params_write(const struct boot_image *img, struct guest_memory *mem, uint64_
 	bp.hdr.cmd_line_ptr = BOOT_CMDLINE_GPA;
 	if (img->initrd_fd >= 0) {
 		bp.hdr.ramdisk_image = initrd_gpa;
-		bp.hdr.ramdisk_size = img->initrd_size;
+		bp.hdr.ramdisk_size = boot_initrd_bytes(img);
 	}
 	bp.acpi_rsdp_addr = ACPI_GPA;
 	e820_add(&bp, 0, EBDA_GPA, E820_RAM);
