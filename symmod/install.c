@@ -121,7 +121,7 @@ static bool guest_has(struct sym *sym, const char *name)
 	const struct sym_item *item = NULL;
 	struct sym_item_module module;
 	void *page = malloc(SYM_SPY_GUEST_SIZE);
-	bool found = false;
+	bool found = symmod_name_equal(name, "symbiotic"); /* or who would be talking to us? */
 
 	if (page && !sym_spy_read(sym, page))
 		while (!found && (item = sym_spy_next(page, item))) {
@@ -155,7 +155,13 @@ static int need_all(struct transfer *t, const struct symmod_image *image)
 	return 0;
 }
 
-/* From where an earlier try ended; -EAGAIN from the guest: not what we sent. */
+/* Does the guest say that what it has is not what was sent?  Then begin again. */
+static bool damaged(int ret)
+{
+	return ret == -EAGAIN || ret == -EBADMSG || ret == -ENODATA;
+}
+
+/* From where an earlier try ended.  -EAGAIN: from the start once more. */
 static int send(struct transfer *t, const struct symmod_image *image, const char *params)
 {
 	uint64_t hash = XXH64(image->data, image->size, 0), at;
@@ -168,16 +174,16 @@ static int send(struct transfer *t, const struct symmod_image *image, const char
 								 SYM_CALL_PAYLOAD;
 
 		ret = call(t, SYM_MOD_DATA, at, 0, (const char *)image->data + at, n);
-		if (ret == -EAGAIN)
-			return ret;
+		if (damaged(ret))
+			return -EAGAIN;
 		if (ret)
 			return step_failed(t, ret, image->name, "transfer");
 		at += n;
 	}
 	ret = call(t, SYM_MOD_INSTALL, 0, 0, params, strlen(params));
-	if (ret && ret != -EAGAIN)
-		return step_failed(t, ret, image->name, "load");
-	return ret;
+	if (damaged(ret))
+		return -EAGAIN;
+	return ret ? step_failed(t, ret, image->name, "load") : 0;
 }
 
 static int check_guest(struct sym *sym, const struct symmod_image *image,

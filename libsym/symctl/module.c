@@ -57,7 +57,7 @@ static int look(struct install *in)
 	}
 	snprintf(in->release, sizeof(in->release), "%s",
 		 ctl_string(json_object_get(spy, "kernel"), "release"));
-	in->present = json_array();
+	in->present = json_pack("[s]", "symbiotic");
 	json_array_foreach(json_object_get(spy, "modules"), i, module)
 		json_array_append(in->present, json_object_get(module, "name"));
 	json_decref(spy);
