@@ -25,11 +25,22 @@ struct process {
 static struct {
 	struct sym_service_vm *vm;
 	pthread_mutex_t lock; /* guards what follows: hooks run in several threads */
-	struct process table[MAX_PROCESSES];
+	struct process table[MAX_PROCESSES]; /* the busiest first */
 	unsigned int nr;
 	uint64_t requests;
 	uint64_t unknown; /* no SymSpy at that time, or the table is full */
 } iotag = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void charge(struct process *p)
+{
+	p->requests++;
+	for (; p > iotag.table && p[-1].requests < p->requests; p--) {
+		struct process swap = *p;
+
+		*p = p[-1];
+		p[-1] = swap;
+	}
+}
 
 static struct process *find(const struct sym_item_task *task)
 {
@@ -62,17 +73,10 @@ static bool on_doorbell(void *state, unsigned int vcpu, struct sym_exit *exit)
 	if (!sym_spy_task(sym_service_sym(iotag.vm), vcpu, &task))
 		p = find(&task);
 	if (p)
-		p->requests++;
+		charge(p);
 	__atomic_add_fetch(p ? &iotag.requests : &iotag.unknown, 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&iotag.lock);
 	return false; /* the disk does its work as ever */
-}
-
-static int by_requests(const void *a, const void *b)
-{
-	uint64_t x = ((const struct process *)a)->requests, y = ((const struct process *)b)->requests;
-
-	return (x < y) - (x > y);
 }
 
 static int verb_top(void *state, int argc, const char *const *argv,
@@ -81,7 +85,6 @@ static int verb_top(void *state, int argc, const char *const *argv,
 	int rows = argc ? atoi(argv[0]) : 10;
 
 	pthread_mutex_lock(&iotag.lock);
-	qsort(iotag.table, iotag.nr, sizeof(iotag.table[0]), by_requests);
 	sym_service_print(answer, "%10s %8s %s\n", "REQUESTS", "PID", "COMMAND");
 	for (unsigned int i = 0; i < iotag.nr && (int)i < rows; i++)
 		sym_service_print(answer, "%10llu %8u %.16s\n",

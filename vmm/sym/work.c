@@ -126,11 +126,14 @@ static void on_done(void *arg, uint32_t events)
 
 static int start_thread(struct work *work, const char *name)
 {
+	static const int own[] = { SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT };
 	sigset_t all, old;
 	int ret;
 
-	/* Signals are the loop's, and kicks the vCPUs'. */
+	/* Signals are the loop's, and kicks the vCPUs'; faults are the thread's own. */
 	sigfillset(&all);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(&all, own[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = -pthread_create(&work->thread, NULL, serve, work);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
