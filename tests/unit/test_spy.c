@@ -113,6 +113,7 @@ static void test_values(void **state)
 	begin();
 	memcpy(value.value, "warm", 4);
 	item(SYM_ITEM_VALUE, &value, fixed + 4);
+	item(SYM_ITEM_VALUE, &value, fixed + 5);
 	memcpy(value.value, &number, sizeof(number));
 	item(SYM_ITEM_VALUE, &value, fixed + sizeof(number));
 	item(SYM_ITEM_VALUE, &value, fixed);
@@ -122,11 +123,12 @@ static void test_values(void **state)
 	expect_text(at(json, "values", 0), "hex", "7761726d");
 	expect_text(at(json, "values", 0), "program", "prog");
 	expect_number(at(json, "values", 0), "pid", 42);
-	expect_number(at(json, "values", 1), "number", 1234567);
-	assert_null(json_object_get(at(json, "values", 1), "text"));
-	expect_text(at(json, "values", 2), "hex", "");
-	expect_text(at(json, "values", 3), "name", "pha");
-	expect_number(at(json, "values", 3), "pid", 0);
+	expect_text(at(json, "values", 1), "text", "warm");
+	expect_number(at(json, "values", 2), "number", 1234567);
+	assert_null(json_object_get(at(json, "values", 2), "text"));
+	expect_text(at(json, "values", 3), "hex", "");
+	expect_text(at(json, "values", 4), "name", "pha");
+	expect_number(at(json, "values", 4), "pid", 0);
 	json_decref(json);
 }
 
