@@ -155,7 +155,7 @@ static json_t *handler_json(const struct sym_item *item)
 
 static bool printable(const uint8_t *data, size_t len)
 {
-	while (len && !data[len - 1]) /* a string with its NUL is one too */
+	if (len > 1 && !data[len - 1]) /* a string with its NUL is one too */
 		len--;
 	for (size_t i = 0; i < len; i++)
 		if (data[i] < 0x20 || data[i] > 0x7e)
