@@ -106,6 +106,17 @@ $(B)/embed/embed: $(wildcard $(EMBED)/*) $(wildcard symbiotic/include/sym/*) $(B
 	@$(MAKE) --no-print-directory -s -C $(EMBED) O=$(abspath $(B)/embed) \
 		SYMHOST=$(abspath $(B)/libsymhost.a) INCLUDE=$(abspath symbiotic/include)
 
+# What the system tests bring along: a service, and programs for the guests.
+$(B)/tests/services/%.so: tests/services/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(ALL_CFLAGS) -shared -o $@ $< $(LDFLAGS)
+
+$(B)/tests/guest/%: tests/guest/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -mno-red-zone -static -pthread -o $@ $<
+
 $(B)/tests/bench/symcall: $(B)/tests/bench/symcall.o $(TINY_LIB) $(B)/libvmm.a $(B)/libsymhost.a
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS)
@@ -158,13 +169,19 @@ tiny: host-test all
 		$(B)/tests/tiny/test_symcall $(B)/embed/embed
 	@tests/tiny/run
 
-system: guest all
+modules: guest
+	@scripts/build-modules
+
+SYSTEM_BITS := $(B)/tests/services/stress.so $(B)/tests/guest/regcheck $(B)/tests/system/tapfd
+system: modules all
+	@$(MAKE) --no-print-directory $(SYSTEM_BITS)
 	@tests/run-system
 
-test: guest all
+test: modules all
+	@$(MAKE) --no-print-directory $(SYSTEM_BITS)
 	@tests/run-all
 
-demo: guest all
+demo: modules all
 	@tests/rig/run --timeout 600 --disk "$$(scripts/guest-file debian.img)" tests/demo
 
 bench: guest all
@@ -203,4 +220,4 @@ help:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 .SECONDARY:
-.PHONY: all host-build host-test guest unit fuzz lint tiny system test demo bench install clean help
+.PHONY: all modules host-build host-test guest unit fuzz lint tiny system test demo bench install clean help

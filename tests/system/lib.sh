@@ -97,3 +97,42 @@ clean_dmesg() {
 		"$work/console" | head -n 3)
 	[ -z "$bad" ] || fail "the guest's kernel complained: $bad"
 }
+
+# with_programs VERSION PROGRAM... - $work/initrd: the tiny guest's with these in /bin.
+with_programs() {
+	local version=$1
+	shift
+	rm -rf "$work/root"
+	mkdir -p "$work/root/bin"
+	cp "$@" "$work/root/bin"
+	cp "$guest/tiny-initrd-$version" "$work/initrd"
+	truncate -s %4 "$work/initrd"
+	(cd "$work/root" && find . | cpio --quiet -o -H newc -R 0:0) >>"$work/initrd"
+}
+
+# start_symbiotic VERSION OPTION... - a tiny guest with the modules in
+# /symkit (00-symbiotic.ko, 01-symtest.ko, 02-symexample.ko), and the programs that with_programs added.
+start_symbiotic() {
+	local version=$1
+	shift
+	[ -e "$work/initrd" ] || with_programs "$version" /bin/true
+	start "vmlinuz-$version" --initrd "$work/initrd" --modules "$top/build/modules" \
+		--initrd-modules symbiotic,symtest,symexample \
+		--disk "$work/job.img,ro,serial=symjob" "$@"
+}
+
+# status_of COMMAND... - its exit status, its output in $work/out.
+status_of() {
+	"$@" >"$work/out" 2>&1
+	echo $?
+}
+
+# wait_for SECONDS COMMAND... - until it succeeds.
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.2
+	done
+}
