@@ -63,7 +63,7 @@ static void write_all(struct writer *w, const struct symmod_image *images, unsig
 {
 	char name[SYM_NAME_LEN + 16];
 
-	entry(w, "symkit", MODE_DIR, NULL, 0);
+	entry(w, "symkit", MODE_DIR, "", 0);
 	for (unsigned int i = 0; i < nr; i++) {
 		/* In the order in which they are to be loaded. */
 		snprintf(name, sizeof(name), "symkit/%02u-%s.ko", i, images[i].name);
@@ -73,7 +73,7 @@ static void write_all(struct writer *w, const struct symmod_image *images, unsig
 	      sizeof(hook_initramfs_tools) - 1);
 	entry(w, "lib/dracut/hooks/pre-udev/10-symkit.sh", MODE_EXEC, hook_dracut,
 	      sizeof(hook_dracut) - 1);
-	entry(w, "TRAILER!!!", 0, NULL, 0);
+	entry(w, "TRAILER!!!", 0, "", 0);
 }
 
 int symmod_archive(const struct symmod_image *images, unsigned int nr, uint64_t initrd_size,

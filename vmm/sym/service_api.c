@@ -58,12 +58,13 @@ int sym_service_event(struct sym_service_vm *vm, const char *name, const char *d
 int sym_service_counter(struct sym_service_vm *vm, const char *name, const char *help,
 			const uint64_t *value)
 {
-	char *family = vm->counters[vm->nr_counters];
+	char *family;
 
 	if (vm->all->running)
 		return -EBUSY;
 	if (vm->nr_counters == SERVICE_COUNTERS)
 		return -ENOSPC;
+	family = vm->counters[vm->nr_counters];
 	if (snprintf(family, sizeof(vm->counters[0]), "service_%s", name) >=
 	    (int)sizeof(vm->counters[0]))
 		return -EINVAL;
@@ -99,13 +100,14 @@ static void on_timer(void *arg, uint32_t events)
 int sym_service_timer_new(struct sym_service_vm *vm, void (*fn)(void *state),
 			  struct sym_service_timer **out)
 {
-	struct sym_service_timer *timer = &vm->timers[vm->nr_timers];
+	struct sym_service_timer *timer;
 	int ret;
 
 	if (vm->all->running)
 		return -EBUSY;
 	if (vm->nr_timers == SERVICE_TIMERS)
 		return -ENOSPC;
+	timer = &vm->timers[vm->nr_timers];
 	*timer = (struct sym_service_timer){ .service = vm, .fn = fn };
 	ret = loop_add_timer(vm->all->vm->loop, on_timer, timer, &timer->source);
 	if (ret)

@@ -235,7 +235,10 @@ int work_call(struct work *work, struct control_call *call, work_fn fn, void *ar
 			drop(arg);
 		return -ENOMEM;
 	}
-	enqueue(work, job); /* the loop's thread does not call while it destroys */
+	if (enqueue(work, job)) {
+		err_set(&job->err, -ECANCELED, "the VM stops");
+		finish(work, job);
+	}
 	return CONTROL_LATER;
 }
 
