@@ -160,6 +160,13 @@ int cmd_info(struct ctl *ctl)
 	info_line("kernel", text_of(info, "kernel"));
 	info_line("initrd", text_of(info, "initrd"));
 	info_line("cmdline", text_of(info, "cmdline"));
+	if (json_object_get(info, "symbiotic")) {
+		snprintf(buf, sizeof(buf), "on, with the initrd: %s",
+			 *text_of(info, "initrd_modules") ? text_of(info, "initrd_modules") :
+							    "nothing");
+		info_line("symbiotic",
+			  json_is_true(json_object_get(info, "symbiotic")) ? buf : "off");
+	}
 	print_disks(json_object_get(info, "disks"));
 	print_nets(json_object_get(info, "nets"));
 	printf("%-9s %d\n", "boots", (int)json_integer_value(json_object_get(info, "boots")));

@@ -155,6 +155,7 @@ static void test_by_default(void **state)
 
 	opened(f, true);
 	assert_string_equal(f->img.release, "6.1.0-x");
+	assert_string_equal(f->img.modules, "symbiotic");
 }
 
 static void test_none_for_this_kernel(void **state)

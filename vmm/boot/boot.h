@@ -28,6 +28,7 @@ struct boot_image {
 	uint64_t initrd_size;
 	uint8_t *archive; /* put behind the initrd: guest modules; NULL: none */
 	size_t archive_size;
+	char modules[256]; /* their names, separated by ',' */
 	char release[64]; /* of the kernel; "": it does not say */
 	enum kernel_kind kind;
 	struct setup_header hdr; /* of a bzImage; made up for a vmlinux */

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -136,8 +137,14 @@ int boot_add_modules(struct boot_image *img, struct err *err)
 	if (!ret && nr && symmod_archive(images, nr, img->initrd_size, &img->archive,
 					 &img->archive_size))
 		ret = err_set(err, -ENOMEM, "--initrd-modules: out of memory");
-	while (nr)
-		symmod_free(&images[--nr]);
+	img->modules[0] = '\0';
+	for (unsigned int i = 0; i < nr; i++) {
+		size_t len = strlen(img->modules);
+
+		snprintf(img->modules + len, sizeof(img->modules) - len, "%s%s", i ? "," : "",
+			 images[i].name);
+		symmod_free(&images[i]);
+	}
 	free(images);
 	return ret;
 }

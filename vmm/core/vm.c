@@ -441,6 +441,7 @@ int vm_run(const struct vm_config *config, struct err *err)
 	pthread_condattr_destroy(&attr);
 	irq_init(&vm->irq);
 	vm->started_ns = now_ns();
+	vm->image = &life.image;
 	ret = prepare(&life, err);
 	if (!ret)
 		ret = start_vcpus(vm, err);

@@ -16,6 +16,7 @@
 #include "core/irq.h"
 #include "core/memory.h"
 
+struct boot_image;
 struct console;
 struct control;
 struct events;
@@ -71,6 +72,8 @@ struct vm {
 	struct sym *sym; /* the symbiotic interface; NULL: not offered */
 	struct work *work; /* does what the loop must not wait for */
 	struct services *services; /* NULL: none */
+
+	const struct boot_image *image; /* what it boots */
 
 	struct vcpu *vcpus[VM_MAX_CPUS];
 	unsigned int nr_vcpus;
