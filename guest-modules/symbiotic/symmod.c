@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The handlers by which the VMM puts modules into the guest, all in thread context. */
 #include <linux/ctype.h>
+#include <linux/dcache.h>
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/kmod.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "symbiotic.h"
+
+#define SYM_MOD_FILE "/proc/self/fd/0" /* helper.c puts it there */
 
 static DEFINE_MUTEX(sym_mod_lock);
 
@@ -76,6 +80,20 @@ static int sym_mod_data(void *arg, struct sym_call *call)
 	return ret;
 }
 
+/* The loader knows the file by a name that means nothing to whoever reads the reply. */
+static void sym_mod_rename(char *text, const char *name)
+{
+	char *at = strstr(text, SYM_MOD_FILE);
+	const char *rest;
+
+	/* A longer one would need room that the text may not have. */
+	if (!at || strlen(name) > strlen(SYM_MOD_FILE))
+		return;
+	rest = at + strlen(SYM_MOD_FILE);
+	memcpy(at, name, strlen(name));
+	memmove(at + strlen(name), rest, strlen(rest) + 1);
+}
+
 /* Run a program; what it says goes into the reply. */
 static int sym_mod_run(const char *const *argv, struct file *input, struct sym_call *call)
 {
@@ -85,6 +103,8 @@ static int sym_mod_run(const char *const *argv, struct file *input, struct sym_c
 	if (!text)
 		return -ENOMEM;
 	ret = sym_helper_run(argv, input, text, SYM_CALL_PAYLOAD);
+	if (input)
+		sym_mod_rename(text, input->f_path.dentry->d_name.name);
 	call->reply_len = strlen(text);
 	memcpy(call->payload, text, call->reply_len);
 	kfree(text);
@@ -99,7 +119,7 @@ static const char **sym_mod_argv(char **parameters, int count)
 	if (!argv)
 		return NULL;
 	argv[0] = "insmod";
-	argv[1] = "/proc/self/fd/0";
+	argv[1] = SYM_MOD_FILE;
 	memcpy(argv + 2, parameters, count * sizeof(*argv));
 	return argv;
 }
