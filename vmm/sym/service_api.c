@@ -154,7 +154,7 @@ static void on_done(void *arg, struct sym_call *call)
 	}
 }
 
-int sym_service_call(struct sym_service_vm *vm, unsigned int vcpu, struct sym_call *call)
+int sym_service_upcall(struct sym_service_vm *vm, unsigned int vcpu, struct sym_call *call)
 {
 	struct service_call *sc = malloc(sizeof(*sc));
 	int ret;

@@ -119,10 +119,10 @@ SYM_API int sym_service_timer_new(struct sym_service_vm *vm, void (*fn)(void *st
 SYM_API int sym_service_timer_set(struct sym_service_timer *timer, unsigned int ms);
 
 /*
- * sym_service_call - sym_call_async(), with call->done called in the services' thread.
+ * sym_service_upcall - sym_call_async(), with call->done called in the services' thread.
  * Services that wait use sym_call_wait(), which keeps the others waiting too.
  */
-SYM_API int sym_service_call(struct sym_service_vm *vm, unsigned int vcpu,
+SYM_API int sym_service_upcall(struct sym_service_vm *vm, unsigned int vcpu,
 			     struct sym_call *call);
 
 /*
