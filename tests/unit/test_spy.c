@@ -118,6 +118,8 @@ static void test_values(void **state)
 	item(SYM_ITEM_VALUE, &value, fixed + sizeof(number));
 	item(SYM_ITEM_VALUE, &value, fixed);
 	item(SYM_ITEM_VALUE, &value, 3); /* even its name is cut short */
+	memset(&value, 'z', sizeof(value));
+	item(999, &value, sizeof(value)); /* not to be taken for the rest of it */
 	json = items();
 	expect_text(at(json, "values", 0), "text", "warm");
 	expect_text(at(json, "values", 0), "hex", "7761726d");
