@@ -7,11 +7,13 @@
  *	host NAME			look up what a service shows
  *
  * "irqoff" before it does so with interrupts off.  What came of it is then read:
- * "last RESULT errors COUNT", the result of the last, and how many were negative.
+ * "last RESULT errors COUNT ns TIME": the result of the last, how many were negative, and
+ * how long all of it took.
  */
 #include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/irqflags.h>
+#include <linux/ktime.h>
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
@@ -59,11 +61,12 @@ static long symtest_one(const struct symtest_job *job)
 static int symtest_run(const struct symtest_job *job)
 {
 	unsigned long flags = 0;
-	u64 i, errors = 0;
+	u64 i, start, errors = 0;
 	long last = 0;
 
 	if (job->irqoff)
 		local_irq_save(flags);
+	start = ktime_get_ns();
 	for (i = 0; i < job->count; i++) {
 		last = symtest_one(job);
 		errors += last < 0;
@@ -72,8 +75,8 @@ static int symtest_run(const struct symtest_job *job)
 	}
 	if (job->irqoff)
 		local_irq_restore(flags);
-	snprintf(symtest_result, sizeof(symtest_result), "last %ld errors %llu\n", last,
-		 errors);
+	snprintf(symtest_result, sizeof(symtest_result), "last %ld errors %llu ns %llu\n",
+		 last, errors, ktime_get_ns() - start);
 	return 0;
 }
 

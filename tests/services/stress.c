@@ -3,12 +3,14 @@
  * Many upcalls, for the system tests: "run CONTEXT COUNT" keeps calls to symtest.echo in
  * flight on every vCPU until COUNT have ended, "status" tells how they did.  Calls in
  * exit context are made by whatever the guest does: on each write to port 0x99, on each
- * hypercall 0x100, and on each access to memory from 0xd0000000 on (a device's).
+ * hypercall 0x100, and on each access to memory from 0xd0000000 on (a device's); with
+ * "exits trivial" to symtest.error, which does nothing.  "time" and "spy" measure.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <symkit/service.h>
 
@@ -36,6 +38,7 @@ struct stress {
 	uint64_t port, mmio, hypercalls, exits_bad;
 	int exit_last;
 	uint32_t exit_handler;
+	bool trivial;
 };
 
 static void fill(struct sym_call *call, uint64_t n)
@@ -91,7 +94,7 @@ static void start_one(struct stress *s, struct flight *f)
 	};
 	fill(&f->call, s->started);
 	memset(f->payload, s->started, PAYLOAD / 2);
-	ret = sym_service_call(s->vm, f->vcpu, &f->call);
+	ret = sym_service_upcall(s->vm, f->vcpu, &f->call);
 	if (!ret) {
 		s->started++;
 		s->left--;
@@ -127,29 +130,33 @@ static void on_timer(void *state)
 		sym_service_timer_set(s->timer, 0);
 }
 
-static int find(struct stress *s, uint32_t *number)
+static int find(struct stress *s, const char *name, uint32_t *number)
 {
 	struct sym_item_handler h;
-	int ret = sym_handler_find(sym_service_sym(s->vm), "symtest.echo", &h);
+	int ret = sym_handler_find(sym_service_sym(s->vm), name, &h);
 
 	*number = h.number;
 	return ret;
+}
+
+static uint32_t context_of(const char *name)
+{
+	return !strcmp(name, "interrupt") ? SYM_CONTEXT_INTERRUPT :
+	       !strcmp(name, "thread")	  ? SYM_CONTEXT_THREAD :
+	       !strcmp(name, "kick")	  ? SYM_CONTEXT_KICK :
+					    0;
 }
 
 static int run(void *state, int argc, const char *const *argv,
 	       struct sym_service_answer *answer)
 {
 	struct stress *s = state;
-	uint32_t context = argc < 1		       ? 0 :
-			   !strcmp(argv[0], "interrupt") ? SYM_CONTEXT_INTERRUPT :
-			   !strcmp(argv[0], "thread")	 ? SYM_CONTEXT_THREAD :
-			   !strcmp(argv[0], "kick")	 ? SYM_CONTEXT_KICK :
-							   0;
+	uint32_t context = argc == 2 ? context_of(argv[0]) : 0;
 	int ret;
 
-	if (argc != 2 || !context)
+	if (!context)
 		return sym_service_fail(s->vm, -EINVAL, "run interrupt|thread|kick COUNT");
-	ret = find(s, &s->handler);
+	ret = find(s, "symtest.echo", &s->handler);
 	if (ret)
 		return sym_service_fail(s->vm, ret, "the guest has no symtest.echo");
 	s->context = context;
@@ -170,16 +177,17 @@ static int status(void *state, int argc, const char *const *argv,
 	return 0;
 }
 
-/* "exits on|off": make calls from exits, too; then how many there were. */
+/* "exits on|trivial|off": make calls from exits, too; then how many there were. */
 static int exits(void *state, int argc, const char *const *argv,
 		 struct sym_service_answer *answer)
 {
 	struct stress *s = state;
 	uint32_t number = 0;
 
-	if (argc == 1 && !strcmp(argv[0], "on")) {
-		if (find(s, &number))
-			return sym_service_fail(s->vm, -ENOSYS, "no symtest.echo");
+	if (argc == 1 && (!strcmp(argv[0], "on") || !strcmp(argv[0], "trivial"))) {
+		s->trivial = !strcmp(argv[0], "trivial");
+		if (find(s, s->trivial ? "symtest.error" : "symtest.echo", &number))
+			return sym_service_fail(s->vm, -ENOSYS, "no symtest handlers");
 		__atomic_store_n(&s->exit_handler, number, __ATOMIC_RELAXED);
 	} else if (argc == 1) {
 		__atomic_store_n(&s->exit_handler, 0, __ATOMIC_RELAXED);
@@ -188,6 +196,60 @@ static int exits(void *state, int argc, const char *const *argv,
 			  (unsigned long long)s->port, (unsigned long long)s->mmio,
 			  (unsigned long long)s->hypercalls,
 			  (unsigned long long)s->exits_bad, s->exit_last);
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+/* "time CONTEXT COUNT": so many calls of a trivial handler, one after the other. */
+static int time_calls(void *state, int argc, const char *const *argv,
+		      struct sym_service_answer *answer)
+{
+	struct stress *s = state;
+	struct sym_item_handler h;
+	uint32_t context = argc == 2 ? context_of(argv[0]) : 0;
+	unsigned int count = argc == 2 ? atoi(argv[1]) : 0;
+	uint64_t start;
+
+	if (!context || !count)
+		return sym_service_fail(s->vm, -EINVAL, "time interrupt|thread|kick COUNT");
+	if (sym_handler_find(sym_service_sym(s->vm), "symtest.error", &h))
+		return sym_service_fail(s->vm, -ENOSYS, "no symtest.error");
+	start = now_ns();
+	for (unsigned int i = 0; i < count; i++) {
+		struct sym_call call = { .handler = h.number, .context = context };
+		int ret = sym_call_wait(sym_service_sym(s->vm), 0, &call);
+
+		if (ret)
+			return sym_service_fail(s->vm, ret, "call %u: %s", i, strerror(-ret));
+	}
+	sym_service_print(answer, "%llu", (unsigned long long)((now_ns() - start) / count));
+	return 0;
+}
+
+/* "spy COUNT": read the current task of all vCPUs, so often; nanoseconds for one round. */
+static int time_spy(void *state, int argc, const char *const *argv,
+		    struct sym_service_answer *answer)
+{
+	struct stress *s = state;
+	unsigned int nr = sym_service_nr_vcpus(s->vm);
+	unsigned int count = argc == 1 ? atoi(argv[0]) : 0, failed = 0;
+	struct sym_item_task task;
+	uint64_t start = now_ns();
+
+	if (!count)
+		return sym_service_fail(s->vm, -EINVAL, "spy COUNT");
+	for (unsigned int i = 0; i < count; i++)
+		for (unsigned int id = 0; id < nr; id++)
+			failed += sym_spy_task(sym_service_sym(s->vm), id, &task) != 0;
+	sym_service_print(answer, "%llu failed %u",
+			  (unsigned long long)((now_ns() - start) / count), failed);
 	return 0;
 }
 
@@ -200,12 +262,13 @@ static void call_here(struct stress *s, unsigned int vcpu, uint64_t *count)
 
 	if (!call.handler)
 		return;
-	fill(&call, *count);
+	if (!s->trivial)
+		fill(&call, *count);
 	ret = sym_call(sym_service_sym(s->vm), vcpu, &call);
 	if (ret == -EBUSY) /* a kick has the vCPU: as it should be */
 		return;
 	__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
-	if (ret || !right(&call)) {
+	if (ret || (!s->trivial && !right(&call))) {
 		__atomic_fetch_add(&s->exits_bad, 1, __ATOMIC_RELAXED);
 		s->exit_last = ret ? ret : 1;
 	}
@@ -250,6 +313,8 @@ static const struct sym_service_verb verbs[] = {
 	{ "run", "CONTEXT COUNT", run },
 	{ "status", "", status },
 	{ "exits", "on|off", exits },
+	{ "time", "CONTEXT COUNT", time_calls },
+	{ "spy", "COUNT", time_spy },
 	{ NULL, NULL, NULL },
 };
 
