@@ -17,6 +17,7 @@
 #define DATA_DEADLINE_MS 5000u
 #define LOAD_DEADLINE_MS 30000u
 #define TRIES 3 /* of a transfer that the guest found damaged */
+#define DAMAGED 1
 #define BUSY_TRIES 100
 #define BUSY_PAUSE_MS 10
 
@@ -58,7 +59,21 @@ static int call_once(struct transfer *t, struct sym_call *call, const char *hand
 	return sym_call_wait(t->sym, t->vcpu, call);
 }
 
-/* One handler, on the first vCPU that takes the call; busy is not a reason to give up. */
+/* Is there another vCPU to try? */
+static bool next_vcpu(struct transfer *t)
+{
+	struct sym_item_task task;
+
+	if (sym_spy_task(t->sym, t->vcpu + 1, &task) == -EINVAL)
+		return false;
+	t->vcpu++;
+	return true;
+}
+
+/*
+ * One handler, on the first vCPU that takes the call.  One that is busy, or in a state in
+ * which it cannot be called, is asked again for a while.
+ */
 static int call(struct transfer *t, const char *handler, uint64_t arg0, uint64_t arg1,
 		const void *payload, size_t len)
 {
@@ -78,14 +93,12 @@ static int call(struct transfer *t, const char *handler, uint64_t arg0, uint64_t
 		};
 
 		ret = call_once(t, &c, handler);
-		if (ret == -EBUSY && busy++ < BUSY_TRIES) {
+		if ((ret == -EBUSY || ret == -EAGAIN) && busy++ < BUSY_TRIES) {
 			nanosleep(&pause, NULL);
 			continue;
 		}
-		if ((ret == -ENODEV || ret == -ESHUTDOWN) && t->vcpu + 1 < SYM_MAX_VCPUS) {
-			t->vcpu++;
+		if ((ret == -ENODEV || ret == -ESHUTDOWN) && next_vcpu(t))
 			continue;
-		}
 		t->value = c.value[0];
 		keep_reply(t, reply, c.reply_len < sizeof(reply) ? c.reply_len : sizeof(reply));
 		return ret;
@@ -102,6 +115,9 @@ static int step_failed(struct transfer *t, int code, const char *name, const cha
 	case -ENOSYS:
 		return symmod_fail(t->err, code,
 				   "the guest is not ready: its symbiotic module takes no modules");
+	case -EAGAIN:
+		return symmod_fail(t->err, code,
+				   "the guest is not ready: it is paused, or cannot be called now");
 	case -ETIMEDOUT:
 		return symmod_fail(t->err, code, "module %s: the guest did not answer in time (%s)",
 				   name, step);
@@ -145,7 +161,7 @@ static int need_all(struct transfer *t, const struct symmod_image *image)
 			continue;
 		ret = call(t, SYM_MOD_NEED, 0, 0, name, strlen(name));
 		if (ret == -ENODEV || ret == -ESHUTDOWN || ret == -ENOSYS || ret == -ETIMEDOUT ||
-		    ret == -ECANCELED)
+		    ret == -ECANCELED || ret == -EAGAIN)
 			return step_failed(t, ret, image->name, "dependencies");
 		if (ret)
 			return symmod_fail(t->err, -ENOENT,
@@ -158,10 +174,10 @@ static int need_all(struct transfer *t, const struct symmod_image *image)
 /* Does the guest say that what it has is not what was sent?  Then begin again. */
 static bool damaged(int ret)
 {
-	return ret == -EAGAIN || ret == -EBADMSG || ret == -ENODATA;
+	return ret == -EBADMSG || ret == -ENODATA;
 }
 
-/* From where an earlier try ended.  -EAGAIN: from the start once more. */
+/* From where an earlier try ended.  Returns DAMAGED to be called once more. */
 static int send(struct transfer *t, const struct symmod_image *image, const char *params)
 {
 	uint64_t hash = XXH64(image->data, image->size, 0), at;
@@ -175,14 +191,14 @@ static int send(struct transfer *t, const struct symmod_image *image, const char
 
 		ret = call(t, SYM_MOD_DATA, at, 0, (const char *)image->data + at, n);
 		if (damaged(ret))
-			return -EAGAIN;
+			return DAMAGED;
 		if (ret)
 			return step_failed(t, ret, image->name, "transfer");
 		at += n;
 	}
 	ret = call(t, SYM_MOD_INSTALL, 0, 0, params, strlen(params));
 	if (damaged(ret))
-		return -EAGAIN;
+		return DAMAGED;
 	return ret ? step_failed(t, ret, image->name, "load") : 0;
 }
 
@@ -220,7 +236,7 @@ int symmod_install(struct sym *sym, const struct symmod_image *image, const char
 		return ret;
 	for (int i = 0; i < TRIES; i++) {
 		ret = send(&t, image, params);
-		if (ret != -EAGAIN)
+		if (ret != DAMAGED)
 			return ret;
 	}
 	return symmod_fail(err, -EIO, "module %s: arrived damaged %d times", image->name, TRIES);

@@ -159,8 +159,8 @@ static int explain(const struct call_job *job, int ret, struct err *err)
 		return err_set(err, ret, "vCPU %u takes no calls any more, since one timed out",
 			       job->vcpu);
 	case -EAGAIN:
-		return err_set(err, ret, "vCPU %u is in a state in which it cannot be called",
-			       job->vcpu);
+		return err_set(err, ret, "the VM is paused, or vCPU %u is in a state in which it "
+			       "cannot be called", job->vcpu);
 	case -ECANCELED:
 		return err_set(err, ret, "the guest was reset meanwhile, or its module left");
 	default:
