@@ -8,6 +8,12 @@
 
 #include "symcall/calls.h"
 
+/*
+ * An edge that comes while the guest has the line masked, for one to move it to another
+ * CPU, is lost: ring again after so many ticks, then after twice as many, and so on.
+ */
+#define RING_TICKS 8
+
 static void write_request(struct sym_call_request *r, const struct sym_call *call,
 			  uint32_t context, uint64_t token)
 {
@@ -40,6 +46,8 @@ int async_start(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
 			.call = call,
 			.token = token,
 			.deadline = deadline_tick(sym, call->deadline_ms),
+			.ring = READ_ONCE(sym->calls->tick) + RING_TICKS,
+			.patience = RING_TICKS,
 		};
 		if (call->payload_len)
 			memcpy(area->payload[i], call->payload, call->payload_len);
@@ -110,7 +118,7 @@ bool async_expire(struct call_vcpu *cv, uint32_t tick)
 {
 	struct sym_call *late[SYM_CALL_SLOTS];
 	unsigned int nr = 0;
-	bool waiting = false;
+	bool waiting = false, ring = false;
 
 	pthread_mutex_lock(&cv->lock);
 	for (unsigned int i = SYM_CALL_NESTED + 1; i < SYM_CALL_SLOTS; i++) {
@@ -122,11 +130,18 @@ bool async_expire(struct call_vcpu *cv, uint32_t tick)
 			late[nr++] = slot->call;
 			slot->call = NULL;
 			slot->state = SLOT_LOST;
-		} else {
-			waiting = true;
+			continue;
+		}
+		waiting = true;
+		if ((int32_t)(tick - slot->ring) >= 0) {
+			ring = true;
+			slot->patience *= 2;
+			slot->ring = tick + slot->patience;
 		}
 	}
 	pthread_mutex_unlock(&cv->lock);
+	if (ring)
+		cv->sym->ops->doorbell(cv->sym->vm);
 	for (unsigned int i = 0; i < nr; i++) {
 		tell(cv, late[i]);
 		call_end(late[i], -ETIMEDOUT);

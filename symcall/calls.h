@@ -48,6 +48,8 @@ struct slot {
 	struct sym_call *call;
 	uint64_t token;
 	uint32_t deadline; /* tick; 0: none */
+	uint32_t ring; /* tick at which the doorbell is rung again */
+	uint32_t patience; /* ticks from there to the next time */
 };
 
 struct call_vcpu {
