@@ -192,4 +192,5 @@ int sym_doorbell_init(void)
 void sym_doorbell_exit(void)
 {
 	destroy_workqueue(sym_queue);
+	on_each_cpu(sym_doorbell_flush, NULL, 1); /* what the last of it passed on */
 }

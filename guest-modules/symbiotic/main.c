@@ -133,7 +133,7 @@ static int sym_start(void)
 	if (!err)
 		err = sym_cpus_start();
 	if (!err)
-		err = sym_hypercall(SYM_HC_CHANGED, SYM_CHANGED_READY, 0, 0);
+		err = sym_hypercall(SYM_HC_CHANGED, SYM_CHANGED_READY, 0, 0) ? -EPROTO : 0;
 	if (err) {
 		sym_stop();
 		pr_err("the VMM and we do not get on: error %d\n", err);

@@ -45,7 +45,7 @@ static void sym_kernel_show(void)
 
 	strscpy(kernel->release, init_utsname()->release, sizeof(kernel->release));
 	strscpy(kernel->version, init_utsname()->version, sizeof(kernel->version));
-	kernel->nr_cpus = num_online_cpus();
+	kernel->nr_cpus = num_possible_cpus(); /* does not go stale */
 }
 
 static void sym_anchors_show(void)

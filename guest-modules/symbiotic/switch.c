@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each CPU's page says what it runs, as of its last context switch.  This is on the
+ * Each CPU's page says what it runs, as of its last context switch or exec.  This is on the
  * path of every switch: a few stores, no call, no exit.
  */
 #include <linux/mm.h>
@@ -12,11 +12,8 @@
 #include "symbiotic.h"
 
 static DEFINE_PER_CPU(struct sym_spy_vcpu *, sym_switch_page);
-static struct tracepoint *sym_switch_point;
-static bool sym_switch_on;
-
 static __always_inline void sym_switch_write(struct sym_spy_vcpu *page,
-					     const struct task_struct *next)
+					     const struct task_struct *next, u64 switches)
 {
 	const struct mm_struct *mm = next->mm;
 	u32 sequence = page->head.sequence;
@@ -29,7 +26,7 @@ static __always_inline void sym_switch_write(struct sym_spy_vcpu *page,
 	memcpy(page->task.comm, next->comm, TASK_COMM_LEN); /* two moves each way */
 	page->task.task = (unsigned long)next;
 	page->task.root = mm ? __pa(mm->pgd) : 0;
-	page->task.switches++;
+	page->task.switches += switches;
 	barrier();
 	WRITE_ONCE(page->head.sequence, sequence + 2);
 }
@@ -41,7 +38,17 @@ static notrace void sym_switch_probe(void *data, bool preempt, struct task_struc
 	struct sym_spy_vcpu *page = raw_cpu_read(sym_switch_page);
 
 	if (likely(page))
-		sym_switch_write(page, next);
+		sym_switch_write(page, next, 1);
+}
+
+/* The task goes on with another name and other page tables, without a switch. */
+static notrace void sym_exec_probe(void *data, struct task_struct *task, pid_t old_pid,
+				   struct linux_binprm *program)
+{
+	struct sym_spy_vcpu *page = raw_cpu_read(sym_switch_page);
+
+	if (page)
+		sym_switch_write(page, task, 0);
 }
 
 /* On CPU @number itself; @page has been registered, or is not any more. */
@@ -52,7 +59,7 @@ void sym_switch_set_page(unsigned int number, struct sym_spy_vcpu *page)
 	local_irq_save(flags);
 	per_cpu(sym_switch_page, number) = page;
 	if (page)
-		sym_switch_write(page, current);
+		sym_switch_write(page, current, 0);
 	local_irq_restore(flags);
 }
 
@@ -71,32 +78,54 @@ void sym_switch_init_page(struct sym_spy_vcpu *page)
 	page->item.len = sizeof(page->task);
 }
 
-/* The tracepoint itself is not exported, but can be come by. */
-static void sym_switch_found(struct tracepoint *point, void *name)
+static struct {
+	const char *name;
+	void *probe;
+	struct tracepoint *point; /* not exported, but it can be come by */
+	bool on;
+} sym_switch_probes[] = {
+	{ "sched_switch", sym_switch_probe },
+	{ "sched_process_exec", sym_exec_probe },
+};
+
+static void sym_switch_found(struct tracepoint *point, void *data)
 {
-	if (!strcmp(point->name, name))
-		sym_switch_point = point;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sym_switch_probes); i++)
+		if (!strcmp(point->name, sym_switch_probes[i].name))
+			sym_switch_probes[i].point = point;
 }
 
 int sym_switch_start(void)
 {
-	int err;
+	int i, err;
 
-	for_each_kernel_tracepoint(sym_switch_found, "sched_switch");
-	if (!sym_switch_point)
-		return -ENOENT;
 	/* An argument list that has changed must not compile. */
 	check_trace_callback_type_sched_switch(sym_switch_probe);
-	err = tracepoint_probe_register(sym_switch_point, sym_switch_probe, NULL);
-	sym_switch_on = !err;
-	return err;
+	check_trace_callback_type_sched_process_exec(sym_exec_probe);
+	for_each_kernel_tracepoint(sym_switch_found, NULL);
+	for (i = 0; i < ARRAY_SIZE(sym_switch_probes); i++) {
+		if (!sym_switch_probes[i].point)
+			return -ENOENT;
+		err = tracepoint_probe_register(sym_switch_probes[i].point,
+						sym_switch_probes[i].probe, NULL);
+		if (err)
+			return err;
+		sym_switch_probes[i].on = true;
+	}
+	return 0;
 }
 
 void sym_switch_stop(void)
 {
-	if (!sym_switch_on)
-		return;
-	tracepoint_probe_unregister(sym_switch_point, sym_switch_probe, NULL);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sym_switch_probes); i++) {
+		if (sym_switch_probes[i].on)
+			tracepoint_probe_unregister(sym_switch_probes[i].point,
+						    sym_switch_probes[i].probe, NULL);
+		sym_switch_probes[i].on = false;
+	}
 	tracepoint_synchronize_unregister();
-	sym_switch_on = false;
 }
