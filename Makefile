@@ -117,6 +117,12 @@ $(B)/tests/services/%.so: tests/services/%.c
 	@echo "  CC      $<"
 	@$(CC) $(ALL_CFLAGS) -shared -o $@ $< $(LDFLAGS)
 
+$(B)/tests/guest/symvalue: tests/guest/symvalue.c libsym/guest.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -Ilibsym/include \
+		-Isymbiotic/include -static -o $@ $^
+
 $(B)/tests/guest/%: tests/guest/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
@@ -177,7 +183,8 @@ tiny: host-test all
 modules: guest
 	@scripts/build-modules
 
-SYSTEM_BITS := $(B)/tests/services/stress.so $(B)/tests/guest/regcheck $(B)/tests/system/tapfd
+SYSTEM_BITS := $(B)/tests/services/stress.so $(B)/tests/system/tapfd \
+	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch)
 system: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)
 	@tests/run-system

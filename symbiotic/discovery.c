@@ -60,12 +60,12 @@ int sym_cpuid(struct sym *sym, struct kvm_cpuid2 *cpuid, unsigned int max)
 }
 
 /*
- * Only our range: MSRs that nobody knows stay KVM's business, so that a guest that
+ * Only our range, and those of hooks: MSRs that nobody knows stay KVM's business, so that a guest that
  * probes for them costs no exits.
  */
 int sym_attach(struct sym *sym, int vm_fd)
 {
-	static uint8_t deny[SYM_NR_MSRS / 8]; /* 0: the access is ours */
+	static uint8_t deny[SYM_MAX_MSRS / 8]; /* 0: the access is ours */
 	struct kvm_enable_cap cap = {
 		.cap = KVM_CAP_X86_USER_SPACE_MSR,
 		.args = { KVM_MSR_EXIT_REASON_FILTER },
@@ -80,6 +80,11 @@ int sym_attach(struct sym *sym, int vm_fd)
 		} },
 	};
 
+	for (unsigned int i = 0; sym->hooks && i < sym->hooks->nr_msr; i++) {
+		filter.ranges[i + 1] = filter.ranges[0];
+		filter.ranges[i + 1].base = sym->hooks->msr[i].first;
+		filter.ranges[i + 1].nmsrs = sym->hooks->msr[i].nr;
+	}
 	if (ioctl(vm_fd, KVM_ENABLE_CAP, &cap) || ioctl(vm_fd, KVM_X86_SET_MSR_FILTER, &filter))
 		return -errno;
 	return 0;

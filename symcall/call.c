@@ -173,6 +173,7 @@ int sym_call_wait(struct sym *sym, unsigned int id, struct sym_call *call)
 	pthread_cond_init(&waiter.cond, &attr);
 	pthread_condattr_destroy(&attr);
 	call->done = wake;
+	/* cppcheck-suppress autoVariables ; it is done before this returns */
 	call->arg_done = &waiter;
 	ret = sym_call_async(sym, id, call);
 	if (!ret) {

@@ -135,7 +135,7 @@ int vm_pause(struct vm *vm)
 	if (vm->sym)
 		sym_pause(vm->sym, true);
 	events_emit(vm->events, "paused", NULL);
-	return ret;
+	return 0;
 }
 
 int vm_resume(struct vm *vm)
@@ -370,6 +370,8 @@ static int prepare(struct vm_life *life, struct err *err)
 		ret = vm_build(vm, err);
 	if (!ret && vm->config->symbiotic)
 		ret = sym_glue_create(vm, err);
+	if (!ret)
+		ret = sym_host_create(vm, err);
 	if (ret)
 		return ret;
 	vm->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -92,6 +92,8 @@ static const struct {
 	{ SCMP_SYS(gettimeofday), "the same" },
 	{ SCMP_SYS(clock_nanosleep), "short waits at the end" },
 	{ SCMP_SYS(nanosleep), "the same" },
+	{ SCMP_SYS(sysinfo), "qsort() of the C library" },
+	{ SCMP_SYS(sched_getaffinity), "malloc with many threads" },
 	{ SCMP_SYS(getrandom), "the guest's entropy device, hash tables" },
 };
 
@@ -115,6 +117,8 @@ static const struct {
 	{ KVM_GET_MP_STATE, "upcalls" },
 	{ KVM_SET_MP_STATE, "upcalls" },
 	{ KVM_CREATE_VM, "a reset" },
+	{ KVM_ENABLE_CAP, "a reset: the symbiotic MSRs" },
+	{ KVM_X86_SET_MSR_FILTER, "the same" },
 	{ KVM_SET_TSS_ADDR, "a reset" },
 	{ KVM_SET_IDENTITY_MAP_ADDR, "a reset" },
 	{ KVM_CREATE_IRQCHIP, "a reset" },

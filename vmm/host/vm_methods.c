@@ -16,7 +16,6 @@
 #include "host/control.h"
 #include "host/events.h"
 #include "host/metrics.h"
-#include "sym/sym_host.h"
 #include "sym/services.h"
 #include "sym/sym_methods.h"
 
@@ -195,7 +194,5 @@ int control_start(struct control *control, struct vm *vm, struct err *err)
 		.arg = vm,
 	};
 
-	int ret = sym_host_create(vm, err);
-
-	return ret ? ret : control_serve(control, &server, err);
+	return control_serve(control, &server, err);
 }

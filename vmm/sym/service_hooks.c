@@ -42,6 +42,14 @@ void services_hook(struct services *services)
 	for (int kind = 0; kind < SYM_NR_EXIT_KINDS; kind++)
 		if (services->nr_hooks[kind])
 			services->sym_hooks.kinds |= 1u << kind;
+	for (unsigned int i = 0; i < services->nr_hooks[SYM_EXIT_MSR]; i++) {
+		const struct service_hook *hook = &services->hooks[SYM_EXIT_MSR][i];
+
+		services->sym_hooks.msr[services->sym_hooks.nr_msr++] = (struct sym_msr_range){
+			.first = hook->first,
+			.nr = hook->last - hook->first + 1,
+		};
+	}
 	if (services->sym_hooks.kinds)
 		services->sym_hooks.exit = on_exit_hook;
 	if (services->nr_hypercalls)
@@ -60,7 +68,11 @@ int sym_service_hook(struct sym_service_vm *vm, enum sym_exit_kind kind, uint64_
 		return -EBUSY;
 	if ((unsigned int)kind >= SYM_NR_EXIT_KINDS || first > last || !fn)
 		return -EINVAL;
-	if (all->nr_hooks[kind] == SERVICE_HOOKS)
+	/* KVM hands over MSRs by few and short ranges. */
+	if (kind == SYM_EXIT_MSR && (last > UINT32_MAX || last - first >= SYM_MAX_MSRS))
+		return -EINVAL;
+	if (all->nr_hooks[kind] == SERVICE_HOOKS ||
+	    (kind == SYM_EXIT_MSR && all->nr_hooks[kind] == SYM_MAX_MSR_RANGES))
 		return -ENOSPC;
 	table = all->hooks[kind];
 	for (at = all->nr_hooks[kind]++; at && table[at - 1].first > first; at--)

@@ -188,6 +188,14 @@ struct sym_exit {
 	bool handled; /* set it before a sym_call() when the hook answers the exit itself */
 };
 
+#define SYM_MAX_MSR_RANGES 15
+#define SYM_MAX_MSRS	   256 /* in one range */
+
+struct sym_msr_range {
+	uint32_t first;
+	uint32_t nr;
+};
+
 struct sym_hooks {
 	/*
 	 * An exit of @kinds, before the VMM handles it; the vCPU's thread.  True: it is
@@ -198,6 +206,9 @@ struct sym_hooks {
 	int64_t (*hypercall)(void *arg, unsigned int id, uint32_t nr, const uint64_t *args);
 	void *arg;
 	uint32_t kinds; /* bits of 1 << enum sym_exit_kind */
+	/* The MSRs whose exits are wanted; for the next sym_attach(). */
+	struct sym_msr_range msr[SYM_MAX_MSR_RANGES];
+	unsigned int nr_msr;
 };
 
 /*
