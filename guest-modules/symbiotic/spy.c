@@ -17,7 +17,6 @@
 
 #include "symbiotic.h"
 
-#undef vmemmap /* see symkit/guest.h */
 
 static struct sym_spy_header *sym_page; /* what the VMM reads */
 static u8 *sym_next; /* what is being built */
@@ -55,7 +54,7 @@ static void sym_anchors_show(void)
 	if (IS_ENABLED(CONFIG_KEXEC_CORE))
 		anchors->vmcoreinfo_gpa = paddr_vmcoreinfo_note();
 	anchors->page_offset = PAGE_OFFSET;
-	anchors->vmemmap = VMEMMAP_START;
+	anchors->page_array = VMEMMAP_START;
 	anchors->phys_base = phys_base;
 	if (boot_cpu_has(X86_FEATURE_PTI))
 		anchors->cr3_user_bits = BIT(12) | BIT(11);

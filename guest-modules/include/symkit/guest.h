@@ -10,10 +10,7 @@
 #include <linux/types.h>
 
 /* A field of the interface has the name of one of the kernel's macros. */
-#pragma push_macro("vmemmap")
-#undef vmemmap
 #include <sym/abi.h>
-#pragma pop_macro("vmemmap")
 
 /*
  * One call, in the hands of its handler.  Arguments and payload are copies or memory

@@ -144,7 +144,7 @@ SYM_ABI_ASSERT(sizeof(struct sym_item_kernel) == 200);
 struct sym_item_anchors {
 	__u64 vmcoreinfo_gpa; /* of the note */
 	__u64 page_offset; /* GVA of GPA 0 in the kernel's linear map */
-	__u64 vmemmap; /* GVA of the array of struct page */
+	__u64 page_array; /* GVA of the array of struct page (vmemmap) */
 	__u64 phys_base; /* GPA = GVA - __START_KERNEL_map + phys_base, in the kernel image */
 	__u64 cr3_user_bits; /* set in CR3 while the user's page tables are in use */
 	__u64 reserved[3];
