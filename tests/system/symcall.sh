@@ -38,7 +38,7 @@ finished() {
 }
 flood() { # context
 	service run "$1" "$calls" >/dev/null || fail "$2: run $1"
-	wait_for 400 finished || fail "$2: $1: $(service status)"
+	wait_for $((300 + calls / 10)) finished || fail "$2: $1: $(service status)"
 	service status | grep -q "done $calls left 0 bad 0 " || fail "$2: $1: $(service status)"
 	echo "$2: $1: $(service status)"
 }

@@ -9,7 +9,6 @@
 #include <linux/module.h>
 #include <linux/types.h>
 
-/* A field of the interface has the name of one of the kernel's macros. */
 #include <sym/abi.h>
 
 /*
