@@ -196,8 +196,10 @@ test: modules all
 demo: modules all
 	@tests/rig/run --timeout 600 --disk "$$(scripts/guest-file debian.img)" tests/demo
 
-bench: guest all
+bench: modules all
+	@$(MAKE) --no-print-directory $(SYSTEM_BITS) $(B)/tests/bench/symcall
 	@tests/bench/run
+	@tests/bench/run-symbiotic
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \

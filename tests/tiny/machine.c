@@ -249,6 +249,8 @@ static void write_pages(struct machine *m)
 		{ "tiny.hang", HANDLER_HANG, SYM_CONTEXT_EXIT | SYM_CONTEXT_KICK },
 		{ "tiny.irq", HANDLER_IRQ, SYM_CONTEXT_INTERRUPT },
 		{ "tiny.fail", HANDLER_FAIL, SYM_CONTEXT_EXIT | SYM_CONTEXT_KICK },
+		{ "tiny.state", HANDLER_STATE, SYM_CONTEXT_EXIT | SYM_CONTEXT_KICK },
+		{ "tiny.liar", HANDLER_LIAR, SYM_CONTEXT_EXIT },
 		{ "tiny.nop", HANDLER_NOP, SYM_CONTEXT_EXIT | SYM_CONTEXT_KICK },
 	};
 	struct sym_spy_header *head = machine_mem(m, SPY_GPA);

@@ -56,6 +56,10 @@ guest_entry:
 	je	hang
 	cmp	$4, %esi
 	je	fail
+	cmp	$6, %esi
+	je	state
+	cmp	$7, %esi
+	je	liar
 	xor	%edx, %edx
 	lea	(%rcx,%r8), %rax
 	add	%r9, %rax
@@ -83,6 +87,20 @@ back:
 	mov	$1, %eax
 	out	%eax, $0x7e
 	ud2
+state:
+	xor	%edx, %edx
+	pushf
+	pop	%r8
+	mov	%gs:16, %r9
+	jmp	back
+liar:			/* somebody else's token first; what came of it is the result */
+	lea	1(%rdi), %rsi
+	movabs	$0x1122334455667788, %rdi
+	mov	$1, %eax
+	out	%eax, $0x7e
+	xor	%edx, %edx
+	mov	%rax, %r8
+	jmp	back
 hang:
 	jmp	hang
 fail:

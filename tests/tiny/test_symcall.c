@@ -19,6 +19,7 @@
 
 #define ROUNDS	    200
 #define RFLAGS_IOPL 0x3000
+#define RFLAGS_STATUS 0x8d5 /* what arithmetic leaves: OF, SF, ZF, AF, PF, CF */
 
 static struct machine m;
 static struct sym_host_ops ops; /* ours, with a count of the ioctls */
@@ -258,6 +259,31 @@ static void test_no_ioctl(void **state)
 	}
 }
 
+/* Interrupts off, DF clear and the kernel's GS, whatever the vCPU had. */
+static void test_handler_state(void **state)
+{
+	*(uint64_t *)machine_mem(&m, 0x8000 + 16) = 0x6711;
+	call.handler = HANDLER_STATE;
+	check_intact(guest_hypercall, 0, 4711);
+	assert_int_equal(call.value[0] & ~RFLAGS_STATUS, 2);
+	assert_int_equal(call.value[1], 0x6711);
+	for (int ring = 0; ring <= 3; ring += 3) {
+		call.value[0] = call.value[1] = 0;
+		check_intact(guest_out, ring, SYM_HC_SERVICE);
+		assert_int_equal(call_status, 0);
+		assert_int_equal(call.value[0] & ~RFLAGS_STATUS, 2);
+		assert_int_equal(call.value[1], 0x6711);
+	}
+}
+
+static void test_wrong_token(void **state)
+{
+	call.handler = HANDLER_LIAR;
+	check_intact(guest_hypercall, 0, 4711);
+	assert_int_equal(call_status, 0);
+	assert_int_equal((int64_t)call.value[0], -EINVAL);
+}
+
 static void test_status(void **state)
 {
 	call.handler = HANDLER_FAIL;
@@ -430,6 +456,8 @@ int main(void)
 		cmocka_unit_test_setup(test_call_from_exit, start),
 		cmocka_unit_test_setup(test_call_from_user, start),
 		cmocka_unit_test_setup(test_no_ioctl, start),
+		cmocka_unit_test_setup(test_handler_state, start),
+		cmocka_unit_test_setup(test_wrong_token, start),
 		cmocka_unit_test_setup(test_status, start),
 		cmocka_unit_test_setup(test_hang, start),
 		cmocka_unit_test_setup(test_kick, start),
