@@ -23,6 +23,7 @@
 #include "core/loop.h"
 #include "host/control.h"
 #include "host/events.h"
+#include "sym/work.h"
 
 static char folder[64];
 
@@ -35,6 +36,9 @@ static struct {
 	struct control_later *later;
 	int answered;
 	bool fail;
+	struct work *work;
+	struct work_job *job[2]; /* elsewhere */
+	int nr_jobs;
 } server;
 
 static void on_timer(void *arg, uint32_t events)
@@ -75,10 +79,38 @@ static int method_read(struct control_call *call)
 	return 0;
 }
 
+static int say_ended(void *arg, json_t **result, struct err *err)
+{
+	__atomic_add_fetch(&server.answered, 1, __ATOMIC_SEQ_CST);
+	return server.fail ? err_set(err, -ECANCELED, "ended") : 0;
+}
+
+static int method_elsewhere(struct control_call *call)
+{
+	int nr = server.nr_jobs;
+
+	server.job[nr] = work_elsewhere(server.work, call, say_ended, strdup("freed"), free);
+	__atomic_store_n(&server.nr_jobs, nr + 1, __ATOMIC_SEQ_CST);
+	return CONTROL_LATER;
+}
+
+static int nap(void *arg, json_t **result, struct err *err)
+{
+	usleep(300000);
+	return 0;
+}
+
+static int method_nap(struct control_call *call)
+{
+	return work_call(server.work, call, nap, NULL, NULL);
+}
+
 static const struct control_method methods[] = {
 	{ "slow", NULL, method_slow },
 	{ "quick", NULL, method_quick },
 	{ "read", NULL, method_read },
+	{ "elsewhere", NULL, method_elsewhere },
+	{ "nap", NULL, method_nap },
 	{ .name = NULL },
 };
 
@@ -97,6 +129,7 @@ static int setup(void **state)
 	assert_int_equal(loop_create(&server.loop), 0);
 	assert_int_equal(events_create(server.loop, &server.events), 0);
 	assert_int_equal(loop_add_timer(server.loop, on_timer, NULL, &server.timer), 0);
+	assert_int_equal(work_create(server.loop, "test", &server.work), 0);
 	assert_int_equal(control_reserve("test", &server.control, &err), 0);
 	config.loop = server.loop;
 	config.events = server.events;
@@ -109,6 +142,7 @@ static int teardown(void **state)
 {
 	loop_quit(server.loop);
 	pthread_join(server.thread, NULL);
+	work_destroy(server.work);
 	control_destroy(server.control);
 	if (server.later) /* the socket is gone: nothing but the memory is left */
 		control_answer(server.later, NULL, NULL);
@@ -272,6 +306,58 @@ static void test_socket_goes(void **state)
 	close(fd); /* teardown() answers after the socket is gone */
 }
 
+static void await_jobs(int nr)
+{
+	for (int i = 0; i < 500 && __atomic_load_n(&server.nr_jobs, __ATOMIC_SEQ_CST) < nr; i++)
+		usleep(10000);
+	assert_int_equal(server.nr_jobs, nr);
+}
+
+/* Several at once, ended in another order, and not held up by the worker. */
+static void test_elsewhere(void **state)
+{
+	int fd = client(), other = client(), busy = client();
+
+	put(busy, "{\"id\":0,\"method\":\"nap\"}\n");
+	put(fd, "{\"id\":1,\"method\":\"elsewhere\"}\n");
+	await_jobs(1);
+	put(other, "{\"id\":2,\"method\":\"elsewhere\"}\n");
+	await_jobs(2);
+	work_ended(server.work, server.job[1]);
+	expect(other, "{\"id\":2,\"result\":{}}");
+	server.fail = true;
+	work_ended(server.work, server.job[0]);
+	expect(fd, "{\"id\":1,\"error\":{\"code\":\"ECANCELED\",\"errno\":125,"
+		   "\"message\":\"ended\"}}");
+	expect(busy, "{\"id\":0,\"result\":{}}");
+	close(fd);
+	close(other);
+	close(busy);
+}
+
+static void *end_slowly(void *arg)
+{
+	usleep(100000);
+	work_ended(server.work, server.job[0]);
+	return NULL;
+}
+
+/* It ends while everything else does: teardown waits for it, and frees it. */
+static void test_elsewhere_at_the_end(void **state)
+{
+	int fd = client();
+	pthread_t thread;
+
+	put(fd, "{\"id\":1,\"method\":\"elsewhere\"}\n");
+	await_jobs(1);
+	assert_int_equal(pthread_create(&thread, NULL, end_slowly, NULL), 0);
+	pthread_detach(thread);
+	close(fd);
+	teardown(state);
+	assert_int_equal(server.answered, 1);
+	setup(state);
+}
+
 static void test_fd(void **state)
 {
 	int fd = client(), file = text_file("in the file");
@@ -351,6 +437,8 @@ int main(void)
 		SERVED(test_last_line_is_slow),
 		SERVED(test_client_leaves),
 		SERVED(test_socket_goes),
+		SERVED(test_elsewhere),
+		SERVED(test_elsewhere_at_the_end),
 		SERVED(test_fd),
 		SERVED(test_fd_in_pieces),
 		SERVED(test_fd_not_taken),

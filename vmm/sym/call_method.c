@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The method call: an upcall for the owner of the socket, done by the worker.
+ * The method call: an upcall for the owner of the socket.  The loop starts it, and answers
+ * when it has ended; many may be on their way.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,12 +19,10 @@
 
 struct call_job {
 	struct vm *vm;
+	struct work_job *work;
+	struct sym_call call;
 	char handler[SYM_NAME_LEN];
 	unsigned int vcpu;
-	uint32_t context;
-	uint32_t deadline_ms;
-	uint64_t arg[SYM_CALL_ARGS];
-	uint32_t payload_len;
 	uint8_t payload[SYM_CALL_PAYLOAD];
 	uint8_t reply[SYM_CALL_PAYLOAD];
 };
@@ -54,7 +53,7 @@ static int parse_args(const json_t *args, struct call_job *job, struct err *err)
 	if (json_array_size(args) > SYM_CALL_ARGS)
 		return err_set(err, -EINVAL, "parameter 'args': %d at most", SYM_CALL_ARGS);
 	json_array_foreach(args, i, value)
-		if (parse_arg(value, &job->arg[i]))
+		if (parse_arg(value, &job->call.arg[i]))
 			return err_set(err, -EINVAL,
 				       "parameter 'args': integers, or strings with one");
 	return 0;
@@ -86,7 +85,7 @@ static int parse_payload(const json_t *value, struct call_job *job, struct err *
 		return err_set(err, -EINVAL, "parameter 'payload' must be a string of at most %u bytes",
 			       SYM_CALL_PAYLOAD);
 	memcpy(job->payload, json_string_value(value), len);
-	job->payload_len = len;
+	job->call.payload_len = len;
 	return 0;
 }
 
@@ -101,20 +100,20 @@ static int parse(const json_t *params, struct call_job *job, struct err *err)
 			       SYM_NAME_LEN - 1);
 	strcpy(job->handler, name);
 	if (context) {
-		job->context = json_is_string(context) ?
+		job->call.context = json_is_string(context) ?
 				       sym_context_find(json_string_value(context)) : 0;
-		if (!job->context)
+		if (!job->call.context)
 			return err_set(err, -EINVAL, "parameter 'context' must be \"interrupt\", "
 						     "\"thread\" or \"kick\"");
 	}
-	if (job->context == SYM_CONTEXT_EXIT)
+	if (job->call.context == SYM_CONTEXT_EXIT)
 		return err_set(err, -EPERM,
 			       "context exit: only a service can call there, from an exit's hook");
 	ret = parse_args(json_object_get(params, "args"), job, err);
 	if (!ret)
 		ret = parse_number(params, "vcpu", 0, job->vm->nr_vcpus - 1, &job->vcpu, err);
 	if (!ret)
-		ret = parse_number(params, "deadline_ms", 1, DEADLINE_MAX_MS, &job->deadline_ms,
+		ret = parse_number(params, "deadline_ms", 1, DEADLINE_MAX_MS, &job->call.deadline_ms,
 				   err);
 	return ret ? ret : parse_payload(json_object_get(params, "payload"), job, err);
 }
@@ -137,7 +136,7 @@ static int refused_context(const struct call_job *job, const struct sym_item_han
 
 	contexts_text(handler->contexts, text, sizeof(text));
 	return err_set(err, -EPERM, "handler '%s' may not be called in context %s, only in: %s",
-		       job->handler, job->context ? sym_context_name(job->context) : "interrupt",
+		       job->handler, job->call.context ? sym_context_name(job->call.context) : "interrupt",
 		       *text ? text : "none");
 }
 
@@ -154,7 +153,7 @@ static int explain(const struct call_job *job, int ret, struct err *err)
 		return err_set(err, ret, "vCPU %u is busy with another call", job->vcpu);
 	case -ETIMEDOUT:
 		return err_set(err, ret, "handler '%s' did not return within %u ms; it was given up",
-			       job->handler, job->deadline_ms);
+			       job->handler, job->call.deadline_ms);
 	case -ESHUTDOWN:
 		return err_set(err, ret, "vCPU %u takes no calls any more, since one timed out",
 			       job->vcpu);
@@ -183,36 +182,60 @@ static json_t *answer(const struct sym_call *call)
 	return json;
 }
 
-static int do_call(void *arg, json_t **result, struct err *err)
+/* What the guest has under that name, and whether it may be called there. */
+static int find(struct call_job *job, struct err *err)
 {
-	struct call_job *job = arg;
+	uint32_t wanted = job->call.context ? job->call.context :
+					      SYM_CONTEXT_INTERRUPT | SYM_CONTEXT_THREAD;
 	struct sym_item_handler handler;
-	struct sym_call call = {
-		.context = job->context,
-		.payload = job->payload,
-		.payload_len = job->payload_len,
-		.deadline_ms = job->deadline_ms,
-		.reply = job->reply,
-		.reply_max = sizeof(job->reply),
-	};
 	int ret = sym_handler_find(job->vm->sym, job->handler, &handler);
 
 	if (ret)
 		return explain(job, ret, err);
-	if (job->context ? !(handler.contexts & job->context) :
-			   !(handler.contexts & (SYM_CONTEXT_INTERRUPT | SYM_CONTEXT_THREAD)))
+	if (!(handler.contexts & wanted))
 		return refused_context(job, &handler, err);
-	call.handler = handler.number;
-	memcpy(call.arg, job->arg, sizeof(call.arg));
-	ret = sym_call_wait(job->vm->sym, job->vcpu, &call);
-	if (!ret)
-		ret = call.status;
-	if (ret)
-		return explain(job, ret > 0 ? -EIO : ret, err);
-	if (call.reply_len > sizeof(job->reply))
-		call.reply_len = sizeof(job->reply);
-	*result = answer(&call);
+	job->call.handler = handler.number;
 	return 0;
+}
+
+/* Any thread. */
+static void on_done(void *arg, struct sym_call *call)
+{
+	struct call_job *job = arg;
+
+	work_ended(job->vm->work, job->work);
+}
+
+/* The loop's thread. */
+static int finish(void *arg, json_t **result, struct err *err)
+{
+	struct call_job *job = arg;
+	int status = job->call.status;
+
+	if (status)
+		return explain(job, status > 0 ? -EIO : status, err);
+	if (job->call.reply_len > sizeof(job->reply))
+		job->call.reply_len = sizeof(job->reply);
+	*result = answer(&job->call);
+	return 0;
+}
+
+static struct call_job *job_new(struct vm *vm)
+{
+	struct call_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return NULL;
+	job->vm = vm;
+	job->call = (struct sym_call){
+		.deadline_ms = SYM_CALL_DEADLINE_MS,
+		.payload = job->payload,
+		.reply = job->reply,
+		.reply_max = sizeof(job->reply),
+		.done = on_done,
+		.arg_done = job,
+	};
+	return job;
 }
 
 int method_call(struct control_call *call)
@@ -223,15 +246,20 @@ int method_call(struct control_call *call)
 
 	if (ret)
 		return ret;
-	job = calloc(1, sizeof(*job));
+	job = job_new(vm);
 	if (!job)
 		return -ENOMEM;
-	job->vm = vm;
-	job->deadline_ms = SYM_CALL_DEADLINE_MS;
 	ret = parse(call->params, job, &call->err);
+	if (!ret)
+		ret = find(job, &call->err);
 	if (ret) {
 		free(job);
 		return ret;
 	}
-	return work_call(vm->work, call, do_call, job, free);
+	job->work = work_elsewhere(vm->work, call, finish, job, free);
+	if (!job->work)
+		return -ENOMEM;
+	if (sym_call_async(vm->sym, job->vcpu, &job->call))
+		on_done(job, &job->call);
+	return CONTROL_LATER;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The worker: a queue in, a list of finished jobs back, an eventfd that tells the loop.
+ * What others do comes back the same way.
  */
 #include "sym/work.h"
 
@@ -20,12 +21,13 @@
 
 #define MAX_QUEUED 1024
 
-struct job {
-	struct job *next;
+struct work_job {
+	struct work_job *next;
 	work_fn fn;
 	void *arg;
 	void (*drop)(void *arg);
 	struct control_later *later; /* NULL: nobody waits */
+	bool elsewhere; /* not the worker's: @fn runs in the loop, once it has ended */
 	json_t *result;
 	struct err err;
 };
@@ -38,22 +40,23 @@ struct work {
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t cond;
-	struct job *queue;
-	struct job **queue_end;
+	struct work_job *queue;
+	struct work_job **queue_end;
 	unsigned int nr_queued;
-	struct job *done;
-	struct job **done_end;
+	struct work_job *done;
+	struct work_job **done_end;
+	unsigned int nr_elsewhere; /* that have not ended yet */
 	bool stopping;
 };
 
-static void job_free(struct job *job)
+static void job_free(struct work_job *job)
 {
 	if (job->drop)
 		job->drop(job->arg);
 	free(job);
 }
 
-static void run_job(struct job *job)
+static void run_job(struct work_job *job)
 {
 	int ret = job->fn(job->arg, &job->result, &job->err);
 
@@ -61,28 +64,34 @@ static void run_job(struct job *job)
 		err_set(&job->err, ret, "%s", strerror(-ret));
 }
 
-static void finish(struct work *work, struct job *job)
+/* Hand @job to the loop; lock held. */
+static void hand_over(struct work *work, struct work_job *job)
 {
 	uint64_t one = 1;
 
+	job->next = NULL;
+	*work->done_end = job;
+	work->done_end = &job->next;
+	if (write(work->done_fd, &one, sizeof(one)) < 0)
+		return; /* already pending */
+}
+
+static void finish(struct work *work, struct work_job *job)
+{
 	if (!job->later) {
 		json_decref(job->result);
 		job_free(job);
 		return;
 	}
 	pthread_mutex_lock(&work->lock);
-	job->next = NULL;
-	*work->done_end = job;
-	work->done_end = &job->next;
+	hand_over(work, job);
 	pthread_mutex_unlock(&work->lock);
-	if (write(work->done_fd, &one, sizeof(one)) < 0)
-		return; /* already pending */
 }
 
 static void *serve(void *arg)
 {
 	struct work *work = arg;
-	struct job *job;
+	struct work_job *job;
 
 	pthread_mutex_lock(&work->lock);
 	while (!work->stopping) {
@@ -107,7 +116,7 @@ static void *serve(void *arg)
 static void on_done(void *arg, uint32_t events)
 {
 	struct work *work = arg;
-	struct job *job, *next;
+	struct work_job *job, *next;
 	uint64_t count;
 
 	if (read(work->done_fd, &count, sizeof(count)) < 0)
@@ -119,6 +128,8 @@ static void on_done(void *arg, uint32_t events)
 	pthread_mutex_unlock(&work->lock);
 	for (; job; job = next) {
 		next = job->next;
+		if (job->elsewhere)
+			run_job(job);
 		control_answer(job->later, job->result, &job->err);
 		job_free(job);
 	}
@@ -169,14 +180,16 @@ int work_create(struct loop *loop, const char *thread_name, struct work **out)
 }
 
 /* Nobody will hear of these, but their handles must be given back. */
-static void drop_all(struct job *job)
+static void drop_all(struct work_job *job)
 {
 	struct err err = { 0 };
-	struct job *next;
+	struct work_job *next;
 
 	err_set(&err, -ECANCELED, "the VM stops");
 	for (; job; job = next) {
 		next = job->next;
+		if (job->elsewhere)
+			run_job(job);
 		if (job->later)
 			control_answer(job->later, job->result, job->err.code || job->result ?
 								&job->err : &err);
@@ -194,6 +207,10 @@ void work_destroy(struct work *work)
 	pthread_mutex_unlock(&work->lock);
 	if (work->has_thread)
 		pthread_join(work->thread, NULL);
+	pthread_mutex_lock(&work->lock);
+	while (work->nr_elsewhere) /* one may be in another thread's hands just now */
+		pthread_cond_wait(&work->cond, &work->lock);
+	pthread_mutex_unlock(&work->lock);
 	drop_all(work->done);
 	drop_all(work->queue);
 	if (work->source)
@@ -205,7 +222,7 @@ void work_destroy(struct work *work)
 	free(work);
 }
 
-static int enqueue(struct work *work, struct job *job)
+static int enqueue(struct work *work, struct work_job *job)
 {
 	int ret = 0;
 
@@ -222,19 +239,28 @@ static int enqueue(struct work *work, struct job *job)
 	return ret;
 }
 
+static struct work_job *job_new(struct control_call *call, work_fn fn, void *arg,
+				void (*drop)(void *arg))
+{
+	struct work_job *job = calloc(1, sizeof(*job));
+
+	if (job)
+		*job = (struct work_job){ .fn = fn, .arg = arg, .drop = drop };
+	if (job && (job->later = control_defer(call)))
+		return job;
+	free(job);
+	if (drop)
+		drop(arg);
+	return NULL;
+}
+
 int work_call(struct work *work, struct control_call *call, work_fn fn, void *arg,
 	      void (*drop)(void *arg))
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct work_job *job = job_new(call, fn, arg, drop);
 
-	if (job)
-		*job = (struct job){ .fn = fn, .arg = arg, .drop = drop };
-	if (!job || !(job->later = control_defer(call))) {
-		free(job);
-		if (drop)
-			drop(arg);
+	if (!job)
 		return -ENOMEM;
-	}
 	if (enqueue(work, job)) {
 		err_set(&job->err, -ECANCELED, "the VM stops");
 		finish(work, job);
@@ -242,14 +268,39 @@ int work_call(struct work *work, struct control_call *call, work_fn fn, void *ar
 	return CONTROL_LATER;
 }
 
+struct work_job *work_elsewhere(struct work *work, struct control_call *call, work_fn fn,
+				void *arg, void (*drop)(void *arg))
+{
+	struct work_job *job = job_new(call, fn, arg, drop);
+
+	if (!job)
+		return NULL;
+	job->elsewhere = true;
+	pthread_mutex_lock(&work->lock);
+	work->nr_elsewhere++;
+	pthread_mutex_unlock(&work->lock);
+	return job;
+}
+
+void work_ended(struct work *work, struct work_job *job)
+{
+	/* All under the lock: afterwards both may be gone. */
+	pthread_mutex_lock(&work->lock);
+	hand_over(work, job);
+	work->nr_elsewhere--;
+	if (work->stopping)
+		pthread_cond_signal(&work->cond);
+	pthread_mutex_unlock(&work->lock);
+}
+
 int work_post(struct work *work, work_fn fn, void *arg, void (*drop)(void *arg))
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct work_job *job = calloc(1, sizeof(*job));
 	int ret;
 
 	if (!job)
 		return -ENOMEM;
-	*job = (struct job){ .fn = fn, .arg = arg, .drop = drop };
+	*job = (struct work_job){ .fn = fn, .arg = arg, .drop = drop };
 	ret = enqueue(work, job);
 	if (ret)
 		free(job);
