@@ -52,62 +52,63 @@ static int set_features(struct sym *sym, uint64_t features)
 	return 0;
 }
 
-/*
- * area - the host's address of @size bytes that the guest registers with @value, or NULL;
- * @gpa gets 0 when it takes them back.
- */
-static int area(struct sym *sym, uint64_t value, size_t size, uint64_t *gpa, void **host)
+/* Memory that the guest registers, or (@host NULL) takes back. */
+struct area {
+	uint64_t gpa;
+	void *host;
+};
+
+/* get_area - @size bytes at what @value says, for one who acknowledged @feature. */
+static int get_area(struct sym *sym, uint64_t value, size_t size, uint32_t feature,
+		    struct area *area)
 {
-	*gpa = 0;
-	*host = NULL;
+	*area = (struct area){ 0 };
 	if (!value)
 		return 0;
-	if ((value & (SYM_PAGE_SIZE - 1)) != SYM_MSR_ENABLE || !sym->generation)
+	if ((value & (SYM_PAGE_SIZE - 1)) != SYM_MSR_ENABLE || !sym->generation ||
+	    !(sym->granted & feature))
 		return -EINVAL;
-	*gpa = value - SYM_MSR_ENABLE;
-	*host = sym->ops->mem_map(sym->vm, *gpa, size);
-	return *host ? 0 : -EFAULT;
+	area->gpa = value - SYM_MSR_ENABLE;
+	area->host = sym->ops->mem_map(sym->vm, area->gpa, size);
+	return area->host ? 0 : -EFAULT;
 }
 
 static int set_spy_guest(struct sym *sym, uint64_t value)
 {
-	uint64_t gpa;
-	void *host;
-	int ret = area(sym, value, SYM_SPY_GUEST_SIZE, &gpa, &host);
+	struct area area;
+	int ret = get_area(sym, value, SYM_SPY_GUEST_SIZE, SYM_FEATURE_SPY, &area);
 
-	if (ret || (value && !(sym->granted & SYM_FEATURE_SPY)))
-		return ret ? ret : -EINVAL;
-	sym->spy_gpa = gpa;
-	__atomic_store_n(&sym->spy, host, __ATOMIC_RELEASE);
-	return 0;
+	if (!ret) {
+		sym->spy_gpa = area.gpa;
+		__atomic_store_n(&sym->spy, area.host, __ATOMIC_RELEASE);
+	}
+	return ret;
 }
 
 static int set_spy_host(struct sym *sym, uint64_t value)
 {
-	uint64_t gpa;
-	void *host;
-	int ret = area(sym, value, SYM_PAGE_SIZE, &gpa, &host);
+	struct area area;
+	int ret = get_area(sym, value, SYM_PAGE_SIZE, SYM_FEATURE_SPY, &area);
 
-	if (ret || (value && !(sym->granted & SYM_FEATURE_SPY)))
-		return ret ? ret : -EINVAL;
-	sym->show_gpa = gpa;
-	sym->show = host;
-	show_update(sym);
-	return 0;
+	if (!ret) {
+		sym->show_gpa = area.gpa;
+		sym->show = area.host;
+		show_update(sym);
+	}
+	return ret;
 }
 
 static int set_spy_vcpu(struct sym *sym, struct sym_vcpu *vc, uint64_t value)
 {
-	uint64_t gpa;
-	void *host;
-	int ret = area(sym, value, SYM_PAGE_SIZE, &gpa, &host);
+	struct area area;
+	int ret = get_area(sym, value, SYM_PAGE_SIZE, SYM_FEATURE_SPY, &area);
 
-	if (ret || (value && !(sym->granted & SYM_FEATURE_SPY)))
-		return ret ? ret : -EINVAL;
-	vc->spy_gpa = gpa;
-	vc->stuck = (struct stuck){ 0 };
-	__atomic_store_n(&vc->spy, host, __ATOMIC_RELEASE);
-	return 0;
+	if (!ret) {
+		vc->spy_gpa = area.gpa;
+		vc->stuck = (struct stuck){ 0 };
+		__atomic_store_n(&vc->spy, area.host, __ATOMIC_RELEASE);
+	}
+	return ret;
 }
 
 /* The entry, the stack and GS must be the kernel's: the upper half. */
@@ -135,14 +136,15 @@ static int set_call_area(struct sym *sym, unsigned int id, uint64_t value)
 	struct sym_vcpu *vc = &sym->vcpu[id];
 	struct sym_call_area *a;
 	struct sym_call_setup setup;
-	uint64_t gpa;
-	void *host;
-	int ret = area(sym, value, sizeof(*a), &gpa, &host);
+	struct area area;
+	int ret = get_area(sym, value, sizeof(*a), SYM_FEATURE_CALL, &area);
 
-	if (!ret && value) {
-		a = host;
+	if (ret)
+		return ret;
+	a = area.host;
+	if (a) {
 		memcpy(&setup, &a->guest.setup, sizeof(setup));
-		ret = sym->granted & SYM_FEATURE_CALL ? check_setup(sym, &setup) : -EINVAL;
+		ret = check_setup(sym, &setup);
 		if (ret)
 			return ret;
 		memset(a->host.page1, 0, sizeof(a->host.page1));
@@ -151,10 +153,8 @@ static int set_call_area(struct sym *sym, unsigned int id, uint64_t value)
 		a->host.vcpu = id;
 		vc->setup = setup;
 	}
-	if (ret)
-		return ret;
-	vc->area_gpa = gpa;
-	__atomic_store_n(&vc->area, host, __ATOMIC_RELEASE);
+	vc->area_gpa = area.gpa;
+	__atomic_store_n(&vc->area, a, __ATOMIC_RELEASE);
 	return SYM_FORGET_VCPU;
 }
 

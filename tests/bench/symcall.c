@@ -19,21 +19,8 @@
 #define SPY_READS   10000
 
 static struct machine m;
-static struct sym_host_ops ops;
-static unsigned long ioctls, failures;
+static unsigned long failures;
 static struct sym_call call = { .handler = HANDLER_NOP };
-
-static int counted_get(void *vm, void *vcpu, struct sym_vcpu_state *state)
-{
-	ioctls++;
-	return vm_host_ops.get_state(vm, vcpu, state);
-}
-
-static int counted_set(void *vm, void *vcpu, const struct sym_vcpu_state *state)
-{
-	ioctls++;
-	return vm_host_ops.set_state(vm, vcpu, state);
-}
 
 static void make_call(unsigned int id)
 {
@@ -98,10 +85,7 @@ int main(int argc, char **argv)
 	unsigned int n = argc > 1 ? atoi(argv[1]) : 2000;
 	double bare, hypercall, from_exit;
 
-	ops = vm_host_ops;
-	ops.get_state = counted_get;
-	ops.set_state = counted_set;
-	if (machine_create(&m, &ops)) {
+	if (machine_create(&m)) {
 		fprintf(stderr, "bench symcall: no machine\n");
 		return 1;
 	}
@@ -111,11 +95,11 @@ int main(int argc, char **argv)
 	bare = loop(guest_loop_out, BARE_PORT, n);
 	machine_register(&m);
 	loop(guest_loop_hypercall, 0, n / 10);
-	ioctls = 0;
+	m.ioctls = 0;
 	hypercall = loop(guest_loop_hypercall, 0, n);
 	hooks.kinds = 1 << SYM_EXIT_PIO;
 	from_exit = loop(guest_loop_out, HOOKED_PORT, n);
-	printf("bare_ns %.0f\nhypercall %.3f\nexit %.3f\nioctls %lu\nspy_ns %.1f\nfailures %lu\n",
-	       bare, hypercall / bare, from_exit / bare, ioctls, spy_read_ns(), failures);
+	printf("bare_ns %.0f\nhypercall %.3f\nexit %.3f\nioctls %u\nspy_ns %.1f\nfailures %lu\n",
+	       bare, hypercall / bare, from_exit / bare, m.ioctls, spy_read_ns(), failures);
 	return failures != 0;
 }

@@ -26,6 +26,26 @@ static void on_done(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
 	((struct machine *)arg)->done = true;
 }
 
+/* This VMM's ops, with a count of the ioctls. */
+
+static int counted_get(void *vm, void *vcpu, struct sym_vcpu_state *state)
+{
+	struct machine *m = vm; /* its first member */
+
+	m->ioctls++;
+	return vm_host_ops.get_state(vm, vcpu, state);
+}
+
+static int counted_set(void *vm, void *vcpu, const struct sym_vcpu_state *state)
+{
+	struct machine *m = vm;
+
+	m->ioctls++;
+	return vm_host_ops.set_state(vm, vcpu, state);
+}
+
+static struct sym_host_ops ops;
+
 static void on_event(void *arg, const struct sym_event *event)
 {
 	struct machine *m = arg;
@@ -51,7 +71,7 @@ static void make_page_tables(struct machine *m)
 		pd[i] = i << 21 | PTE_LARGE | PTE_KERNEL_USER;
 }
 
-static int create_sym(struct machine *m, const struct sym_host_ops *ops)
+static int create_sym(struct machine *m)
 {
 	const struct sym_config config = {
 		.size = sizeof(config),
@@ -66,13 +86,16 @@ static int create_sym(struct machine *m, const struct sym_host_ops *ops)
 		.arg = m,
 	};
 
-	if (sym_create(ops, &m->vm, &config, &m->sym) || sym_attach(m->sym, m->vm.vm_fd))
+	ops = vm_host_ops;
+	ops.get_state = counted_get;
+	ops.set_state = counted_set;
+	if (sym_create(&ops, &m->vm, &config, &m->sym) || sym_attach(m->sym, m->vm.vm_fd))
 		return -1;
 	m->vm.sym = m->sym;
 	return 0;
 }
 
-int machine_create(struct machine *m, const struct sym_host_ops *ops)
+int machine_create(struct machine *m)
 {
 	struct kvm_cpuid2 *cpuid;
 	struct err err = { 0 };
@@ -93,7 +116,7 @@ int machine_create(struct machine *m, const struct sym_host_ops *ops)
 	m->vm.vm_fd = ioctl(m->vm.kvm_fd, KVM_CREATE_VM, 0);
 	cpuid = cpuid_get(m->vm.kvm_fd, &err);
 	if (!cpuid || gmem_create(&m->vm.mem, 64 * MiB, &err) ||
-	    gmem_bind(&m->vm.mem, m->vm.vm_fd, &err) || create_sym(m, ops))
+	    gmem_bind(&m->vm.mem, m->vm.vm_fd, &err) || create_sym(m))
 		return -1;
 	ret = sym_cpuid(m->sym, cpuid, CPUID_MAX) ||
 	      vcpu_create(&m->vm, 0, cpuid, &err) || vcpu_signal_init(&err);

@@ -42,11 +42,12 @@ struct machine {
 	struct sym_event last; /* with its text copied */
 	char text[200];
 	unsigned int events;
+	unsigned int ioctls; /* of the interface, beside KVM_RUN */
 	bool done;
 };
 
-/* machine_create - with memory, guest code, and one vCPU; 0 or -1. */
-int machine_create(struct machine *m, const struct sym_host_ops *ops);
+/* machine_create - with memory, guest code, and one vCPU; 0 or -1.  One at a time. */
+int machine_create(struct machine *m);
 void machine_destroy(struct machine *m);
 
 /* machine_set - the vCPU at @entry in ring @ring with @regs (rip and rsp are set here). */

@@ -18,32 +18,25 @@
 #include "machine.h"
 
 #define ROUNDS	    200
+#define SERVICE_MSR 0x53595001
 #define RFLAGS_IOPL 0x3000
 #define RFLAGS_STATUS 0x8d5 /* what arithmetic leaves: OF, SF, ZF, AF, PF, CF */
 
 static struct machine m;
-static struct sym_host_ops ops; /* ours, with a count of the ioctls */
-static unsigned int ioctls;
-
-static int counted_get(void *vm, void *vcpu, struct sym_vcpu_state *state)
-{
-	ioctls++;
-	return vm_host_ops.get_state(vm, vcpu, state);
-}
-
-static int counted_set(void *vm, void *vcpu, const struct sym_vcpu_state *state)
-{
-	ioctls++;
-	return vm_host_ops.set_state(vm, vcpu, state);
-}
 
 /* What the hooks do, and what came of it. */
 static struct sym_call call;
 static int call_status, second_status;
 static unsigned int calls_made;
 
+static uint64_t msr_value;
+
 static bool on_exit_hook(void *arg, unsigned int id, struct sym_exit *exit)
 {
+	if (exit->kind == SYM_EXIT_MSR) {
+		memcpy(&msr_value, exit->data, sizeof(msr_value));
+		return true;
+	}
 	if (exit->addr != 0x99)
 		return false;
 	call_status = sym_call(m.sym, id, &call);
@@ -63,18 +56,17 @@ static int64_t on_hypercall(void *arg, unsigned int id, uint32_t nr, const uint6
 static struct sym_hooks hooks = {
 	.exit = on_exit_hook,
 	.hypercall = on_hypercall,
-	.kinds = 1 << SYM_EXIT_PIO,
+	.kinds = 1 << SYM_EXIT_PIO | 1 << SYM_EXIT_MSR,
+	.msr = { { SERVICE_MSR, 1 } },
+	.nr_msr = 1,
 };
 
 static int setup(void **state)
 {
-	ops = vm_host_ops;
-	ops.get_state = counted_get;
-	ops.set_state = counted_set;
-	if (machine_create(&m, &ops))
+	if (machine_create(&m))
 		return -1;
 	sym_set_hooks(m.sym, &hooks);
-	return 0;
+	return sym_attach(m.sym, m.vm.vm_fd); /* again, for the hooks' MSR */
 }
 
 static int teardown(void **state)
@@ -91,7 +83,7 @@ static int start(void **state)
 		.arg = { 1, 20, 300, 4000, 50000, 600000 },
 	};
 	call_status = second_status = 1;
-	calls_made = ioctls = 0;
+	calls_made = m.ioctls = 0;
 	return 0;
 }
 
@@ -252,9 +244,9 @@ static void test_no_ioctl(void **state)
 		struct kvm_regs regs = marked();
 
 		machine_set(&m, ways[i].entry, ways[i].ring, &regs);
-		ioctls = 0;
+		m.ioctls = 0;
 		assert_int_equal(machine_run(&m), 0);
-		assert_int_equal(ioctls, 0);
+		assert_int_equal(m.ioctls, 0);
 		assert_added();
 	}
 }
@@ -282,6 +274,15 @@ static void test_wrong_token(void **state)
 	check_intact(guest_hypercall, 0, 4711);
 	assert_int_equal(call_status, 0);
 	assert_int_equal((int64_t)call.value[0], -EINVAL);
+}
+
+static void test_msr_hook(void **state)
+{
+	struct kvm_regs regs = { .rcx = SERVICE_MSR, .rax = 0x1234, .rdx = 0x5678 };
+
+	machine_set(&m, guest_wrmsr, 0, &regs);
+	assert_int_equal(machine_run(&m), 0);
+	assert_int_equal(msr_value, 0x567800001234);
 }
 
 static void test_status(void **state)
@@ -458,6 +459,7 @@ int main(void)
 		cmocka_unit_test_setup(test_no_ioctl, start),
 		cmocka_unit_test_setup(test_handler_state, start),
 		cmocka_unit_test_setup(test_wrong_token, start),
+		cmocka_unit_test(test_msr_hook),
 		cmocka_unit_test_setup(test_status, start),
 		cmocka_unit_test_setup(test_hang, start),
 		cmocka_unit_test_setup(test_kick, start),
