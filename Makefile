@@ -49,7 +49,6 @@ $(B)/symvmm: $(B)/vmm/cli/main.o $(B)/libvmm.a $(B)/libsymhost.a
 		-Wl,--no-whole-archive -Wl,--dynamic-list=vmm/sym/services.list $(LDFLAGS) $(PKG_LIBS)
 
 # Services call symvmm itself; what they may call is listed, the rest stays inside.
-$(SYM_OBJ): ALL_CFLAGS += -fvisibility=default
 $(B)/symvmm: vmm/sym/services.list
 
 $(B)/services/%.so: examples/services/%.c

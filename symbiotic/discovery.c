@@ -47,8 +47,8 @@ int sym_cpuid(struct sym *sym, struct kvm_cpuid2 *cpuid, unsigned int max)
 		.eax = SYM_CPUID_BASE + SYM_CPUID_FEATURES,
 	};
 	memcpy(&base->ebx, SYM_CPUID_SIGNATURE, 4);
-	memcpy(&base->ecx, SYM_CPUID_SIGNATURE + 4, 4);
-	memcpy(&base->edx, SYM_CPUID_SIGNATURE + 8, 4);
+	memcpy(&base->ecx, &SYM_CPUID_SIGNATURE[4], 4);
+	memcpy(&base->edx, &SYM_CPUID_SIGNATURE[8], 4);
 	*features = (struct kvm_cpuid_entry2){
 		.function = SYM_CPUID_BASE + SYM_CPUID_FEATURES,
 		.eax = SYM_ABI_VERSION,

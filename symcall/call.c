@@ -11,14 +11,6 @@
 /* Beyond a call's own deadline, for the thread that watches over it. */
 #define GRACE_MS 2000
 
-uint64_t token_make(struct sym *sym)
-{
-	uint32_t generation = sym_generation(sym);
-	uint32_t n = __atomic_add_fetch(&sym->calls->next_token, 1, __ATOMIC_RELAXED);
-
-	return generation ? (uint64_t)generation << 32 | n : 0;
-}
-
 int check_call(struct sym *sym, const struct sym_call *call, uint32_t context)
 {
 	uint32_t contexts;

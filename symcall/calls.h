@@ -10,6 +10,7 @@
 
 #include "symbiotic/sym.h"
 
+#define TICK_MS	 5 /* of the clock of deadlines */
 #define SYNC_ALL (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
 
 /* A vCPU's state as a nested call found it. */
@@ -62,6 +63,7 @@ struct call_vcpu {
 	/* The vCPU's thread only. */
 	enum at_exit at;
 	struct sym_exit *exit;
+	uint32_t nested_number; /* of the call at hand; never 0 */
 	uint64_t nested_token; /* of the handler that runs now; 0: none */
 	int32_t nested_status;
 	uint32_t nested_reply;
@@ -70,8 +72,8 @@ struct call_vcpu {
 
 	/* Any thread, atomic. */
 	int nested; /* enum nested_state */
-	uint32_t nested_deadline; /* tick; 0: none */
-	int expired; /* the deadline has passed */
+	uint64_t nested_deadline; /* call's number << 32 | tick; 0: none */
+	uint32_t expired; /* the number of the last call that was late */
 	int cancelled; /* what it belongs to is gone */
 	struct sym_call *kick; /* waits for the vCPU's thread to take it */
 
@@ -93,9 +95,6 @@ struct calls {
 	bool paused;
 	bool quit;
 };
-
-/* token_make - the next token: never 0, and with the generation in its upper half. */
-uint64_t token_make(struct sym *sym);
 
 /* check_call - that @call may be made in @context, or an error (see sym_call()). */
 int check_call(struct sym *sym, const struct sym_call *call, uint32_t context);
@@ -139,19 +138,73 @@ void call_end(struct sym_call *call, int status);
 void copy_reply(struct sym_call *call, const uint8_t *payload, uint32_t len);
 
 /* Registers, by the run page where KVM can, by ioctl where not; the vCPU's thread. */
-struct kvm_regs *regs_get(struct call_vcpu *cv);
-int regs_put(struct call_vcpu *cv, const struct kvm_regs *regs);
+struct kvm_regs *regs_get_slow(struct call_vcpu *cv);
+int regs_put_slow(struct call_vcpu *cv, const struct kvm_regs *regs);
 int state_get(struct call_vcpu *cv, struct frame *frame);
 int state_put(struct call_vcpu *cv, const struct frame *frame);
 
-/*
- * deadline_tick - the tick that is at least @ms from now.  deadline_start - make sure
- * that the clock runs, after a deadline was stored.
- */
-uint32_t deadline_tick(struct sym *sym, uint32_t ms);
-void deadline_start(struct sym *sym);
+/* deadline_start - make sure that the clock runs, after a deadline was stored. */
+void deadline_start_slow(struct sym *sym);
 int deadline_create(struct sym *sym);
 void deadline_destroy(struct sym *sym);
+
+/*
+ * nested_late - the deadline of the call at hand has passed.  By its number, for the clock
+ * may speak of the last one when the next has begun.
+ */
+static inline bool nested_late(const struct call_vcpu *cv)
+{
+	return READ_ONCE(cv->expired) == cv->nested_number;
+}
+
+/* What follows is on the way of every nested call, so it is here to be inlined. */
+
+/* token_make - the next token, with the generation in its upper half; 0: there is none. */
+static inline uint64_t token_make(struct sym *sym)
+{
+	uint32_t generation = __atomic_load_n(&sym->generation, __ATOMIC_ACQUIRE);
+	uint32_t n = __atomic_add_fetch(&sym->calls->next_token, 1, __ATOMIC_RELAXED);
+
+	return generation ? (uint64_t)generation << 32 | n : 0;
+}
+
+static inline bool regs_synced(const struct call_vcpu *cv)
+{
+	return (cv->sym->sync_regs & SYNC_ALL) == SYNC_ALL;
+}
+
+/* The call area was registered in this thread, so KVM was asked for them since. */
+static inline struct kvm_regs *regs_get(struct call_vcpu *cv)
+{
+	if (regs_synced(cv) && cv->run->kvm_valid_regs & KVM_SYNC_X86_REGS)
+		return &cv->run->s.regs.regs;
+	return regs_get_slow(cv);
+}
+
+static inline int regs_put(struct call_vcpu *cv, const struct kvm_regs *regs)
+{
+	if (!regs_synced(cv))
+		return regs_put_slow(cv, regs);
+	if (regs != &cv->run->s.regs.regs)
+		cv->run->s.regs.regs = *regs;
+	cv->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+	return 0;
+}
+
+/* deadline_tick - the tick that is at least @ms from now. */
+static inline uint32_t deadline_tick(struct sym *sym, uint32_t ms)
+{
+	uint32_t now = __atomic_load_n(&sym->calls->tick, __ATOMIC_RELAXED);
+	uint32_t tick = now + 2 + (ms ? ms : SYM_CALL_DEADLINE_MS) / TICK_MS;
+
+	return tick ? tick : 1;
+}
+
+static inline void deadline_start(struct sym *sym)
+{
+	if (__atomic_load_n(&sym->calls->asleep, __ATOMIC_SEQ_CST))
+		deadline_start_slow(sym);
+}
 
 static inline bool tick_passed(uint32_t tick, uint32_t now)
 {

@@ -10,23 +10,12 @@
 
 #include "symcall/calls.h"
 
-#define TICK_MS	   5
 #define IDLE_TICKS 200 /* go to sleep after so many without work */
 
-uint32_t deadline_tick(struct sym *sym, uint32_t ms)
-{
-	uint32_t now = __atomic_load_n(&sym->calls->tick, __ATOMIC_RELAXED);
-	uint32_t tick = now + 2 + (ms ? ms : SYM_CALL_DEADLINE_MS) / TICK_MS;
-
-	return tick ? tick : 1;
-}
-
-void deadline_start(struct sym *sym)
+void deadline_start_slow(struct sym *sym)
 {
 	struct calls *calls = sym->calls;
 
-	if (!__atomic_load_n(&calls->asleep, __ATOMIC_SEQ_CST))
-		return;
 	pthread_mutex_lock(&calls->lock);
 	__atomic_store_n(&calls->asleep, 0, __ATOMIC_SEQ_CST);
 	pthread_cond_signal(&calls->cond);
@@ -36,7 +25,7 @@ void deadline_start(struct sym *sym)
 /* check_nested - true: a handler runs, or a kick waits. */
 static bool check_nested(struct sym *sym, struct call_vcpu *cv, uint32_t tick)
 {
-	uint32_t deadline = __atomic_load_n(&cv->nested_deadline, __ATOMIC_SEQ_CST);
+	uint64_t deadline = __atomic_load_n(&cv->nested_deadline, __ATOMIC_SEQ_CST);
 	struct sym_call *kick;
 	void *vcpu;
 
@@ -50,7 +39,7 @@ static bool check_nested(struct sym *sym, struct call_vcpu *cv, uint32_t tick)
 			call_end(kick, -ETIMEDOUT);
 		return true;
 	}
-	WRITE_ONCE(cv->expired, 1);
+	WRITE_ONCE(cv->expired, (uint32_t)(deadline >> 32));
 	vcpu = sym->ops->vcpu(sym->vm, cv->id);
 	if (vcpu)
 		sym->ops->kick(sym->vm, vcpu);

@@ -150,7 +150,7 @@ static int run_handler(struct call_vcpu *cv)
 			return 0;
 		if (ret && ret != -EINTR)
 			return ret;
-		if (READ_ONCE(cv->cancelled) || READ_ONCE(cv->expired)) {
+		if (READ_ONCE(cv->cancelled) || nested_late(cv)) {
 			/* An exit that was handled is completed before it is forgotten. */
 			while (!ret && !(ret = sym->ops->flush(sym->vm, cv->vcpu)))
 				sym->ops->handle_exit(sym->vm, cv->vcpu);
@@ -283,9 +283,11 @@ int nested_run(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
 		memcpy(area->payload[SYM_CALL_NESTED], call->payload, call->payload_len);
 	cv->at = AT_NONE;
 	cv->given_up = false;
-	WRITE_ONCE(cv->expired, 0);
+	if (!++cv->nested_number)
+		cv->nested_number = 1;
 	WRITE_ONCE(cv->cancelled, 0);
-	__atomic_store_n(&cv->nested_deadline, deadline_tick(sym, call->deadline_ms),
+	__atomic_store_n(&cv->nested_deadline,
+			 (uint64_t)cv->nested_number << 32 | deadline_tick(sym, call->deadline_ms),
 			 __ATOMIC_SEQ_CST);
 	deadline_start(sym);
 	ret = at == AT_HYPERCALL ? nest_light(cv, call, context, token, area) :

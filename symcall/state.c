@@ -8,23 +8,15 @@
 
 #include "symcall/calls.h"
 
-static bool synced(const struct call_vcpu *cv)
-{
-	return (cv->sym->sync_regs & SYNC_ALL) == SYNC_ALL;
-}
-
-struct kvm_regs *regs_get(struct call_vcpu *cv)
+struct kvm_regs *regs_get_slow(struct call_vcpu *cv)
 {
 	const struct sym *sym = cv->sym;
 	struct sym_vcpu_state s = { .what = SYM_STATE_REGS, .regs = &cv->regs_copy };
 
-	/* The area was registered in this thread, so KVM was asked for them since. */
-	if (synced(cv) && cv->run->kvm_valid_regs & KVM_SYNC_X86_REGS)
-		return &cv->run->s.regs.regs;
 	return sym->ops->get_state(sym->vm, cv->vcpu, &s) ? NULL : &cv->regs_copy;
 }
 
-int regs_put(struct call_vcpu *cv, const struct kvm_regs *regs)
+int regs_put_slow(struct call_vcpu *cv, const struct kvm_regs *regs)
 {
 	const struct sym *sym = cv->sym;
 	struct sym_vcpu_state s = {
@@ -32,12 +24,7 @@ int regs_put(struct call_vcpu *cv, const struct kvm_regs *regs)
 		.regs = (struct kvm_regs *)regs,
 	};
 
-	if (!synced(cv))
-		return sym->ops->set_state(sym->vm, cv->vcpu, &s);
-	if (regs != &cv->run->s.regs.regs)
-		cv->run->s.regs.regs = *regs;
-	cv->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
-	return 0;
+	return sym->ops->set_state(sym->vm, cv->vcpu, &s);
 }
 
 /*
@@ -51,7 +38,7 @@ static int finish_exit(struct call_vcpu *cv)
 
 	while (!(ret = sym->ops->flush(sym->vm, cv->vcpu))) {
 		sym->ops->handle_exit(sym->vm, cv->vcpu);
-		if (READ_ONCE(cv->expired))
+		if (nested_late(cv))
 			return -ETIMEDOUT;
 	}
 	return ret == -EINTR ? 0 : ret;
@@ -69,14 +56,14 @@ int state_get(struct call_vcpu *cv, struct frame *frame)
 	};
 	int ret;
 
-	if (synced(cv))
+	if (regs_synced(cv))
 		cv->run->kvm_valid_regs = SYNC_ALL;
 	ret = finish_exit(cv);
-	if (synced(cv))
+	if (regs_synced(cv))
 		cv->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
 	if (ret)
 		return ret;
-	if (!synced(cv))
+	if (!regs_synced(cv))
 		return sym->ops->get_state(sym->vm, cv->vcpu, &state);
 	frame->regs = s->regs;
 	frame->sregs = s->sregs;
@@ -96,7 +83,7 @@ int state_put(struct call_vcpu *cv, const struct frame *frame)
 		.events = (struct kvm_vcpu_events *)&frame->events,
 	};
 
-	if (!synced(cv))
+	if (!regs_synced(cv))
 		return sym->ops->set_state(sym->vm, cv->vcpu, &state);
 	s->regs = frame->regs;
 	cv->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;

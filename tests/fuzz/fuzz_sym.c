@@ -62,6 +62,9 @@ static uint8_t replies[NR_CALLS][SYM_CALL_PAYLOAD];
 static unsigned int in_flight, nesting;
 
 /* The clock of deadlines is a step here, not a thread. */
+int __wrap_deadline_create(struct sym *s);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int __wrap_deadline_create(struct sym *s)
 {
 	return 0;
@@ -332,7 +335,7 @@ static void read_pages(void)
 	if (!sym_spy_read(sym, buf))
 		while ((item = sym_spy_next(buf, item)))
 			for (uint32_t i = 0; i < item->len; i++)
-				sum += ((const uint8_t *)(item + 1))[i];
+				sum = ((const uint8_t *)(item + 1))[i];
 }
 
 static void start_async(unsigned int id, const struct step *s)
@@ -406,7 +409,8 @@ static int take_step(unsigned int id)
 		return 0;
 	case OP_EXPIRE:
 		async_expire(&sym->calls->vcpu[s.a & 1], s.a & 2 ? 1u << 20 : 0);
-		sym->calls->vcpu[id].expired |= s.a >> 2 & 1;
+		if (s.a & 4)
+			sym->calls->vcpu[id].expired = sym->calls->vcpu[id].nested_number;
 		return -EINTR;
 	case OP_INTERRUPT:
 		if (!nesting)

@@ -17,6 +17,9 @@
 #include "sym/abi.h"
 #include "sym/host_ops.h"
 
+/* Services call these from outside; all else of the library stays inside. */
+#pragma GCC visibility push(default)
+
 struct kvm_cpuid2;
 struct kvm_run;
 struct sym;
@@ -229,5 +232,7 @@ struct sym_stats {
 };
 
 void sym_get_stats(struct sym *sym, struct sym_stats *stats);
+
+#pragma GCC visibility pop
 
 #endif
