@@ -144,6 +144,9 @@ static int check_elf(const char *file, Elf *elf, struct symmod_image *image,
 	if (ehdr->e_type != ET_REL)
 		return symmod_fail(err, -ENOEXEC,
 				   "%s: not a kernel module (not a relocatable file)", file);
+	if (ehdr->e_shoff > image->size ||
+	    (image->size - ehdr->e_shoff) / sizeof(Elf64_Shdr) < ehdr->e_shnum)
+		return symmod_fail(err, -ENOEXEC, "%s: not a whole kernel module (truncated)", file);
 	data = find_modinfo(elf);
 	if (!data || !data->d_buf)
 		return symmod_fail(err, -ENOEXEC, "%s: not a kernel module (no .modinfo)", file);

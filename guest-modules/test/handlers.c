@@ -15,13 +15,17 @@
 
 #define NESTED (SYM_CONTEXT_EXIT | SYM_CONTEXT_KICK)
 
+static uint plus;
+module_param(plus, uint, 0444);
+MODULE_PARM_DESC(plus, "added to the sum that symtest.echo returns");
+
 /* The sum of the first two arguments, all of them xored, and the payload backwards. */
 static int symtest_echo(void *arg, struct sym_call *call)
 {
 	u32 len = min(call->payload_len, SYM_CALL_PAYLOAD), i;
 	u8 *text = call->payload;
 
-	call->result[0] = call->arg[0] + call->arg[1];
+	call->result[0] = call->arg[0] + call->arg[1] + plus;
 	for (i = 0; i < SYM_CALL_ARGS; i++)
 		call->result[1] ^= call->arg[i];
 	for (i = 0; i < len / 2; i++)
