@@ -1,0 +1,150 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Guest modules in a Debian userland whose disk has never heard of them, on both kernels:
+# symbiotic comes with the initrd, others are installed and removed at run time, and what
+# is refused is refused in one line.  Then the guest reboots, and all is as at first.
+. "$(dirname "$0")/lib.sh"
+
+export SYMKIT_MODULES=$top/build/modules
+job <<'J'
+touch /run/symjob-stay
+echo "disk knows $(find / -xdev -name 'sym*.ko*' | wc -l) modules"
+echo "loaded: $(lsmod | grep -o '^sym[a-z]*' | sort | tr '\n' ' ')"
+[ ! -e /root/again ] || { rm /root/again; sync; echo "booted again"; exit; }
+echo "booted once"
+until [ -e /sys/module/symtest ]; do sleep 0.5; done
+while [ -e /sys/module/symtest ]; do sleep 0.5; done
+touch /root/again
+systemctl reboot
+J
+
+says() {
+	grep -qE "$1" "$work/out" || fail "'$1' is not in: $(cat "$work/out")"
+}
+# accepted ARG... - symctl does it.
+accepted() {
+	expect "$(status_of symctl "$@")" 0 "symctl $*: $(cat "$work/out")"
+}
+# refused PATTERN ARG... - symctl says so in one line, which matches.
+refused() {
+	local pattern=$1
+	shift
+	expect "$(status_of symctl "$@")" 1 "symctl $*: $(cat "$work/out")"
+	expect "$(wc -l <"$work/out")" 1 "symctl $*: lines in $(cat "$work/out")"
+	says "$pattern"
+	sed "s|$work/||; s/^/    /" "$work/out"
+}
+# modules - those that the guest has, "+" for those installed by the VMM.
+modules() {
+	symctl module list test --json |
+		jq -r '[.[] | .name + if .installed then "+" else "" end] | sort | join(" ")'
+}
+ready() {
+	[ "$(symctl spy test --json | jq .generation)" = "$1" ]
+}
+# variant FILE SED-SCRIPT - $work/FILE: symexample for the guest, changed in place.
+variant() {
+	LC_ALL=C sed "$2" "$own/symexample.ko" >"$work/$1"
+	expect "$(stat -c %s "$work/$1")" "$(stat -c %s "$own/symexample.ko")" "size of $1"
+	! cmp -s "$work/$1" "$own/symexample.ko" || fail "$1 is as it was"
+}
+make_variants() {
+	echo "no module, but text that is long enough to be one if it were: $(seq 50)" >"$work/text.ko"
+	head -c 20000 "$own/symexample.ko" >"$work/cut.ko"
+	cp "$own/symexample.ko" "$work/arm.ko"
+	printf '\xb7' | dd of="$work/arm.ko" bs=1 seek=18 conv=notrunc status=none # e_machine
+	variant needy.ko 's/depends=symbiotic/depends=symabsent/'
+	variant alias.ko 's/\x00name=symexample/\x00name=symexamplf/'
+	variant magic.ko "s/\\(vermagic=[^ ]*\\) SMP /\\1 UMP /"
+}
+check_refused() {
+	refused "no module nosuch for Linux ${release//+/.} in $SYMKIT_MODULES$" \
+		module install test nosuch
+	refused "symtest is for Linux ${other_release//+/.}, the guest runs ${release//+/.}$" \
+		module install test "$SYMKIT_MODULES/$other_release/symtest.ko"
+	refused 'arm.ko: wrong architecture, x86-64 is needed$' \
+		module install test "$work/arm.ko"
+	refused 'text.ko: not a kernel module \(not an ELF file\)$' \
+		module install test "$work/text.ko"
+	refused 'symctl: not a kernel module \(not a relocatable file\)$' \
+		module install test "$top/build/symctl"
+	refused 'cut.ko: not a whole kernel module \(truncated\)$' \
+		module install test "$work/cut.ko"
+	refused 'absent.ko: No such file or directory$' module install test "$work/absent.ko"
+	refused 'symexample needs module symabsent, which the guest has not' \
+		module install test "$work/needy.ko"
+	# The guest's own loader has the last word.
+	refused 'symexample: the guest refused it \(load\): .*Invalid module format' \
+		module install test "$work/magic.ko"
+	refused 'symtest: the guest refused it \(load\): .*Invalid parameters' \
+		module install test symtest plus=many
+	expect "$(modules)" symbiotic "$release: modules after all that"
+}
+check_install() {
+	refused "no handler 'symtest.echo'" call test symtest.echo
+	accepted module install test symtest plus=5
+	says '^test: symtest is loaded$'
+	accepted module install test symexample
+	expect "$(modules)" "symbiotic symexample+ symtest+" "$release: modules"
+	accepted call test symtest.echo 30 7 --payload desserts
+	says '^0x2a '
+	says 'stressed'
+	accepted call test example.add 40 2
+	says '^0x2a '
+	refused 'symexample is in the guest already$' module install test symexample
+	refused 'symexamplf: the guest refused it \(load\): .*File exists' \
+		module install test "$work/alias.ko"
+}
+check_remove() {
+	accepted module remove test symexample
+	expect "$(modules)" "symbiotic symtest+" "$release: modules after one went"
+	refused "no handler 'example.add'" call test example.add 1 2
+	refused 'symexample: the guest refused it \(unload\): .*not.* loaded' \
+		module remove test symexample
+	refused 'symbiotic: the guest refused it \(unload\): .*busy' module remove test symbiotic
+	accepted module install test symexample # back again
+	accepted call test example.add 1 2
+	accepted module remove test symexample
+	accepted module remove test symtest
+}
+try() { # version, the other
+	release=$(cat "$guest/release-$1")
+	other_release=$(cat "$guest/release-$2")
+	own=$SYMKIT_MODULES/$release
+	make_variants
+	start_debian "$1" --cpus 2
+	console 'booted once' 150
+	grep -qa 'disk knows 0 modules' "$work/console" || fail "$1: the disk has modules of ours"
+	grep -qa 'loaded: symbiotic $' <(tr -d '\r' <"$work/console") || fail "$1: what is loaded"
+	wait_for 20 ready 1 || fail "$1: no registration"
+	check_refused
+	check_install
+	check_remove
+	console 'booted again' 200
+	wait_for 20 ready 2 || fail "$1: not ready after the reboot: $(symctl spy test --json)"
+	expect "$(modules)" symbiotic "$1: modules after the reboot"
+	accepted module install test symexample
+	accepted call test example.add 2 3
+	says '^0x5 '
+	accepted stop test --timeout 60
+	finish 20
+	expect "$status" 0 "$1: exit status"
+	clean_dmesg
+	echo "modules on $1: ok"
+}
+
+try 6.1 6.12
+try 6.12 6.1
+
+# A guest without symbiotic is not ready.
+echo 'touch /run/symjob-stay; echo "tiny is up"' | job
+start_tiny 6.1 --modules "$SYMKIT_MODULES" --initrd-modules none
+console 'tiny is up' 60
+for command in "install test symtest" "list test" "remove test symtest"; do
+	# shellcheck disable=SC2086
+	refused 'the guest is not ready: no symbiotic module has registered there' module $command
+done
+refused 'the guest is not ready' call test symtest.echo
+accepted stop test --force --timeout 1
+finish 10
