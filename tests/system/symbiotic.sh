@@ -128,13 +128,15 @@ check_errors() {
 	says "No space left"
 	call 1 symtest.sleep 1000 --deadline 100
 	says "100 ms"
-	for i in 1 2 3 4; do # with the one above: every place on vCPU 0 is taken
-		symctl call test symtest.sleep 1500 --deadline 5000 >/dev/null 2>&1 &
+	for _ in 1 2 3 4 5; do # every place on vCPU 0
+		symctl call test symtest.sleep 8000 --deadline 30000 >/dev/null 2>&1 &
 	done
-	sleep 0.5
-	call 1 symtest.sleep 1
-	says "busy"
-	wait_for 20 symctl call test symtest.sleep 1 || fail "not free again"
+	wait_for 20 busy || fail "a sixth call is not refused: $(cat "$work/out")"
+	call 0 symtest.echo 1 2 --vcpu 1
+	wait_for 60 symctl call test symtest.sleep 1 || fail "not free again"
+}
+busy() {
+	! symctl call test symtest.sleep 1 >"$work/out" 2>&1 && grep -q busy "$work/out"
 }
 # A handler that hangs costs its vCPU the nested calls, and nothing else.
 check_hang() {
