@@ -169,10 +169,12 @@ fuzz: host-test
 	@tests/run-fuzz virtio 45
 	@tests/run-fuzz sym 30
 
-lint: host-test
+lint: guest
 	@$(MAKE) --no-print-directory $(B)/gen/dsdt.h
 	@tests/run-lint "$(filter-out -Werror -fstack-protector-strong,$(ALL_CFLAGS))" \
 		$(VMM_SRC) $(SYM_SRC) $(LIB_SRC) $(CTL_SRC) $(SVC_SRC)
+	@echo "lint   guest modules: W=1, sparse"
+	@SPARSE=1 scripts/build-modules >/dev/null
 
 tiny: host-test all
 	@$(MAKE) --no-print-directory $(B)/tests/tiny/test_host_ops \
