@@ -212,6 +212,10 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/include/sym $(DESTDIR)$(PREFIX)/lib/symkit/services \
 		$(DESTDIR)$(PREFIX)/lib/symkit/modules
 	install -m 644 symbiotic/include/sym/*.h $(DESTDIR)$(PREFIX)/include/sym
+	install -m 644 $(B)/libsymhost.a $(DESTDIR)$(PREFIX)/lib
+	for module in $(wildcard $(B)/modules/*/symbiotic.ko); do \
+		dir=$${module%/*} && install -D -m 644 $$module \
+		$(DESTDIR)$(PREFIX)/lib/symkit/modules/$${dir##*/}/symbiotic.ko || exit; done
 	install -m 755 $(SVC) $(DESTDIR)$(PREFIX)/lib/symkit/services
 	install -m 644 libsym/include/symkit/*.h $(DESTDIR)$(PREFIX)/include/symkit
 	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' libsym/libsym.pc.in \
@@ -227,6 +231,7 @@ help:
 	@echo "make demo       set everything up and boot a Debian guest"
 	@echo "make test       set everything up and run every test"
 	@echo "make bench      figures, in build/bench.json"
+	@echo "make modules    the guest's kernel modules, for the kernels in the cache"
 	@echo "make unit, fuzz, lint, tiny, system"
 	@echo "                parts of the tests"
 	@echo "make guest      only the set-up: packages, guest kernels and images"
