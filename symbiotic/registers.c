@@ -111,10 +111,19 @@ static int set_spy_vcpu(struct sym *sym, struct sym_vcpu *vc, uint64_t value)
 	return ret;
 }
 
-/* The entry, the stack and GS must be the kernel's: the upper half. */
+/* The stack and GS must be the kernel's: the upper half, with four levels or five. */
 static bool kernel_address(uint64_t gva)
 {
 	return gva >> 47 == 0x1ffff || gva >> 56 == 0xff;
+}
+
+/*
+ * So must the entry; and an address that a CPU does not have would not be the guest's
+ * fault to take but KVM's, which cannot go on.  Code is at the top with five levels too.
+ */
+static bool kernel_code(uint64_t gva)
+{
+	return gva >> 47 == 0x1ffff;
 }
 
 static int check_setup(const struct sym *sym, const struct sym_call_setup *setup)
@@ -123,7 +132,7 @@ static int check_setup(const struct sym *sym, const struct sym_call_setup *setup
 	    setup->size != sizeof(struct sym_call_area) ||
 	    setup->generation != sym->generation)
 		return -EPROTO;
-	if (!kernel_address(setup->entry) || !kernel_address(setup->stack) ||
+	if (!kernel_code(setup->entry) || !kernel_address(setup->stack) ||
 	    !kernel_address(setup->gs_base) || setup->stack % 16 ||
 	    (setup->cr3_user_bits & ~0x1fffull) || !setup->cs || !setup->ss ||
 	    setup->cs & 7 || setup->ss & 7)
