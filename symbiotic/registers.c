@@ -16,6 +16,17 @@ static void forget_vcpu(struct sym_vcpu *vc)
 	vc->stuck = (struct stuck){ 0 };
 }
 
+/* Who looks a handler up takes no lock: there is a table at any time. */
+static void forget_handlers(struct handler_table *table)
+{
+	table->nr = 0;
+	for (unsigned int i = 0; i < SYM_HANDLER_HASH; i++) {
+		WRITE_ONCE(table->hash[0].slot[i], 0);
+		WRITE_ONCE(table->hash[1].slot[i], 0);
+	}
+	__atomic_store_n(&table->current, &table->hash[0], __ATOMIC_RELEASE);
+}
+
 void sym_forget(struct sym *sym)
 {
 	__atomic_store_n(&sym->generation, 0, __ATOMIC_RELEASE);
@@ -27,8 +38,7 @@ void sym_forget(struct sym *sym)
 	sym->stuck = (struct stuck){ 0 };
 	for (unsigned int i = 0; i < SYM_MAX_VCPUS; i++)
 		forget_vcpu(&sym->vcpu[i]);
-	memset(&sym->handlers, 0, sizeof(sym->handlers));
-	sym->handlers.current = &sym->handlers.hash[0];
+	forget_handlers(&sym->handlers);
 }
 
 static int set_cookie(struct sym *sym, uint64_t cookie)
