@@ -68,7 +68,8 @@ struct call_vcpu {
 	int32_t nested_status;
 	uint32_t nested_reply;
 	uint64_t nested_value[SYM_CALL_RESULTS];
-	bool given_up; /* the last one did not return in time */
+	bool cut_short; /* the last one was stopped before it returned */
+	bool given_up; /* because it was late */
 
 	/* Any thread, atomic. */
 	int nested; /* enum nested_state */

@@ -15,6 +15,7 @@
 #define RFLAGS_RESERVED 2 /* all else 0: interrupts off, DF and AC clear */
 #define CR0_PE		(1ull << 0)
 #define CR0_PG		(1ull << 31)
+#define CR4_LA57	(1ull << 12)
 #define EFER_LMA	(1ull << 10)
 
 static const struct kvm_segment flat_code = {
@@ -25,12 +26,15 @@ static const struct kvm_segment flat_data = {
 };
 
 /* A guest that is in real mode, or in the VMM-like mode of its firmware, has no kernel. */
-static int check_callable(const struct frame *frame)
+static int check_callable(const struct frame *frame, const struct sym_call_setup *setup)
 {
 	const uint64_t cr0 = CR0_PE | CR0_PG;
 
 	if ((frame->sregs.cr0 & cr0) != cr0 || !(frame->sregs.efer & EFER_LMA) ||
 	    frame->events.smi.smm)
+		return -EAGAIN;
+	/* With an address that there is not in GS KVM could not go on. */
+	if (!(frame->sregs.cr4 & CR4_LA57) && setup->gs_base >> 47 != 0x1ffff)
 		return -EAGAIN;
 	if (frame->mp_state != KVM_MP_STATE_RUNNABLE && frame->mp_state != KVM_MP_STATE_HALTED)
 		return -EAGAIN;
@@ -98,7 +102,7 @@ static int enter_full(struct call_vcpu *cv, struct frame *frame, const struct sy
 {
 	const struct sym_call_setup *setup = &cv->sym->vcpu[cv->id].setup;
 	struct frame handler;
-	int ret = check_callable(frame);
+	int ret = check_callable(frame, setup);
 
 	if (ret)
 		return ret;
@@ -193,6 +197,7 @@ static int run_to_end(struct call_vcpu *cv, struct sym_call *call, uint64_t toke
 	cv->nested_token = token;
 	ret = run_handler(cv);
 	cv->nested_token = 0;
+	cv->cut_short = ret != 0;
 	if (!ret) {
 		take_result(cv, call, area);
 		ret = cv->nested_status;
@@ -202,7 +207,20 @@ static int run_to_end(struct call_vcpu *cv, struct sym_call *call, uint64_t toke
 	return ret;
 }
 
-/* drop_events - what was being delivered to a handler that was given up goes with it. */
+/* wake - a handler that was cut short may have put the vCPU to sleep. */
+static int wake(struct call_vcpu *cv)
+{
+	const struct sym *sym = cv->sym;
+	struct sym_vcpu_state mp = { .what = SYM_STATE_MP };
+	int ret = sym->ops->get_state(sym->vm, cv->vcpu, &mp);
+
+	if (ret || mp.mp_state != KVM_MP_STATE_HALTED)
+		return ret;
+	mp.mp_state = KVM_MP_STATE_RUNNABLE;
+	return sym->ops->set_state(sym->vm, cv->vcpu, &mp);
+}
+
+/* drop_events - what was being delivered to a handler that was cut short goes with it. */
 static int drop_events(struct call_vcpu *cv)
 {
 	const struct sym *sym = cv->sym;
@@ -234,7 +252,7 @@ static int nest_light(struct call_vcpu *cv, struct sym_call *call, uint32_t cont
 	ret = run_to_end(cv, call, token, area);
 	if (ret == -ESHUTDOWN)
 		return ret;
-	if (cv->given_up && drop_events(cv))
+	if (cv->cut_short && (drop_events(cv) || wake(cv)))
 		return -EIO;
 	return regs_put(cv, &saved) ? -EIO : ret;
 }
@@ -260,8 +278,11 @@ static int nest_full(struct call_vcpu *cv, struct sym_call *call, uint32_t conte
 	ret = run_to_end(cv, call, token, area);
 	if (ret == -ESHUTDOWN)
 		return ret;
-	if (cv->given_up)
+	if (cv->cut_short) {
 		frame.sregs_changed = frame.events_changed = true;
+		if (wake(cv))
+			return -EIO;
+	}
 	restored = leave_full(cv, &frame);
 	return restored ? restored : ret;
 }

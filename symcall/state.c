@@ -13,6 +13,9 @@ struct kvm_regs *regs_get_slow(struct call_vcpu *cv)
 	const struct sym *sym = cv->sym;
 	struct sym_vcpu_state s = { .what = SYM_STATE_REGS, .regs = &cv->regs_copy };
 
+	/* What was put and not yet taken over; the guest may have taken its area back. */
+	if (cv->run->kvm_dirty_regs & KVM_SYNC_X86_REGS)
+		return &cv->run->s.regs.regs;
 	return sym->ops->get_state(sym->vm, cv->vcpu, &s) ? NULL : &cv->regs_copy;
 }
 
