@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the parts of symhostile.ko share. */
+#ifndef SYMHOSTILE_H
+#define SYMHOSTILE_H
+
+#undef pr_fmt
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/types.h>
+#include <asm/msr.h>
+
+#include <symkit/guest.h>
+
+#define HOSTILE_CPUS	8
+#define HOSTILE_COOKIE	0x600dc0ffee15bad5ull
+#define HOSTILE_STACK	16384u
+
+struct hostile_cpu {
+	struct sym_spy_vcpu *page;
+	struct sym_call_area *area;
+	void *stack;
+};
+
+/* What was registered, and how the VMM took what was tried. */
+struct hostile {
+	u32 msr;
+	u32 offered;
+	u32 generation;
+	u8 *spy;
+	u8 *show;
+	struct hostile_cpu cpu[HOSTILE_CPUS];
+	u64 end_of_ram;
+	u32 mode; /* what a nested handler does: enum hostile_mode */
+	u32 refused, accepted;
+};
+extern struct hostile hostile;
+
+/* register.c */
+int hostile_wrmsr(u32 msr, u64 value);
+void hostile_try(u32 msr, u64 value);
+void hostile_setup(struct sym_call_area *area, unsigned int cpu);
+void hostile_spy_page(void);
+void hostile_vcpu_page(struct sym_spy_vcpu *page);
+int hostile_register(void);
+void hostile_leave(void);
+long hostile_call(u32 nr, u64 cookie, u64 a, u64 b, u64 c, u64 d);
+void hostile_ready(void);
+int hostile_alloc(void);
+void hostile_free(void);
+
+/* A rule that is broken: @arg is what came with the command.  What is returned is shown. */
+typedef long (*hostile_fn)(u64 arg);
+
+struct hostile_command {
+	const char *name;
+	hostile_fn fn;
+};
+
+extern const struct hostile_command hostile_pages[], hostile_calls[];
+
+/* nested.c */
+enum hostile_mode {
+	MODE_GOOD,
+	MODE_HANG,
+	MODE_HALT,
+	MODE_TOKEN, /* a return with a wrong token first, and with a wrong cookie */
+	MODE_STATUS, /* a status and a length that there are not */
+	MODE_CALLS, /* hypercalls in the middle */
+	MODE_COOKIE, /* a new registration in the middle */
+	MODE_LEAVE, /* cookie 0 in the middle */
+	MODE_AREA, /* takes the call area back in the middle */
+	MODE_STRING, /* a string instruction without an end */
+	MODE_OTHER, /* waits for another CPU to return in its place */
+	MODE_FLAGS, /* comes back with other segments and flags */
+	MODE_FAULT, /* an instruction that there is not: the guest's end */
+	MODES,
+};
+
+extern u64 hostile_token; /* of the nested call at hand, or the last one */
+extern u32 hostile_runs;
+extern u32 hostile_waiting; /* MODE_OTHER: 1 while it does */
+
+void hostile_entry(void);
+void hostile_run(u64 token, u64 what, u64 len);
+
+#endif
