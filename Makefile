@@ -131,6 +131,13 @@ $(B)/tests/bench/symcall: $(B)/tests/bench/symcall.o $(TINY_LIB) $(B)/libvmm.a $
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS)
 
+# A VMM that confuses the guest.
+$(B)/tests/symvmm-garbage: $(B)/tests/system/garbage.o $(B)/symvmm
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) -o $@ -Wl,--wrap=sym_msr_write $< -Wl,--whole-archive \
+		$(B)/vmm/cli/main.o $(B)/libvmm.a $(B)/libsymhost.a -Wl,--no-whole-archive \
+		$(LDFLAGS) $(PKG_LIBS)
+
 $(B)/tests/system/%: $(B)/tests/system/%.o
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS)
 
@@ -185,7 +192,7 @@ modules: guest
 	@scripts/build-modules
 
 SYSTEM_BITS := $(B)/tests/services/stress.so $(B)/tests/system/tapfd \
-	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch)
+	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch kexec) $(B)/tests/symvmm-garbage
 system: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)
 	@tests/run-system
