@@ -73,7 +73,7 @@ enum hostile_mode {
 	MODE_AREA, /* takes the call area back in the middle */
 	MODE_STRING, /* a string instruction without an end */
 	MODE_OTHER, /* waits for another CPU to return in its place */
-	MODE_FLAGS, /* comes back with other segments and flags */
+	MODE_FLAGS, /* comes back with other flags */
 	MODE_FAULT, /* an instruction that there is not: the guest's end */
 	MODES,
 };

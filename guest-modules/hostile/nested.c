@@ -87,8 +87,8 @@ notrace void hostile_run(u64 token, u64 what, u64 len)
 		hostile_wait();
 		break;
 	case MODE_FLAGS:
-		asm volatile("mov %0, %%fs; mov %0, %%es; pushfq; orq %1, (%%rsp); popfq"
-			     : : "r" (0), "i" (X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_ID)
+		asm volatile("pushfq; orq %0, (%%rsp); popfq"
+			     : : "i" (X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_ID)
 			     : "memory", "cc");
 		break;
 	case MODE_FAULT:

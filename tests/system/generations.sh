@@ -29,12 +29,13 @@ word() { # NAME: of the kernel's command line
 exec </dev/ttyS0
 stty -echo
 if grep -q after.kexec /proc/cmdline; then
-	load "after kexec"
+	echo "up: after kexec"
 else
-	load "at boot"
+	echo "up: at boot"
 fi
 while read -r what; do
 	case $what in
+	load) load here ;;
 	reload)
 		rmmod symtest symbiotic
 		load again ;;
@@ -86,6 +87,9 @@ is_generation() {
 		symctl call test symtest.echo 40 2 --vcpu 1 --deadline 10000 | grep -q '^0x2a ' &&
 		symctl call test symtest.echo 40 2 --context kick | grep -q '^0x2a '
 }
+twice() { # PATTERN
+	[ "$(grep -ac "$1" "$work/console")" = 2 ]
+}
 # follows N WHAT - generation N answers within a while, and events told of it.
 follows() {
 	wait_for 100 is_generation "$1" || fail "$version: no generation $1 by $2"
@@ -97,9 +101,18 @@ follows() {
 	echo "$version: $2: generation $1"
 }
 
+# nothing WHAT - as long as no module is loaded there is nothing to read or to call.
+nothing() {
+	expect "$(status_of timeout 20 symctl spy test)" 1 "$version: spy after $1"
+	expect "$(status_of timeout 20 symctl call test symtest.echo 1 2)" 1 "$version: call after $1"
+	symctl info test >/dev/null || fail "$version: info after $1"
+}
+
 for version in 6.1 6.12; do
 	start_generations $version
-	console "loaded: at boot" 100
+	console "up: at boot" 100
+	nothing "the start"
+	echo load >&"$to_guest"
 	follows 1 "boot"
 	echo reload >&"$to_guest"
 	follows 2 "loading the module again"
@@ -108,19 +121,20 @@ for version in 6.1 6.12; do
 	late=$!
 	sleep 1
 	echo kexec >&"$to_guest"
-	console "loaded: after kexec" 150
+	console "up: after kexec" 150
+	nothing "kexec"
+	echo load >&"$to_guest"
 	wait $late && fail "$version: a call outlived its kernel"
 	grep -q "reset meanwhile" "$work/late" || fail "$version: the call said $(cat "$work/late")"
 	follows 3 "kexec"
 	echo reset >&"$to_guest"
+	wait_for 100 twice "up: at boot" || fail "$version: no second boot"
+	nothing "reset"
+	echo load >&"$to_guest"
 	follows 4 "reset"
-	[ "$(grep -ac 'loaded: at boot' "$work/console")" = 2 ] || fail "$version: no second boot"
 	echo unload >&"$to_guest"
 	console "^unloaded" 60
-	symctl spy test >"$work/out" 2>&1 && fail "$version: there is something after the module left"
-	timeout 20 symctl call test symtest.echo 1 2 >"$work/out" 2>&1 &&
-		fail "$version: a handler after the module left"
-	symctl info test >/dev/null || fail "$version: info"
+	nothing "the module left"
 	clean_dmesg
 	symctl stop --force --timeout 1 test >/dev/null 2>&1
 	wait "$vm"
