@@ -92,7 +92,9 @@ static int start_kick(struct sym *sym, struct call_vcpu *cv, struct sym_call *ca
 			 __ATOMIC_SEQ_CST);
 	deadline_start(sym);
 	__atomic_store_n(&cv->kick, call, __ATOMIC_SEQ_CST);
-	return sym->ops->kick(sym->vm, vcpu);
+	/* If it cannot be kicked the deadline ends the call. */
+	sym->ops->kick(sym->vm, vcpu);
+	return 0;
 }
 
 /* pick_context - one that the handler has, for a caller that does not mind. */
@@ -124,7 +126,10 @@ int sym_call_async(struct sym *sym, unsigned int id, struct sym_call *call)
 	if (!ret)
 		ret = context == SYM_CONTEXT_KICK ? start_kick(sym, cv, call) :
 						    async_start(cv, call, context);
-	return call->status = ret;
+	/* If it has started it may have ended, and be gone. */
+	if (ret)
+		call->status = ret;
+	return ret;
 }
 
 /* Someone who waits. */
