@@ -103,7 +103,7 @@ follows() {
 
 # nothing WHAT - as long as no module is loaded there is nothing to read or to call.
 nothing() {
-	expect "$(status_of timeout 20 symctl spy test)" 1 "$version: spy after $1"
+	case $(generation) in '' | null | 0) ;; *) fail "$version: spy after $1: $(generation)" ;; esac
 	expect "$(status_of timeout 20 symctl call test symtest.echo 1 2)" 1 "$version: call after $1"
 	symctl info test >/dev/null || fail "$version: info after $1"
 }
