@@ -155,10 +155,8 @@ static void hash_add(struct handler_hash *hash, uint32_t number, uint32_t contex
 	WRITE_ONCE(hash->slot[i], (uint64_t)number << 32 | contexts);
 }
 
-uint32_t sym_handler_contexts(const struct sym *sym, uint32_t number)
+static uint32_t hash_find(const struct handler_hash *hash, uint32_t number)
 {
-	const struct handler_hash *hash =
-		__atomic_load_n(&sym->handlers.current, __ATOMIC_ACQUIRE);
 	uint64_t entry;
 
 	for (uint32_t i = hash_of(number), n = 0; n < SYM_HANDLER_HASH;
@@ -170,6 +168,21 @@ uint32_t sym_handler_contexts(const struct sym *sym, uint32_t number)
 			return (uint32_t)entry;
 	}
 	return 0;
+}
+
+uint32_t sym_handler_contexts(const struct sym *sym, uint32_t number)
+{
+	const struct handler_hash *hash, *again;
+	uint32_t contexts;
+
+	/* A table that was replaced while it was looked at may be in the making again. */
+	again = __atomic_load_n(&sym->handlers.current, __ATOMIC_ACQUIRE);
+	do {
+		hash = again;
+		contexts = hash_find(hash, number);
+		again = __atomic_load_n(&sym->handlers.current, __ATOMIC_ACQUIRE);
+	} while (!contexts && again != hash);
+	return contexts;
 }
 
 static bool known(const struct handler_table *table, const struct sym_item_handler *h)

@@ -92,6 +92,10 @@ static int start_kick(struct sym *sym, struct call_vcpu *cv, struct sym_call *ca
 			 __ATOMIC_SEQ_CST);
 	deadline_start(sym);
 	__atomic_store_n(&cv->kick, call, __ATOMIC_SEQ_CST);
+	/* What it was checked against may be gone, and whoever cancels have passed. */
+	if (!__atomic_load_n(&sym->vcpu[cv->id].area, __ATOMIC_SEQ_CST) &&
+	    call_withdraw(cv, call))
+		return -ECANCELED;
 	/* If it cannot be kicked the deadline ends the call. */
 	sym->ops->kick(sym->vm, vcpu);
 	return 0;

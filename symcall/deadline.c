@@ -34,6 +34,9 @@ static bool check_nested(struct sym *sym, struct call_vcpu *cv, uint32_t tick)
 	if (!tick_passed(deadline, tick))
 		return true;
 	kick = __atomic_load_n(&cv->kick, __ATOMIC_ACQUIRE);
+	/* It may be the next one's. */
+	if (__atomic_load_n(&cv->nested_deadline, __ATOMIC_SEQ_CST) != deadline)
+		return true;
 	if (kick) {
 		if (call_withdraw(cv, kick))
 			call_end(kick, -ETIMEDOUT);

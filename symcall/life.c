@@ -73,6 +73,7 @@ void sym_reset(struct sym *sym)
 	sym_forget(sym);
 	pthread_mutex_unlock(&sym->lock);
 	calls_cancel_all(sym);
+	sym_pause(sym, false); /* a pause that met the reset has nobody to end it */
 	/* Their threads have ended: what was nested went with them. */
 	for (unsigned int i = 0; i < sym->nr_vcpus; i++) {
 		struct call_vcpu *cv = &sym->calls->vcpu[i];

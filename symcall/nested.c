@@ -36,6 +36,10 @@ static int check_callable(const struct frame *frame, const struct sym_call_setup
 	/* With an address that there is not in GS KVM could not go on. */
 	if (!(frame->sregs.cr4 & CR4_LA57) && setup->gs_base >> 47 != 0x1ffff)
 		return -EAGAIN;
+	/* Another kernel than the one that registered, a crash kernel for one. */
+	if (!frame->sregs.ss.dpl && (int64_t)frame->sregs.gs.base < 0 &&
+	    frame->sregs.gs.base != setup->gs_base)
+		return -EAGAIN;
 	if (frame->mp_state != KVM_MP_STATE_RUNNABLE && frame->mp_state != KVM_MP_STATE_HALTED)
 		return -EAGAIN;
 	return 0;
@@ -155,9 +159,14 @@ static int run_handler(struct call_vcpu *cv)
 		if (ret && ret != -EINTR)
 			return ret;
 		if (READ_ONCE(cv->cancelled) || nested_late(cv)) {
-			/* An exit that was handled is completed before it is forgotten. */
-			while (!ret && !(ret = sym->ops->flush(sym->vm, cv->vcpu)))
+			/*
+			 * An exit that was handled is completed before it is forgotten:
+			 * this one, or the last, if the kick came before the guest ran.
+			 */
+			while (!(ret = sym->ops->flush(sym->vm, cv->vcpu)))
 				sym->ops->handle_exit(sym->vm, cv->vcpu);
+			if (ret != -EINTR)
+				return ret;
 			return READ_ONCE(cv->cancelled) ? -ECANCELED : -ETIMEDOUT;
 		}
 	}
@@ -290,13 +299,17 @@ static int nest_full(struct call_vcpu *cv, struct sym_call *call, uint32_t conte
 int nested_run(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
 {
 	struct sym *sym = cv->sym;
-	struct sym_call_area *area =
-		__atomic_load_n(&sym->vcpu[cv->id].area, __ATOMIC_ACQUIRE);
-	uint64_t token = token_make(sym);
+	struct sym_call_area *area;
+	uint64_t token;
 	enum at_exit at = cv->at;
 	int next = NESTED_FREE, ret;
 
+	/* First: a cancellation from here on is one of this call. */
+	__atomic_store_n(&cv->cancelled, 0, __ATOMIC_SEQ_CST);
+	area = __atomic_load_n(&sym->vcpu[cv->id].area, __ATOMIC_SEQ_CST);
+	token = token_make(sym);
 	if (!area || !token) {
+		__atomic_store_n(&cv->nested_deadline, 0, __ATOMIC_RELEASE);
 		__atomic_store_n(&cv->nested, NESTED_FREE, __ATOMIC_RELEASE);
 		return -ENODEV;
 	}
@@ -306,7 +319,6 @@ int nested_run(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
 	cv->given_up = false;
 	if (!++cv->nested_number)
 		cv->nested_number = 1;
-	WRITE_ONCE(cv->cancelled, 0);
 	__atomic_store_n(&cv->nested_deadline,
 			 (uint64_t)cv->nested_number << 32 | deadline_tick(sym, call->deadline_ms),
 			 __ATOMIC_SEQ_CST);

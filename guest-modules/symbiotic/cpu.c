@@ -46,6 +46,8 @@ static void sym_cpu_fill(struct sym_cpu *cpu, unsigned int number)
 	memset(&cpu->area->host, 0, sizeof(cpu->area->host));
 	for (i = 0; i < SYM_CALL_SLOTS; i++)
 		WRITE_ONCE(cpu->slot[i].taken, 0);
+	/* A nested handler that was given up will not go on: we run where it would. */
+	WRITE_ONCE(cpu->slot[SYM_CALL_NESTED].running, NULL);
 	rdmsrl(MSR_GS_BASE, gs_base);
 	*setup = (struct sym_call_setup) {
 		.magic = SYM_CALL_MAGIC,

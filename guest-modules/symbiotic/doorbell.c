@@ -146,7 +146,7 @@ int sym_doorbell_start(u32 gsi)
 		return err;
 	sym_irq = err;
 	sym_irq_gsi = gsi;
-	err = request_irq(sym_irq, sym_doorbell_rung, 0, KBUILD_MODNAME, &sym_irq);
+	err = request_irq(sym_irq, sym_doorbell_rung, IRQF_NO_THREAD, KBUILD_MODNAME, &sym_irq);
 	if (err) {
 		acpi_unregister_gsi(gsi);
 		sym_irq = -1;

@@ -55,10 +55,9 @@ struct sym_handler *sym_handler_register_owner(const char *name, u32 contexts,
 		number = ++sym_serial * SYM_MAX_HANDLERS + (entry - sym_table);
 		smp_store_release(&entry->number, number);
 		sym_spy_rebuild_locked();
+		sym_changed_locked(SYM_CHANGED_HANDLERS | SYM_CHANGED_MODULES);
 	}
 	mutex_unlock(&sym_lock);
-	if (!IS_ERR(entry))
-		sym_changed(SYM_CHANGED_HANDLERS | SYM_CHANGED_MODULES);
 	return entry;
 }
 EXPORT_SYMBOL_GPL(sym_handler_register_owner);
@@ -96,8 +95,8 @@ void sym_handler_unregister(struct sym_handler *entry)
 	mutex_lock(&sym_lock);
 	WRITE_ONCE(entry->number, 0);
 	sym_spy_rebuild_locked();
+	sym_changed_locked(SYM_CHANGED_HANDLERS | SYM_CHANGED_MODULES);
 	mutex_unlock(&sym_lock);
-	sym_changed(SYM_CHANGED_HANDLERS | SYM_CHANGED_MODULES);
 
 	smp_mb(); /* see sym_dispatch() */
 	while (sym_handler_runs(entry))

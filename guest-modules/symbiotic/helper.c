@@ -60,7 +60,8 @@ static int sym_helper_exec(const char *folder, const char *const *argv,
 					 sym_helper_init, NULL, helper);
 	if (info)
 		ret = call_usermodehelper_exec(info, UMH_WAIT_PROC);
-	sym_modules_expect(0);
+	if (helper->input)
+		sym_modules_expect(0);
 	kfree(path);
 	return ret;
 }

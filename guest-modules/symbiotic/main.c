@@ -156,10 +156,12 @@ static int sym_sleeping(struct notifier_block *block, unsigned long event, void 
 	switch (event) {
 	case PM_HIBERNATION_PREPARE:
 	case PM_SUSPEND_PREPARE:
+	case PM_RESTORE_PREPARE: /* the image's own module was stopped before it was saved */
 		sym_stop();
 		break;
 	case PM_POST_HIBERNATION:
 	case PM_POST_SUSPEND:
+	case PM_POST_RESTORE: /* it could not be restored */
 		if (!sym_discover())
 			sym_start();
 		break;
@@ -189,12 +191,7 @@ static int __init sym_init_parts(void)
 	err = sym_mod_init();
 	if (err)
 		goto modules;
-	err = sym_dev_init();
-	if (err)
-		goto mod;
 	return 0;
-mod:
-	sym_mod_exit();
 modules:
 	sym_modules_exit();
 doorbell:
@@ -208,7 +205,6 @@ spy:
 
 static void sym_exit_parts(void)
 {
-	sym_dev_exit();
 	sym_mod_exit();
 	sym_modules_exit();
 	sym_doorbell_exit();
@@ -232,6 +228,13 @@ static int __init sym_init(void)
 		sym_exit_parts();
 		return err;
 	}
+	/* Last: whoever opens it keeps us loaded, but not while we may still fail. */
+	err = sym_dev_init();
+	if (err) {
+		sym_stop();
+		sym_exit_parts();
+		return err;
+	}
 	register_reboot_notifier(&sym_reboot_block);
 	register_pm_notifier(&sym_sleep_block);
 	pr_info("features %#x, generation %u\n", sym_vmm.granted, sym_vmm.generation);
@@ -242,6 +245,7 @@ static void __exit sym_exit(void)
 {
 	unregister_pm_notifier(&sym_sleep_block);
 	unregister_reboot_notifier(&sym_reboot_block);
+	sym_dev_exit();
 	sym_stop();
 	sym_exit_parts();
 }

@@ -39,11 +39,11 @@ static void sym_modules_note(const struct module *from, struct module *to)
 
 	mutex_lock(&sym_lock);
 	any = sym_modules_replace(from, to);
-	if (any)
+	if (any) {
 		sym_spy_rebuild_locked();
+		sym_changed_locked(SYM_CHANGED_MODULES);
+	}
 	mutex_unlock(&sym_lock);
-	if (any)
-		sym_changed(SYM_CHANGED_MODULES);
 }
 
 static int sym_modules_event(struct notifier_block *block, unsigned long event, void *data)

@@ -108,10 +108,13 @@ void sym_spy_memory_locked(const struct sym_item_memory *memory)
 	sym_spy_copy_locked(sym_memory, memory, sizeof(*memory));
 }
 
-/* Tell the VMM, once it knows us. */
-void sym_changed(u32 what)
+/*
+ * Tell the VMM, once it knows us.  It reads the page at once: under the lock nobody
+ * else writes meanwhile, and what it read last is the newest.
+ */
+void sym_changed_locked(u32 what)
 {
-	if (READ_ONCE(sym_spy_on))
+	if (sym_spy_on)
 		sym_hypercall(SYM_HC_CHANGED, what, 0, 0);
 }
 

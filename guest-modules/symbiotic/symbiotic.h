@@ -110,7 +110,7 @@ void sym_spy_stop(void);
 void sym_spy_rebuild_locked(void);
 void sym_spy_memory_locked(const struct sym_item_memory *memory);
 void sym_spy_copy_locked(void *to, const void *from, size_t len);
-void sym_changed(u32 what);
+void sym_changed_locked(u32 what);
 
 /*
  * An item for the page under construction: its value, zeroed; NULL when it is full.

@@ -89,7 +89,8 @@ void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
 	va_list ap;
 
 	pthread_mutex_lock(&vm->lock);
-	if (!vm->stopping) {
+	/* The first reason holds, but a reset does not keep anybody from ending it all. */
+	if (!vm->stopping || (vm->stop == VM_STOP_RESET && reason != VM_STOP_RESET)) {
 		vm->stopping = true;
 		vm->stop = reason;
 		va_start(ap, fmt);
@@ -122,6 +123,8 @@ int vm_pause(struct vm *vm)
 		kick_all(vm);
 		while (!ret && vm->parked < vm->nr_vcpus && !vm->stopping)
 			ret = -pthread_cond_timedwait(&vm->cond, &vm->lock, &deadline);
+		if (!ret && vm->stopping)
+			ret = -EINVAL;
 		if (ret) {
 			vm->state = VM_RUNNING;
 			if (!vm->stopping)
