@@ -36,16 +36,19 @@ static int sym_cpu_alloc(struct sym_cpu *cpu)
 static void sym_cpu_fill(struct sym_cpu *cpu, unsigned int number)
 {
 	struct sym_call_setup *setup = &cpu->area->guest.setup;
+	unsigned long flags;
 	u64 gs_base;
 	int i;
 
 	sym_switch_init_page(cpu->page);
+	for (i = 0; i < SYM_CALL_SLOTS; i++) {
+		spin_lock_irqsave(&cpu->slot[i].lock, flags);
+		WRITE_ONCE(cpu->slot[i].taken, 0);
+		spin_unlock_irqrestore(&cpu->slot[i].lock, flags);
+	}
 
-	/* The handlers of an earlier generation may still own a payload; leave those. */
 	memset(&cpu->area->guest, 0, sizeof(cpu->area->guest));
 	memset(&cpu->area->host, 0, sizeof(cpu->area->host));
-	for (i = 0; i < SYM_CALL_SLOTS; i++)
-		WRITE_ONCE(cpu->slot[i].taken, 0);
 	/* A nested handler that was given up will not go on: we run where it would. */
 	WRITE_ONCE(cpu->slot[SYM_CALL_NESTED].running, NULL);
 	rdmsrl(MSR_GS_BASE, gs_base);

@@ -4,6 +4,7 @@
  * CPUs; a request runs on the CPU in whose area it is.
  */
 #include <linux/acpi.h>
+#include <linux/gfp.h>
 #include <linux/interrupt.h>
 #include <linux/preempt.h>
 
@@ -31,30 +32,69 @@ static bool sym_cpu_waits(const struct sym_cpu *cpu)
 	return false;
 }
 
-/* Run what the slot has copied, and post the result; the token of it comes last. */
-static void sym_slot_run(struct sym_cpu *cpu, int i)
+/* Run what the slot has copied. */
+static struct sym_call_result sym_slot_run(struct sym_slot *slot, void *payload)
 {
-	struct sym_slot *slot = &cpu->slot[i];
-	struct sym_call_result *result = &cpu->area->guest.result[i];
+	struct sym_call_result result = { .status = -EPERM };
 	struct sym_call call = {
 		.context = slot->request.context,
 		.payload_len = slot->request.payload_len,
-		.payload = cpu->area->payload[i],
+		.payload = payload,
 	};
 
 	memcpy(call.arg, slot->request.arg, sizeof(call.arg));
 	if (call.context == SYM_CONTEXT_INTERRUPT || call.context == SYM_CONTEXT_THREAD)
-		result->status = sym_dispatch(slot, slot->request.handler, &call);
-	else
-		result->status = -EPERM;
-	result->payload_len = call.reply_len;
-	memcpy(result->value, call.result, sizeof(result->value));
-	smp_store_release(&result->token, slot->request.token);
+		result.status = sym_dispatch(slot, slot->request.handler, &call);
+	result.payload_len = call.reply_len;
+	memcpy(result.value, call.result, sizeof(result.value));
+	return result;
+}
+
+/* Post the result; the token of it comes last. */
+static void sym_slot_post(struct sym_cpu *cpu, int i, const struct sym_call_result *result)
+{
+	struct sym_call_result *posted = &cpu->area->guest.result[i];
+
+	posted->status = result->status;
+	posted->payload_len = result->payload_len;
+	memcpy(posted->value, result->value, sizeof(posted->value));
+	smp_store_release(&posted->token, cpu->slot[i].request.token);
+}
+
+/*
+ * In a thread: on a copy of the payload, for the registration may change while the
+ * handler runs, and the slot be another request's when it has ended.
+ */
+static void sym_slot_run_copy(struct sym_cpu *cpu, int i)
+{
+	void *page = (void *)__get_free_page(GFP_KERNEL);
+	struct sym_call_result result = { .status = -ENOMEM };
+	struct sym_slot *slot = &cpu->slot[i];
+	unsigned long flags;
+	bool ours;
+
+	spin_lock_irqsave(&slot->lock, flags);
+	ours = slot->taken == slot->request.token;
+	if (ours && page)
+		memcpy(page, cpu->area->payload[i], SYM_CALL_PAYLOAD);
+	spin_unlock_irqrestore(&slot->lock, flags);
+	if (ours && page)
+		result = sym_slot_run(slot, page);
+
+	spin_lock_irqsave(&slot->lock, flags);
+	if (ours && slot->taken == slot->request.token) {
+		if (page)
+			memcpy(cpu->area->payload[i], page, result.payload_len);
+		sym_slot_post(cpu, i, &result);
+	}
+	spin_unlock_irqrestore(&slot->lock, flags);
+	free_page((unsigned long)page);
 }
 
 /* On the CPU itself, interrupts off. */
 static void sym_cpu_serve(struct sym_cpu *cpu)
 {
+	struct sym_call_result result;
 	bool posted = false;
 	int i;
 
@@ -68,13 +108,16 @@ static void sym_cpu_serve(struct sym_cpu *cpu)
 			continue;
 		slot->request = *request;
 		slot->request.token = token;
+		spin_lock(&slot->lock);
 		WRITE_ONCE(slot->taken, token);
+		spin_unlock(&slot->lock);
 		if (slot->request.context == SYM_CONTEXT_THREAD) {
 			slot->busy = true;
 			queue_work(sym_queue, &slot->work);
 			continue;
 		}
-		sym_slot_run(cpu, i);
+		result = sym_slot_run(slot, cpu->area->payload[i]);
+		sym_slot_post(cpu, i, &result);
 		posted = true;
 	}
 	if (posted)
@@ -113,7 +156,7 @@ static void sym_slot_work(struct work_struct *work)
 	struct sym_slot *slot = container_of(work, struct sym_slot, work);
 	struct sym_cpu *cpu = per_cpu_ptr(&sym_cpus, slot->cpu);
 
-	sym_slot_run(cpu, slot - cpu->slot);
+	sym_slot_run_copy(cpu, slot - cpu->slot);
 	smp_store_release(&slot->busy, false);
 	sym_hypercall(SYM_HC_COMPLETE, cpu->vcpu, 0, 0);
 	if (READ_ONCE(cpu->calls) && sym_slot_waits(cpu, slot - cpu->slot))
@@ -183,6 +226,7 @@ int sym_doorbell_init(void)
 		INIT_CSD(&cpu->csd, sym_doorbell_called, cpu);
 		for (i = 0; i < SYM_CALL_SLOTS; i++) {
 			cpu->slot[i].cpu = number;
+			spin_lock_init(&cpu->slot[i].lock);
 			INIT_WORK(&cpu->slot[i].work, sym_slot_work);
 		}
 	}

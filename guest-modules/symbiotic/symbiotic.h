@@ -65,7 +65,12 @@ struct sym_slot {
 	 * whoever clears an entry sees who still uses it; works where RCU does not.
 	 */
 	struct sym_handler *running;
-	u64 taken; /* token of the last request that was begun */
+	/*
+	 * Token of the last request that was begun; 0 after a new registration, which
+	 * waits for @lock: the payload is the VMM's again then.
+	 */
+	u64 taken;
+	spinlock_t lock;
 	/* For interrupt and thread context. */
 	struct sym_call_request request; /* our copy */
 	struct work_struct work;
