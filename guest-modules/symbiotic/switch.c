@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each CPU's page says what it runs, as of its last context switch or exec.  This is on the
- * path of every switch: a few stores, no call, no exit.
+ * Each CPU's page says what it runs, as of its last context switch, exec or change of name.
+ * This is on the path of every switch: a few stores, no call, no exit.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/tracepoint.h>
 
 #include <trace/events/sched.h>
+#include <trace/events/task.h>
 
 #include "symbiotic.h"
 
@@ -51,6 +52,22 @@ static notrace void sym_exec_probe(void *data, struct task_struct *task, pid_t o
 		sym_switch_write(page, task, 0);
 }
 
+/* A task that gives itself a name need not be switched for long; @task->comm is older. */
+static notrace void sym_rename_probe(void *data, struct task_struct *task, const char *comm)
+{
+	struct sym_spy_vcpu *page = raw_cpu_read(sym_switch_page);
+	u32 sequence;
+
+	if (!page || task != current)
+		return;
+	sequence = page->head.sequence;
+	WRITE_ONCE(page->head.sequence, sequence + 1);
+	barrier();
+	strscpy_pad(page->task.comm, comm, sizeof(page->task.comm));
+	barrier();
+	WRITE_ONCE(page->head.sequence, sequence + 2);
+}
+
 /* On CPU @number itself; @page has been registered, or is not any more. */
 void sym_switch_set_page(unsigned int number, struct sym_spy_vcpu *page)
 {
@@ -86,6 +103,7 @@ static struct {
 } sym_switch_probes[] = {
 	{ "sched_switch", sym_switch_probe },
 	{ "sched_process_exec", sym_exec_probe },
+	{ "task_rename", sym_rename_probe },
 };
 
 static void sym_switch_found(struct tracepoint *point, void *data)
@@ -104,6 +122,7 @@ int sym_switch_start(void)
 	/* An argument list that has changed must not compile. */
 	check_trace_callback_type_sched_switch(sym_switch_probe);
 	check_trace_callback_type_sched_process_exec(sym_exec_probe);
+	check_trace_callback_type_task_rename(sym_rename_probe);
 	for_each_kernel_tracepoint(sym_switch_found, NULL);
 	for (i = 0; i < ARRAY_SIZE(sym_switch_probes); i++) {
 		if (!sym_switch_probes[i].point)
