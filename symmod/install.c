@@ -126,8 +126,8 @@ static int step_failed(struct transfer *t, int code, const char *name, const cha
 				   "module %s: the guest was reset meanwhile, or its symbiotic module left",
 				   name);
 	default:
-		return symmod_fail(t->err, code, "module %s: the guest refused it (%s): %s%s%s", name,
-				   step, strerror(-code), t->reply[0] ? ": " : "", t->reply);
+		return symmod_fail(t->err, code, "module %s: the guest refused it (%s): %s", name,
+				   step, t->reply[0] ? t->reply : strerror(-code));
 	}
 }
 
@@ -231,7 +231,9 @@ int symmod_install(struct sym *sym, const struct symmod_image *image, const char
 	if (strlen(params) > SYMMOD_MAX_PARAMS)
 		return symmod_fail(err, -E2BIG, "module %s: more than %d bytes of parameters",
 				   image->name, SYMMOD_MAX_PARAMS);
-	ret = need_all(&t, image);
+	ret = symmod_check_params(image, params, err);
+	if (!ret)
+		ret = need_all(&t, image);
 	if (ret)
 		return ret;
 	for (int i = 0; i < TRIES; i++) {

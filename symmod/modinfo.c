@@ -46,12 +46,14 @@ bool symmod_name_equal(const char *a, const char *b)
 	return *a == *b;
 }
 
-/* The value of @key in a section of "key=value" strings, or NULL. */
-static const char *modinfo_get(const Elf_Data *data, const char *key)
+/* The value of @key in a section of "key=value" strings, the next one after @last, or NULL. */
+static const char *modinfo_next(const Elf_Data *data, const char *key, const char *last)
 {
 	const char *p = data->d_buf, *end = p + data->d_size;
 	size_t len = strlen(key);
 
+	if (last)
+		p = last + strlen(last) + 1; /* it does end */
 	while (p && p < end) {
 		size_t left = end - p, n = strnlen(p, left);
 
@@ -62,6 +64,11 @@ static const char *modinfo_get(const Elf_Data *data, const char *key)
 		p += n + 1;
 	}
 	return NULL;
+}
+
+static const char *modinfo_get(const Elf_Data *data, const char *key)
+{
+	return modinfo_next(data, key, NULL);
 }
 
 static Elf_Data *find_modinfo(Elf *elf)
@@ -162,6 +169,50 @@ int symmod_check(const char *file, struct symmod_image *image, struct symmod_err
 		return symmod_fail(err, -EIO, "libelf: %s", elf_errmsg(-1));
 	elf = elf_memory(image->data, image->size);
 	ret = check_elf(file, elf, image, err);
+	elf_end(elf);
+	return ret;
+}
+
+/* Is it a parameter of the module, or one that the kernel takes for each module? */
+static bool has_param(const Elf_Data *data, const char *name, size_t len)
+{
+	static const char *const kernels[] = { "async_probe", "dyndbg" };
+	const char *type = NULL;
+	char word[64], own[64];
+
+	if (len >= sizeof(word))
+		return false;
+	snprintf(word, sizeof(word), "%.*s", (int)len, name);
+	for (size_t i = 0; i < sizeof(kernels) / sizeof(*kernels); i++)
+		if (!strcmp(word, kernels[i]))
+			return true;
+	while ((type = modinfo_next(data, "parmtype", type))) {
+		size_t n = strcspn(type, ":");
+
+		if (n >= sizeof(own))
+			continue;
+		snprintf(own, sizeof(own), "%.*s", (int)n, type);
+		if (symmod_name_equal(own, word))
+			return true;
+	}
+	return false;
+}
+
+int symmod_check_params(const struct symmod_image *image, const char *params,
+			struct symmod_err *err)
+{
+	Elf *elf = elf_memory(image->data, image->size);
+	const Elf_Data *data = elf ? find_modinfo(elf) : NULL;
+	int ret = 0;
+
+	while (!ret && data && *(params += strspn(params, " \t\n"))) {
+		size_t n = strcspn(params, "= \t\n");
+
+		if (!has_param(data, params, n))
+			ret = symmod_fail(err, -EINVAL, "module %s has no parameter '%.*s'",
+					  image->name, (int)(n < 64 ? n : 64), params);
+		params += strcspn(params, " \t\n");
+	}
 	elf_end(elf);
 	return ret;
 }

@@ -50,6 +50,13 @@ void symmod_free(struct symmod_image *image);
 int symmod_match(const struct symmod_image *image, const char *release,
 		 struct symmod_err *err);
 
+/*
+ * symmod_check_params - -EINVAL unless each word of @params is a parameter of @image, which
+ * symmod_check() has accepted; the kernel would only write a line into its log.
+ */
+int symmod_check_params(const struct symmod_image *image, const char *params,
+			struct symmod_err *err);
+
 /* symmod_name_ok - may it be the name of a module?  '-' and '_' are the same in them. */
 bool symmod_name_ok(const char *name);
 bool symmod_name_equal(const char *a, const char *b);

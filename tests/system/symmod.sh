@@ -79,6 +79,8 @@ check_refused() {
 		module install test "$work/magic.ko"
 	refused 'symtest: the guest refused it \(load\): .*Invalid parameters' \
 		module install test symtest plus=many
+	refused "module symtest has no parameter 'minus'$" \
+		module install test symtest plus=1 minus=2
 	expect "$(modules)" symbiotic "$release: modules after all that"
 }
 check_install() {

@@ -222,6 +222,26 @@ static void test_hostile_modinfo(void **state)
 		refused(make(bad[i].text, bad[i].len), sizeof(struct file), bad[i].why);
 }
 
+static void test_params(void **state)
+{
+	static const char text[] = "name=a\0vermagic=6.1 \0parmtype=plus:uint\0parmtype=a_b:int\0"
+				   "parm=plus:What to add\0parmtypes=no:int";
+	static const char *const words[] = { "minus=1", "plu=1", "pluss", "plus=1 a_c", "=3",
+					     "What", "no=1", "name=1" };
+	struct file *f = make(text, sizeof(text));
+
+	assert_int_equal(check(make(text, sizeof(text)), sizeof(*f)), 0);
+	image.data = f;
+	image.size = sizeof(*f);
+	assert_int_equal(symmod_check_params(&image, "", &err), 0);
+	assert_int_equal(symmod_check_params(&image, " plus=1\ta-b=2  dyndbg=+p ", &err), 0);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		assert_int_equal(symmod_check_params(&image, words[i], &err), -EINVAL);
+		assert_non_null(strstr(err.text, "module a has no parameter"));
+	}
+	free(f);
+}
+
 static void test_names(void **state)
 {
 	assert_true(symmod_name_equal("virtio_blk", "virtio-blk"));
@@ -361,6 +381,7 @@ int main(void)
 		cmocka_unit_test(test_no_modinfo),
 		cmocka_unit_test(test_hostile_sections),
 		cmocka_unit_test(test_hostile_modinfo),
+		cmocka_unit_test(test_params),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_repository),
 		cmocka_unit_test(test_archive),
