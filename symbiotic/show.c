@@ -53,6 +53,8 @@ static void make_page(struct sym *sym, struct page *page)
 	add_item(page, SYM_ITEM_FEATURES, &features, sizeof(features));
 	if (sym->has_pressure)
 		add_item(page, SYM_ITEM_PRESSURE, &sym->pressure, sizeof(sym->pressure));
+	if (sym->window.size)
+		add_item(page, SYM_ITEM_WINDOW, &sym->window, sizeof(sym->window));
 	for (struct shown *s = sym->shown; s; s = s->next)
 		add_item(page, SYM_ITEM_SERVICE, &s->item,
 			 offsetof(struct sym_item_service, value) + s->len);
@@ -138,4 +140,15 @@ int sym_show_pressure(struct sym *sym, const struct sym_item_pressure *pressure)
 	show_update(sym);
 	pthread_mutex_unlock(&sym->lock);
 	return 0;
+}
+
+void sym_show_window(struct sym *sym, const struct sym_item_window *window)
+{
+	pthread_mutex_lock(&sym->lock);
+	if (window)
+		sym->window = *window;
+	else
+		sym->window.size = 0;
+	show_update(sym);
+	pthread_mutex_unlock(&sym->lock);
 }

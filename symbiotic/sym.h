@@ -77,6 +77,7 @@ struct sym {
 	struct shown *shown;
 	struct sym_item_pressure pressure;
 	bool has_pressure;
+	struct sym_item_window window; /* size 0: none */
 
 	struct sym_stats stats;
 	uint64_t fault_ms; /* when the last fault was told */

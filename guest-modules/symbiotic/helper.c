@@ -76,10 +76,6 @@ static void sym_helper_said(struct file *output, char *text, size_t size)
 	strim(text);
 }
 
-/*
- * Returns 0, a negative errno if it could not be run, or -EIO if it failed; @text is
- * empty or what it said then.
- */
 int sym_helper_run(const char *const *argv, struct file *input, char *text, size_t size)
 {
 	static const char *const folders[] = { "/sbin", "/usr/sbin", "/bin" };
@@ -99,3 +95,4 @@ int sym_helper_run(const char *const *argv, struct file *input, char *text, size
 	fput(helper.output);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(sym_helper_run);

@@ -110,6 +110,18 @@ int sym_host_value(const char *name, void *value, size_t len)
 }
 EXPORT_SYMBOL_GPL(sym_host_value);
 
+int sym_host_window(struct sym_item_window *window)
+{
+	int ret;
+
+	memset(window, 0, sizeof(*window));
+	ret = sym_host_find(SYM_ITEM_WINDOW, NULL, window, sizeof(*window));
+	if (ret == -ENODEV || ret == -EPROTO)
+		return -ENOENT;
+	return ret < 0 ? ret : 0;
+}
+EXPORT_SYMBOL_GPL(sym_host_window);
+
 int sym_host_vm(struct sym_item_vm *vm)
 {
 	int ret;

@@ -16,7 +16,7 @@
 #include "symbiotic.h"
 
 #define SYM_KNOWN (SYM_FEATURE_SPY | SYM_FEATURE_CALL | SYM_FEATURE_DOORBELL | \
-		   SYM_FEATURE_MODULES)
+		   SYM_FEATURE_MODULES | SYM_FEATURE_WINDOW)
 
 DEFINE_MUTEX(sym_lock);
 struct sym_vmm sym_vmm;
@@ -122,7 +122,7 @@ static int sym_start(void)
 		want &= ~SYM_FEATURE_DOORBELL;
 	}
 	if (!(want & SYM_FEATURE_DOORBELL))
-		want &= ~SYM_FEATURE_MODULES;
+		want &= ~(SYM_FEATURE_MODULES | SYM_FEATURE_WINDOW);
 	err = sym_register(want);
 	if (!err)
 		err = sym_spy_start();

@@ -17,7 +17,6 @@
 
 #include "symbiotic.h"
 
-
 static struct sym_spy_header *sym_page; /* what the VMM reads */
 static u8 *sym_next; /* what is being built */
 static u32 sym_used;
@@ -89,6 +88,7 @@ void sym_spy_rebuild_locked(void)
 	sym_kernel_show();
 	sym_anchors_show();
 	sym_memory_show();
+	sym_window_state_show();
 	sym_modules_show();
 	sym_handlers_show();
 	sym_values_show();

@@ -18,7 +18,7 @@
 
 /*
  * With these the guest's page has room for everything:
- * 32 + 208 + 2 * 72 + 32 * 72 + 64 * 72 + 64 * 128 < SYM_SPY_GUEST_SIZE
+ * 32 + 208 + 2 * 72 + 200 + 32 * 72 + 64 * 72 + 64 * 128 < SYM_SPY_GUEST_SIZE
  */
 #define SYM_MAX_MODULES		32
 #define SYM_MAX_HANDLERS	64
@@ -125,6 +125,7 @@ void *sym_spy_add(u16 type, size_t len);
 void sym_handlers_show(void);
 void sym_values_show(void);
 void sym_modules_show(void);
+void sym_window_state_show(void);
 
 /* memory.c */
 void sym_memory_read(struct sym_item_memory *memory);
@@ -164,9 +165,6 @@ int sym_transfer_begin(const char *name, u64 size, u64 hash, u64 *have);
 int sym_transfer_data(u64 offset, const void *data, size_t len);
 struct file *sym_transfer_file(void);
 void sym_transfer_drop(void);
-
-/* helper.c: @argv[0] is a plain name; what it says on stderr comes in @text. */
-int sym_helper_run(const char *const *argv, struct file *input, char *text, size_t size);
 
 /* symmod.c */
 int sym_mod_init(void);

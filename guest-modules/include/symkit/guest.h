@@ -11,6 +11,8 @@
 
 #include <sym/abi.h>
 
+struct file;
+
 /*
  * One call, in the hands of its handler.  Arguments and payload are copies or memory
  * that the VMM may change at any time: copy what is checked before it is used.
@@ -68,6 +70,22 @@ void sym_value_clear(const char *name);
  * context.
  */
 int sym_host_value(const char *name, void *value, size_t len);
+
+/*
+ * sym_host_window - the memory that the VMM lends for SwapBypass.  Returns 0, -ENOENT or
+ * -EAGAIN as above.
+ * sym_window_show - show the VMM how it is used; NULL takes that back.  May sleep.
+ */
+int sym_host_window(struct sym_item_window *window);
+void sym_window_show(const struct sym_item_window_state *state);
+
+/*
+ * sym_helper_run - run one of the guest's own programs and wait for its end; @argv[0] is a
+ * plain name, looked for where programs of the system are.  @input, or NULL, is its
+ * standard input.  What it says comes in @text.  Returns 0, a negative errno if it could
+ * not be run, or -EIO if it failed.  May sleep.
+ */
+int sym_helper_run(const char *const *argv, struct file *input, char *text, size_t size);
 
 /* sym_features - SYM_FEATURE_* that both sides agreed on; 0 without a VMM. */
 u32 sym_features(void);

@@ -36,6 +36,7 @@
 #define SYM_FEATURE_CALL	(1u << 1) /* hypercalls; SymCall in exit and kick context */
 #define SYM_FEATURE_DOORBELL	(1u << 2) /* SymCall in interrupt and thread context */
 #define SYM_FEATURE_MODULES	(1u << 3) /* SymMod: the VMM may install modules */
+#define SYM_FEATURE_WINDOW	(1u << 4) /* SwapBypass: the VMM lends memory to swap to */
 
 /*
  * MSRs, for registration.  A write that is not in order takes #GP and changes nothing;
@@ -124,6 +125,7 @@ SYM_ABI_ASSERT(sizeof(struct sym_item) == 8);
 #define SYM_ITEM_MODULE		4 /* one for each symbiotic module */
 #define SYM_ITEM_HANDLER	5 /* one for each SymCall handler */
 #define SYM_ITEM_VALUE		6 /* one for each item that a module or program exports */
+#define SYM_ITEM_WINDOW_STATE	7
 /* Guest to VMM, for a vCPU. */
 #define SYM_ITEM_TASK		16
 /* VMM to guest. */
@@ -131,6 +133,7 @@ SYM_ABI_ASSERT(sizeof(struct sym_item) == 8);
 #define SYM_ITEM_FEATURES	33
 #define SYM_ITEM_PRESSURE	34
 #define SYM_ITEM_SERVICE	35 /* one for each value that a service shows the guest */
+#define SYM_ITEM_WINDOW		36
 
 struct sym_item_kernel {
 	char release[64]; /* uname -r */
@@ -191,6 +194,32 @@ struct sym_item_value { /* shorter when the value is: len says */
 };
 SYM_ABI_ASSERT(offsetof(struct sym_item_value, value) == 56);
 
+/*
+ * SwapBypass.  The window is memory of the VMM at a GPA outside RAM; its page i is slot i
+ * of a swap device in the guest.
+ */
+#define SYM_WINDOW_OFF		0 /* nothing is swapped to it */
+#define SYM_WINDOW_DEVICE	1 /* a synchronous swap device, and no more */
+#define SYM_WINDOW_BYPASS	2 /* its pages are mapped where they were swapped out */
+
+struct sym_item_window_state { /* how the guest uses it, in pages */
+	__u32 level; /* SYM_WINDOW_*, what it is now */
+	__u32 reserved;
+	char reason[96]; /* why it is not what the VMM wants; "" */
+	__u64 slots; /* that the guest may use, the limit heeded */
+	__u64 used; /* of them, hold a page of the guest's */
+	__u64 mapped; /* of those, mapped in a process right now */
+	__u64 held; /* kept out of use for the sake of the limit */
+	__u64 lent; /* have been written and not been given back since */
+	__u64 maps; /* faults that were served by mapping, so far */
+	__u64 restores; /* mappings taken back, so far */
+	__u64 passed; /* faults that were left to the guest's kernel, so far */
+	__u64 reads; /* by the device, so far */
+	__u64 writes;
+	__u64 processes; /* that may have pages mapped */
+};
+SYM_ABI_ASSERT(sizeof(struct sym_item_window_state) == 192);
+
 /* The only item of a vCPU's page, and the first thing in it. */
 struct sym_item_task {
 	__u32 pid; /* of the thread, in the guest's first namespace; 0: idle */
@@ -232,6 +261,15 @@ struct sym_item_service {
 	char name[32];
 	__u8 value[SYM_VALUE_MAX]; /* shorter when the value is: len says */
 };
+
+struct sym_item_window {
+	__u64 gpa; /* of the window */
+	__u64 size; /* in bytes; the first page is the device's signature */
+	__u64 limit; /* bytes of it that the guest may use */
+	__u32 level; /* SYM_WINDOW_*: wanted */
+	__u32 reserved;
+};
+SYM_ABI_ASSERT(sizeof(struct sym_item_window) == 32);
 
 /*
  * SymCall.  A context says when and how a handler runs; a call names one, and both
@@ -341,6 +379,31 @@ SYM_ABI_ASSERT(offsetof(struct sym_call_area, payload) == 8192);
 #define SYM_MOD_INSTALL		"symmod.install"
 #define SYM_MOD_REMOVE		"symmod.remove"
 #define SYM_MOD_MAX		(16u << 20) /* bytes of a module */
+
+/*
+ * SwapBypass: the names of the guest's handlers, all in thread context.
+ *
+ * set:     arg0: level; arg1: limit in bytes.  Done as far as can be: results: the level
+ *	    that was reached; the reply is why it is not the one wanted.
+ * stat:    renew the item SYM_ITEM_WINDOW_STATE now.
+ * reclaim: arg0: number of pages.  The reply is an array of struct sym_window_run, the
+ *	    first result the number of pages in it, fewer when there are no more.  Those that
+ *	    are free stay out of use until "reclaimed"; those that are not have been unmapped.
+ * reclaimed: the VMM has done what it wanted with the last reply.
+ */
+#define SYM_WINDOW_SET		"symswap.set"
+#define SYM_WINDOW_STAT		"symswap.stat"
+#define SYM_WINDOW_RECLAIM	"symswap.reclaim"
+#define SYM_WINDOW_RECLAIMED	"symswap.reclaimed"
+
+struct sym_window_run {
+	__u32 first; /* slot */
+	__u16 count; /* of slots, at least 1 */
+	__u16 flags; /* SYM_WINDOW_RUN_* */
+};
+#define SYM_WINDOW_RUN_FREE	(1u << 0) /* the contents are not needed any more */
+#define SYM_WINDOW_RUNS		(SYM_CALL_PAYLOAD / sizeof(struct sym_window_run))
+SYM_ABI_ASSERT(sizeof(struct sym_window_run) == 8);
 
 /*
  * /dev/symbiotic in the guest, for its programs.  An item is one program's, by its

@@ -118,6 +118,8 @@ int sym_spy_get(struct sym *sym, uint16_t type, void *value, size_t size);
 /* Showing the guest something: a value of at most SYM_VALUE_MAX bytes, len 0 takes back. */
 int sym_show(struct sym *sym, const char *name, const void *value, size_t len);
 int sym_show_pressure(struct sym *sym, const struct sym_item_pressure *pressure);
+/* sym_show_window - the memory that is lent for SwapBypass; NULL: none any more. */
+void sym_show_window(struct sym *sym, const struct sym_item_window *window);
 
 /* Calling the guest. */
 
