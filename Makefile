@@ -127,6 +127,11 @@ $(B)/tests/guest/%: tests/guest/%.c
 	@echo "  CC      $<"
 	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -mno-red-zone -static -pthread -o $@ $<
 
+$(B)/tests/guest/swaptorture: $(wildcard tests/guest/swap/*.[ch])
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) -std=gnu11 -O2 $(WARN) -D_GNU_SOURCE -static -pthread -o $@ $(filter %.c,$^)
+
 $(B)/tests/bench/symcall: $(B)/tests/bench/symcall.o $(TINY_LIB) $(B)/libvmm.a $(B)/libsymhost.a
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS)
@@ -192,7 +197,8 @@ modules: guest
 	@scripts/build-modules
 
 SYSTEM_BITS := $(B)/tests/services/stress.so $(B)/tests/system/tapfd \
-	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch kexec) $(B)/tests/symvmm-garbage
+	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch kexec swaptorture) \
+	$(B)/tests/symvmm-garbage
 system: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)
 	@tests/run-system
