@@ -18,7 +18,7 @@ PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -pthread
 
 VMM_SRC	:= $(wildcard vmm/*/*.c)
 VMM_OBJ	:= $(VMM_SRC:%.c=$(B)/%.o)
-SYM_SRC	:= $(wildcard symbiotic/*.c symcall/*.c symmod/*.c)
+SYM_SRC	:= $(wildcard symbiotic/*.c symcall/*.c symmod/*.c swapbypass/*.c)
 SYM_OBJ	:= $(SYM_SRC:%.c=$(B)/%.o)
 LIB_SRC	:= $(wildcard libsym/*.c)
 LIB_OBJ	:= $(LIB_SRC:%.c=$(B)/%.o)

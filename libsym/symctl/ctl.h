@@ -64,6 +64,7 @@ int cmd_spy(struct ctl *ctl);
 int cmd_call(struct ctl *ctl);
 int cmd_module(struct ctl *ctl);
 int cmd_service(struct ctl *ctl);
+int cmd_swapbypass(struct ctl *ctl);
 
 extern const struct ctl_option console_options[];
 extern const struct ctl_option stop_options[];

@@ -39,6 +39,13 @@ static const struct ctl_command commands[] = {
 	  "module list NAME\n"
 	  "module remove NAME MODULE\n", module_options, cmd_module,
 	  "install|list|remove NAME ...", 2, 64 },
+	{ "swapbypass", false, "govern the memory that a guest swaps to",
+	  "swapbypass on|sync|off NAME     map it where it was swapped out, use it as a device\n"
+	  "                                only, or not at all\n"
+	  "swapbypass stat NAME            show how it is used\n"
+	  "swapbypass limit NAME SIZE      let the guest use so much of it\n"
+	  "swapbypass reclaim NAME SIZE    take so much of it back\n", NULL, cmd_swapbypass,
+	  "on|sync|off|stat|limit|reclaim NAME [SIZE]", 2, 3 },
 	{ "service", true, "use a service of the VM; without one, list them", NULL, NULL,
 	  cmd_service, "[SERVICE VERB [ARG]...]", 0, 64 },
 	{ .name = NULL },
@@ -89,7 +96,7 @@ static int print_help(const struct ctl_command *command)
 		printf("usage: symctl COMMAND [NAME] [OPTION]...\n\n"
 		       "Control the virtual machines that symvmm runs for this user.\n\n");
 		for (command = commands; command->name; command++)
-			printf("  %-8s%-5s %s\n", command->name,
+			printf("  %-10s%-5s %s\n", command->name,
 			       command->takes_vm ? " NAME" : "", command->help);
 		printf("\n'symctl COMMAND --help' shows a command's options.  Of all:\n\n");
 	}

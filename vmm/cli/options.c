@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "core/layout.h"
 #include "core/vm.h"
+#include "sym/window.h"
 
 typedef int (*setting_fn)(struct vm_config *c, const char *value, const char *where,
 			  struct err *err);
@@ -162,6 +163,35 @@ static int add_service(struct vm_config *c, const char *v, const char *where, st
 	return set_string(&c->services[c->nr_services++], v, err);
 }
 
+static int set_swapbypass(struct vm_config *c, const char *v, const char *where,
+			  struct err *err)
+{
+	int ret = parse_size(v, where, &c->swapbypass, err);
+
+	if (!ret && (c->swapbypass < SYM_WINDOW_MIN || c->swapbypass > SYM_WINDOW_MAX ||
+		     c->swapbypass % 4096))
+		return err_set(err, -EINVAL, "%s %s: a multiple of 4096, from 1M to 1T", where, v);
+	return ret;
+}
+
+static int set_swapbypass_limit(struct vm_config *c, const char *v, const char *where,
+				struct err *err)
+{
+	int ret = parse_size(v, where, &c->swapbypass_limit, err);
+
+	if (!ret && (!c->swapbypass_limit || c->swapbypass_limit % 4096))
+		return err_set(err, -EINVAL, "%s %s: a multiple of 4096, and not 0", where, v);
+	return ret;
+}
+
+static int set_swapbypass_file(struct vm_config *c, const char *v, const char *where,
+			       struct err *err)
+{
+	if (!*v)
+		return err_set(err, -EINVAL, "%s: no file name", where);
+	return set_string(&c->swapbypass_file, v, err);
+}
+
 static const struct setting {
 	const char *name;
 	setting_fn fn;
@@ -188,6 +218,12 @@ static const struct setting {
 	{ "modules", set_modules, NULL, "DIR[:DIR...]", "where guest modules are, by kernel release" },
 	{ "initrd-modules", set_initrd_modules, NULL, "LIST|none",
 	  "guest modules to add to the initrd, e.g. symbiotic,symswap" },
+	{ "swapbypass", set_swapbypass, NULL, "SIZE",
+	  "memory that the guest may swap to, e.g. 1G" },
+	{ "swapbypass-file", set_swapbypass_file, NULL, "FILE",
+	  "the file behind that memory (default: none)" },
+	{ "swapbypass-limit", set_swapbypass_limit, NULL, "SIZE",
+	  "how much of it the guest may use (default: all)" },
 	{ "service", add_service, NULL, "FILE[,ARGS]", "load a service; may be repeated" },
 	{ "seccomp", set_seccomp, "on", "on|off", "system call filter (default on)" },
 	{ "allow-interpreted", set_interpreted, "on", "on|off",
@@ -265,6 +301,22 @@ static int walk(struct vm_config *config, int argc, char **argv, bool only_confi
 	return 0;
 }
 
+static int check_swapbypass(const struct vm_config *c, struct err *err)
+{
+	if (!c->swapbypass && (c->swapbypass_file || c->swapbypass_limit))
+		return err_set(err, -EINVAL, "--swapbypass-%s: there is no --swapbypass",
+			       c->swapbypass_file ? "file" : "limit");
+	if (c->swapbypass && !c->symbiotic)
+		return err_set(err, -EINVAL,
+			       "--swapbypass needs the symbiotic interface, but --symbiotic is off");
+	if (c->swapbypass_limit > c->swapbypass)
+		return err_set(err, -EINVAL,
+			       "--swapbypass-limit %llu: more than --swapbypass, which is %llu",
+			       (unsigned long long)c->swapbypass_limit,
+			       (unsigned long long)c->swapbypass);
+	return 0;
+}
+
 int options_parse(struct vm_config *config, int argc, char **argv, struct err *err)
 {
 	int ret = walk(config, argc, argv, true, err);
@@ -273,6 +325,8 @@ int options_parse(struct vm_config *config, int argc, char **argv, struct err *e
 		ret = walk(config, argc, argv, false, err);
 	if (!ret && !config->kernel)
 		ret = err_set(err, -EINVAL, "--kernel FILE is missing");
+	if (!ret)
+		ret = check_swapbypass(config, err);
 	if (!ret && !config->name) {
 		char name[16];
 
@@ -306,6 +360,7 @@ void vm_config_free(struct vm_config *config)
 	free(config->vsock_path);
 	free(config->modules);
 	free(config->initrd_modules);
+	free(config->swapbypass_file);
 	for (unsigned int i = 0; i < config->nr_services; i++)
 		free(config->services[i]);
 	for (unsigned int i = 0; i < config->nr_disks; i++)

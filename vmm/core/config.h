@@ -61,6 +61,9 @@ struct vm_config {
 	char *initrd_modules; /* names, separated by ','; NULL: symbiotic, if there is one */
 	char *services[CONFIG_MAX_SERVICES]; /* FILE[,ARGS] */
 	unsigned int nr_services;
+	uint64_t swapbypass; /* bytes of the window for SwapBypass; 0: none */
+	uint64_t swapbypass_limit; /* bytes of it that the guest may use; 0: all */
+	char *swapbypass_file; /* NULL: in memory */
 	bool seccomp;
 	bool interpreted_ok; /* run even where KVM interprets kernel code */
 };

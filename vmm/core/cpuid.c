@@ -135,3 +135,20 @@ void cpuid_for(struct kvm_cpuid2 *c, unsigned int id, unsigned int nr, bool tsc_
 		}
 	}
 }
+
+unsigned int cpuid_phys_bits(const struct kvm_cpuid2 *c)
+{
+	unsigned int bits = 36; /* where the CPU does not say */
+
+	for (uint32_t i = 0; i < c->nent; i++) {
+		uint32_t eax = c->entries[i].eax, guest = eax >> 16 & 0xff;
+
+		if (c->entries[i].function != 0x80000008)
+			continue;
+		bits = eax & 0xff;
+		/* AMD: nested paging may reach less far. */
+		if (guest && guest < bits)
+			bits = guest;
+	}
+	return bits;
+}

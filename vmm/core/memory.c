@@ -192,6 +192,21 @@ int gmem_region_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void 
 	return ret;
 }
 
+uint64_t gmem_top(struct guest_memory *mem)
+{
+	uint64_t top = RAM_HIGH_BASE + mem->high_size;
+
+	pthread_rwlock_rdlock(&mem->lock);
+	for (int i = 0; i < MEM_MAX_REGIONS; i++) {
+		const struct mem_region *r = &mem->regions[i];
+
+		if (r->size && r->gpa + r->size > top)
+			top = r->gpa + r->size;
+	}
+	pthread_rwlock_unlock(&mem->lock);
+	return top;
+}
+
 int gmem_region_del(struct guest_memory *mem, uint64_t gpa)
 {
 	int ret = -ENOENT;

@@ -64,4 +64,7 @@ int gmem_region_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void 
 		    uint32_t flags);
 int gmem_region_del(struct guest_memory *mem, uint64_t gpa);
 
+/* gmem_top - the end of all that is there: RAM, regions, and what lies below 4 GiB. */
+uint64_t gmem_top(struct guest_memory *mem);
+
 #endif

@@ -17,6 +17,7 @@
 #include "core/vm.h"
 #include "host/metrics.h"
 #include "sym/host.h"
+#include "sym/swapbypass.h"
 
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MTRR_ENABLE_WB	  (1u << 11 | 6)
@@ -201,6 +202,7 @@ void vcpu_handle_exit(struct vcpu *vcpu)
 		handle_io(vcpu);
 		break;
 	case KVM_EXIT_MMIO:
+		swapbypass_count_exit(vcpu->vm, run->mmio.phys_addr);
 		bus_access(&vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.data,
 			   run->mmio.len, run->mmio.is_write);
 		break;

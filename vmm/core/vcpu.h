@@ -75,4 +75,7 @@ int vcpu_signal_init(struct err *err);
 struct kvm_cpuid2 *cpuid_get(int kvm_fd, struct err *err);
 void cpuid_for(struct kvm_cpuid2 *cpuid, unsigned int id, unsigned int nr, bool tsc_deadline);
 
+/* cpuid_phys_bits - the width of guest-physical addresses. */
+unsigned int cpuid_phys_bits(const struct kvm_cpuid2 *cpuid);
+
 #endif

@@ -35,6 +35,7 @@
 #include "host/metrics.h"
 #include "host/seccomp.h"
 #include "sym/host.h"
+#include "sym/swapbypass.h"
 #include "sym/sym_glue.h"
 #include "sym/sym_host.h"
 
@@ -277,6 +278,7 @@ static void on_stop(void *arg, uint32_t events)
 	if (vm->sym)
 		sym_reset(vm->sym);
 	gmem_discard(&vm->mem);
+	swapbypass_reset(vm);
 	if (boot(life, &life->err) || start_vcpus(vm, &life->err)) {
 		vm->stop = VM_STOP_ERROR;
 		snprintf(vm->stop_reason, sizeof(vm->stop_reason), "%.*s",
@@ -340,7 +342,10 @@ static int check_host(struct vm_life *life, struct err *err)
 			       vm->nr_vcpus, ret);
 	life->tsc_deadline = kvm_check(vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER);
 	life->cpuid = cpuid_get(vm->kvm_fd, err);
-	return life->cpuid ? 0 : err->code;
+	if (!life->cpuid)
+		return err->code;
+	vm->phys_bits = cpuid_phys_bits(life->cpuid);
+	return 0;
 }
 
 static uint64_t now_ns(void)

@@ -26,6 +26,7 @@ struct pci_bus;
 struct platform;
 struct serial;
 struct services;
+struct swapbypass;
 struct sym;
 struct sym_host_ops;
 struct vcpu;
@@ -56,6 +57,7 @@ struct vm {
 	char uuid[37];
 
 	int kvm_fd;
+	unsigned int phys_bits; /* of guest-physical addresses */
 	int vm_fd; /* this boot's KVM VM; renewed on reset */
 	struct guest_memory mem;
 	struct bus pio;
@@ -72,6 +74,7 @@ struct vm {
 	struct sym *sym; /* the symbiotic interface; NULL: not offered */
 	struct work *work; /* does what the loop must not wait for */
 	struct services *services; /* NULL: none */
+	struct swapbypass *swapbypass; /* NULL: none */
 
 	const struct boot_image *image; /* what it boots */
 

@@ -17,6 +17,7 @@
 #include "host/events.h"
 #include "host/metrics.h"
 #include "sym/services.h"
+#include "sym/swapbypass.h"
 #include "sym/sym_methods.h"
 
 static json_t *text_or_null(const char *text)
@@ -165,6 +166,7 @@ static const char *const call_params[] = { "handler", "args", "payload", "vcpu",
 					   "deadline_ms", NULL };
 static const char *const module_install_params[] = { "params", NULL };
 static const char *const service_params[] = { "name", "verb", "args", NULL };
+static const char *const swapbypass_params[] = { "action", "size", NULL };
 static const char *const module_remove_params[] = { "name", NULL };
 
 static const struct control_method vm_methods[] = {
@@ -179,6 +181,7 @@ static const struct control_method vm_methods[] = {
 	{ .name = "module_install", .params = module_install_params,
 	  .fn = method_module_install },
 	{ .name = "module_list", .fn = method_module_list },
+	{ .name = "swapbypass", .params = swapbypass_params, .fn = method_swapbypass },
 	{ .name = "service", .params = service_params, .fn = method_service },
 	{ .name = "services", .fn = method_services },
 	{ .name = "module_remove", .params = module_remove_params, .fn = method_module_remove },

@@ -13,6 +13,7 @@
 #include "host/events.h"
 #include "host/metrics.h"
 #include "sym/host.h"
+#include "sym/swapbypass.h"
 
 static void on_event(void *arg, const struct sym_event *event)
 {
@@ -33,6 +34,8 @@ static void on_event(void *arg, const struct sym_event *event)
 	if (event->text[0])
 		json_object_set_new(data, "reason", events_text(event->text));
 	events_emit(vm->events, names[event->type], data);
+	if (event->type == SYM_EVENT_READY)
+		swapbypass_guest_ready(vm, event->generation);
 }
 
 
@@ -107,7 +110,8 @@ int sym_glue_create(struct vm *vm, struct err *err)
 		.name = vm->config->name,
 		.uuid = vm->uuid,
 		.features = SYM_FEATURE_SPY | SYM_FEATURE_CALL | SYM_FEATURE_DOORBELL |
-			    SYM_FEATURE_MODULES,
+			    SYM_FEATURE_MODULES |
+			    (vm->config->swapbypass ? SYM_FEATURE_WINDOW : 0),
 		.doorbell_gsi = GSI_DOORBELL,
 		.sync_regs = kvm_check(vm->kvm_fd, KVM_CAP_SYNC_REGS),
 		.event = on_event,

@@ -11,6 +11,7 @@
 #include "core/vm.h"
 #include "sym/host.h"
 #include "sym/services.h"
+#include "sym/swapbypass.h"
 #include "sym/work.h"
 
 int sym_host_create(struct vm *vm, struct err *err)
@@ -19,7 +20,9 @@ int sym_host_create(struct vm *vm, struct err *err)
 
 	if (ret)
 		return err_set(err, ret, "worker thread: %s", strerror(-ret));
-	return services_create(vm, err);
+	ret = services_create(vm, err);
+	/* Above all regions that a service has asked for. */
+	return ret ? ret : swapbypass_create(vm, err);
 }
 
 void sym_host_destroy(struct vm *vm)
@@ -28,6 +31,8 @@ void sym_host_destroy(struct vm *vm)
 	if (vm->sym)
 		sym_reset(vm->sym);
 	services_destroy(vm);
+	swapbypass_stop(vm);
 	work_destroy(vm->work);
 	vm->work = NULL;
+	swapbypass_destroy(vm);
 }

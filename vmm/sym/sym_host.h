@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What symvmm builds on the symbiotic interface: the worker and the services.
+ * What symvmm builds on the symbiotic interface: the worker, the services and
+ * the window of SwapBypass.
  */
 #ifndef VMM_SYM_SYM_HOST_H
 #define VMM_SYM_SYM_HOST_H

@@ -21,6 +21,7 @@ static const struct {
 	{ SYM_FEATURE_CALL, "call" },
 	{ SYM_FEATURE_DOORBELL, "doorbell" },
 	{ SYM_FEATURE_MODULES, "modules" },
+	{ SYM_FEATURE_WINDOW, "window" },
 }, contexts[] = {
 	{ SYM_CONTEXT_EXIT, "exit" },
 	{ SYM_CONTEXT_INTERRUPT, "interrupt" },

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a window is made of: a memfd, or a file.  A file is the window, sparse, and one page
+ * behind it with our mark: who finds it after we were killed knows that its contents mean
+ * nothing to anybody.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "swapbypass/window.h"
+
+#define MAGIC "symkit swap window\n"
+
+struct mark {
+	char magic[sizeof(MAGIC)];
+	char name[72]; /* of the VM */
+	char created; /* 'c': the file was made by us */
+	char rest[4096 - sizeof(MAGIC) - 72 - 1];
+};
+_Static_assert(sizeof(struct mark) == 4096, "a mark is a page");
+
+static int fail_errno(struct sym_window_err *err, const char *what)
+{
+	int code = -errno;
+
+	return window_fail(err, code, "%s: %s", what, strerror(-code));
+}
+
+/* @name may be what somebody else has put there. */
+static void keep_name(char *out, size_t size, const char *name, size_t len)
+{
+	size_t n = 0;
+
+	for (; n < len && n < size - 1 && name[n]; n++)
+		out[n] = name[n] < '!' || name[n] > '~' ? '?' : name[n];
+	out[n] = '\0';
+	if (!n)
+		strcpy(out, "?");
+}
+
+/* Empty it is, or what is in it has our mark: then it is thrown away. */
+static int discard_leftover(struct backing *b, const struct stat *st, struct sym_window_err *err)
+{
+	struct mark mark;
+
+	if (!st->st_size)
+		return 0;
+	if (st->st_size <= (off_t)sizeof(mark) ||
+	    pread(b->fd, &mark, sizeof(mark), st->st_size - sizeof(mark)) != sizeof(mark) ||
+	    memcmp(mark.magic, MAGIC, sizeof(MAGIC)))
+		return window_fail(err, -EEXIST, "%s: not empty, and not a swap window of symkit",
+				   b->file);
+	keep_name(b->leftover, sizeof(b->leftover), mark.name, sizeof(mark.name));
+	b->created = mark.created == 'c';
+	return ftruncate(b->fd, 0) ? fail_errno(err, b->file) : 0;
+}
+
+static int open_file(struct backing *b, struct sym_window_err *err)
+{
+	const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+
+	b->fd = open(b->file, flags | O_CREAT | O_EXCL, 0600);
+	b->created = b->fd >= 0;
+	if (b->fd < 0 && errno == EEXIST)
+		b->fd = open(b->file, flags);
+	return b->fd < 0 ? fail_errno(err, b->file) : 0;
+}
+
+/*
+ * The file stays sparse, but a host that runs out of space under a running guest is the end
+ * of that guest: there must be room for all of it when it starts.
+ */
+static int check_space(const struct backing *b, struct sym_window_err *err)
+{
+	struct statvfs fs;
+	uint64_t room;
+
+	if (fstatvfs(b->fd, &fs) || !fs.f_blocks)
+		return 0; /* it does not say */
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (room >= b->size + sizeof(struct mark))
+		return 0;
+	return window_fail(err, -ENOSPC, "%s: the window has %llu MiB, the file system %llu MiB "
+			   "free", b->file, (unsigned long long)b->size >> 20,
+			   (unsigned long long)room >> 20);
+}
+
+/* One write makes the file as long as it must be and marks it; a crash finds both or none. */
+static int put_mark(const struct backing *b, const char *name, struct sym_window_err *err)
+{
+	struct mark mark = { .magic = MAGIC, .created = b->created ? 'c' : '-' };
+
+	strncpy(mark.name, name, sizeof(mark.name) - 1);
+	if (pwrite(b->fd, &mark, sizeof(mark), b->size) != sizeof(mark) || fdatasync(b->fd))
+		return fail_errno(err, b->file);
+	return 0;
+}
+
+static int take_file(struct backing *b, const char *name, struct sym_window_err *err)
+{
+	struct stat st;
+	int ret;
+
+	if (flock(b->fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ?
+			       window_fail(err, -EBUSY, "%s: in use by another VM", b->file) :
+			       fail_errno(err, b->file);
+	if (fstat(b->fd, &st))
+		return fail_errno(err, b->file);
+	if (!S_ISREG(st.st_mode))
+		return window_fail(err, -EINVAL, "%s: not a regular file", b->file);
+	ret = discard_leftover(b, &st, err);
+	if (!ret)
+		ret = check_space(b, err);
+	return ret ? ret : put_mark(b, name, err);
+}
+
+static int make_file(struct backing *b, const char *file, const char *name,
+		     struct sym_window_err *err)
+{
+	int ret;
+
+	b->file = strdup(file);
+	if (!b->file)
+		return window_fail(err, -ENOMEM, "out of memory");
+	ret = open_file(b, err);
+	if (ret)
+		return ret;
+	ret = take_file(b, name, err);
+	if (ret) { /* not ours: it stays as it is */
+		if (b->created)
+			unlink(b->file);
+		close(b->fd);
+		b->fd = -1;
+	}
+	return ret;
+}
+
+static int make_memfd(struct backing *b, struct sym_window_err *err)
+{
+	b->fd = memfd_create("symkit-window", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* Nobody can make it shorter: that would be a fault in the middle of a guest. */
+	if (b->fd < 0 || ftruncate(b->fd, b->size) ||
+	    fcntl(b->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return fail_errno(err, "memfd");
+	return 0;
+}
+
+int backing_create(struct backing *b, uint64_t size, const char *file, const char *name,
+		   struct sym_window_err *err)
+{
+	void *map;
+	int ret;
+
+	*b = (struct backing){ .fd = -1, .size = size };
+	ret = file ? make_file(b, file, name, err) : make_memfd(b, err);
+	if (ret)
+		return ret;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, b->fd, 0);
+	if (map == MAP_FAILED)
+		return fail_errno(err, file ? file : "memfd");
+	b->map = map;
+	/* The guest's pages belong into no core dump. */
+	madvise(map, size, MADV_DONTDUMP);
+	/* They come and go one by one, and are counted so. */
+	madvise(map, size, MADV_NOHUGEPAGE);
+	return 0;
+}
+
+void backing_destroy(struct backing *b)
+{
+	if (b->map)
+		munmap(b->map, b->size);
+	/* If it cannot be emptied its mark is still there. */
+	if (b->file && b->fd >= 0 && !ftruncate(b->fd, 0) && b->created)
+		unlink(b->file);
+	if (b->fd >= 0)
+		close(b->fd);
+	free(b->file);
+	*b = (struct backing){ .fd = -1 };
+}
+
+int backing_punch(const struct backing *b, uint64_t at, uint64_t len)
+{
+	return fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, len) ? -errno : 0;
+}
+
+uint64_t backing_allocated(const struct backing *b)
+{
+	struct stat st;
+	uint64_t bytes;
+
+	if (fstat(b->fd, &st))
+		return 0;
+	bytes = (uint64_t)st.st_blocks * 512;
+	/* Without the mark. */
+	return b->file && bytes >= sizeof(struct mark) ? bytes - sizeof(struct mark) : bytes;
+}
+
+void backing_evict_begin(const struct backing *b, uint64_t at, uint64_t len)
+{
+	if (!b->file) {
+		madvise(b->map + at, len, MADV_PAGEOUT);
+		return;
+	}
+	/* Unmapping tells the file which of the pages were written to. */
+	madvise(b->map + at, len, MADV_DONTNEED);
+	sync_file_range(b->fd, at, len, SYNC_FILE_RANGE_WRITE);
+}
+
+/* Pages of the range that are not in memory (any more). */
+static uint64_t pages_out(const struct backing *b, uint64_t at, uint64_t len)
+{
+	unsigned char in[1024];
+	uint64_t out = 0;
+
+	for (uint64_t end = at + len; at < end; at += sizeof(in) * PAGE) {
+		size_t n = end - at < sizeof(in) * PAGE ? (end - at) / PAGE : sizeof(in);
+
+		if (mincore(b->map + at, n * PAGE, in))
+			return out;
+		for (size_t i = 0; i < n; i++)
+			out += !(in[i] & 1);
+	}
+	return out;
+}
+
+uint64_t backing_evict_end(const struct backing *b, uint64_t at, uint64_t len)
+{
+	if (b->file) {
+		sync_file_range(b->fd, at, len, SYNC_FILE_RANGE_WAIT_BEFORE |
+				SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+		posix_fadvise(b->fd, at, len, POSIX_FADV_DONTNEED);
+	}
+	return pages_out(b, at, len) * PAGE;
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Getting pages back.  The guest names runs of slots; it may name anything.  What it calls
+ * free is punched, and nothing else ever is on its word; what it still needs is only moved
+ * out of memory.  Either way a guest that lies loses nothing but its own.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "swapbypass/window.h"
+
+#define ROUND_PAGES	 65536u /* of one question: the guest holds that many back meanwhile */
+#define CALL_DEADLINE_MS 10000
+#define DEADLINE_MS	 60000
+
+struct round {
+	struct sym_window_run runs[SYM_WINDOW_RUNS];
+	int nr;
+	uint64_t pages;
+	unsigned int resets; /* of the window, when the guest was asked */
+	uint32_t generation;
+};
+
+static int compare(const void *a, const void *b)
+{
+	const struct sym_window_run *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Sorted, so that neighbours tell of an overlap. */
+static bool overlap(const struct sym_window_run *runs, unsigned int nr)
+{
+	struct sym_window_run sorted[SYM_WINDOW_RUNS];
+
+	for (unsigned int i = 0; i < nr; i++)
+		sorted[i] = runs[i];
+	qsort(sorted, nr, sizeof(sorted[0]), compare);
+	for (unsigned int i = 1; i < nr; i++)
+		if ((uint64_t)sorted[i - 1].first + sorted[i - 1].count > sorted[i].first)
+			return true;
+	return false;
+}
+
+int runs_check(const struct sym_window_run *runs, size_t len, uint64_t slots, uint64_t said,
+	       uint64_t asked)
+{
+	size_t nr = len / sizeof(*runs);
+	uint64_t pages = 0;
+
+	if (len % sizeof(*runs) || nr > SYM_WINDOW_RUNS)
+		return -EPROTO;
+	for (size_t i = 0; i < nr; i++) {
+		const struct sym_window_run *run = &runs[i];
+
+		/* Slot 0 is the signature of the device. */
+		if (!run->count || !run->first || run->flags & ~SYM_WINDOW_RUN_FREE ||
+		    (uint64_t)run->first + run->count > slots)
+			return -EPROTO;
+		pages += run->count;
+	}
+	if (pages != said || pages > asked || overlap(runs, nr))
+		return -EPROTO;
+	return nr;
+}
+
+static int ask(struct sym_window *w, uint64_t pages, struct round *round)
+{
+	struct sym_call call = {
+		.arg = { pages },
+		.deadline_ms = CALL_DEADLINE_MS,
+		.reply = (uint8_t *)round->runs,
+		.reply_max = sizeof(round->runs),
+	};
+	int ret;
+
+	round->nr = 0;
+	round->generation = sym_generation(w->sym);
+	pthread_mutex_lock(&w->lock);
+	round->resets = w->resets;
+	pthread_mutex_unlock(&w->lock);
+	ret = guest_call(w, SYM_WINDOW_RECLAIM, &call);
+	if (ret)
+		return ret;
+	ret = runs_check(round->runs, call.reply_len, w->backing.size / PAGE, call.value[0], pages);
+	if (ret < 0)
+		return ret;
+	round->nr = ret;
+	round->pages = call.value[0];
+	return 0;
+}
+
+/*
+ * The guest keeps these slots out of use until it is told, so nothing can come into them
+ * unless another guest has taken its place.
+ */
+static int punch(struct sym_window *w, const struct round *round, uint64_t *punched)
+{
+	int ret = 0;
+
+	for (int i = 0; i < round->nr && !ret; i++) {
+		const struct sym_window_run *run = &round->runs[i];
+		uint64_t len = run->count * PAGE;
+
+		if (!(run->flags & SYM_WINDOW_RUN_FREE))
+			continue;
+		pthread_mutex_lock(&w->lock);
+		if (w->resets != round->resets || sym_generation(w->sym) != round->generation)
+			ret = -ECANCELED;
+		else
+			ret = backing_punch(&w->backing, run->first * PAGE, len);
+		pthread_mutex_unlock(&w->lock);
+		if (!ret)
+			*punched += len;
+	}
+	return ret;
+}
+
+/* First all are on their way, then they are waited for. */
+static uint64_t evict(const struct sym_window *w, const struct round *round)
+{
+	uint64_t out = 0;
+
+	for (int pass = 0; pass < 2; pass++)
+		for (int i = 0; i < round->nr; i++) {
+			const struct sym_window_run *run = &round->runs[i];
+
+			if (run->flags & SYM_WINDOW_RUN_FREE)
+				continue;
+			if (pass == 0)
+				backing_evict_begin(&w->backing, run->first * PAGE,
+						    run->count * PAGE);
+			else
+				out += backing_evict_end(&w->backing, run->first * PAGE,
+							 run->count * PAGE);
+		}
+	return out;
+}
+
+static int reclaimed(struct sym_window *w)
+{
+	struct sym_call call = { .deadline_ms = CALL_DEADLINE_MS };
+
+	return guest_call(w, SYM_WINDOW_RECLAIMED, &call);
+}
+
+int sym_window_reclaim(struct sym_window *w, uint64_t bytes, struct sym_window_reclaimed *out)
+{
+	uint64_t left = (bytes + PAGE - 1) / PAGE, until = window_now_ms() + DEADLINE_MS;
+	struct round round;
+	int ret = 0, last;
+
+	*out = (struct sym_window_reclaimed){ 0 };
+	while (left && !ret) {
+		ret = ask(w, left < ROUND_PAGES ? left : ROUND_PAGES, &round);
+		if (ret == -ENODEV || ret == -ENOSYS)
+			return ret; /* nobody was asked */
+		if (!ret)
+			ret = punch(w, &round, &out->punched);
+		if (!ret)
+			out->evicted += evict(w, &round);
+		/* Even after an error: the guest may hold back what it has named. */
+		last = reclaimed(w);
+		if (!ret)
+			ret = last;
+		if (!ret && !round.nr)
+			break;
+		if (!ret)
+			left -= round.pages;
+		if (!ret && left && window_now_ms() > until)
+			ret = -ETIMEDOUT;
+	}
+	return ret;
+}

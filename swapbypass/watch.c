@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The limit.  The guest keeps it by itself; we measure.  What it says only matters where it
+ * speaks against it: a guest that owns up to using more than a limit that was lowered may
+ * do so, up to what it had then.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "swapbypass/window.h"
+
+#define PIECES	  4096 /* in which an excess is punched out */
+#define PIECE_MIN (64 * PAGE)
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What the guest says, looked up before the lock is taken. */
+struct view {
+	uint64_t used; /* bytes */
+	bool present; /* it has a symswap module: */
+	uint32_t generation;
+	uint32_t handler;
+};
+
+static struct view look(struct sym_window *w)
+{
+	struct view view = { .used = 0 };
+	struct sym_item_window_state state;
+
+	view.present = guest_handler(w, &view.generation, &view.handler);
+	if (!sym_window_state(w, &state))
+		view.used = min(state.used, w->backing.size / PAGE) * PAGE;
+	return view;
+}
+
+/* excess - bytes beyond what the guest may have; 0: it keeps its limit.  Lock held. */
+static uint64_t excess(struct sym_window *w, const struct view *view, uint64_t lent)
+{
+	uint64_t may;
+
+	/* Another symswap module knows nothing of the pages that the last one was lent. */
+	if (view->present &&
+	    (view->generation != w->seen_generation || view->handler != w->seen_handler)) {
+		w->seen_generation = view->generation;
+		w->seen_handler = view->handler;
+		w->stale = lent;
+	}
+	w->stale = min(w->stale, lent);
+	w->excuse = min(w->excuse, lent);
+	may = min(view->used, w->excuse);
+	may = (may > w->limit ? may : w->limit) + w->stale + SYM_WINDOW_SLACK;
+	return lent > may ? lent - may : 0;
+}
+
+bool sym_window_watch(struct sym_window *w)
+{
+	uint64_t lent = sym_window_lent(w), now = window_now_ms();
+	struct view view = look(w);
+	bool late = false;
+
+	pthread_mutex_lock(&w->lock);
+	if (!excess(w, &view, lent))
+		w->over_since_ms = 0;
+	else if (!w->over_since_ms)
+		w->over_since_ms = now;
+	else
+		late = now - w->over_since_ms > SYM_WINDOW_GRACE_MS;
+	pthread_mutex_unlock(&w->lock);
+	return late;
+}
+
+/* From the end, in pieces, until the guest has no more than it may; lock held. */
+static uint64_t punch_excess(struct sym_window *w, const struct view *view)
+{
+	uint64_t piece = w->backing.size / PIECES / PAGE * PAGE, at = w->backing.size;
+	uint64_t before = sym_window_lent(w), lent = before;
+
+	if (piece < PIECE_MIN)
+		piece = PIECE_MIN;
+	while (at > PAGE && excess(w, view, lent)) {
+		uint64_t len = min(piece, at - PAGE);
+		off_t data;
+
+		at -= len;
+		data = lseek(w->backing.fd, at, SEEK_DATA);
+		if (data >= 0 && (uint64_t)data >= at + len)
+			continue; /* a hole already */
+		if (backing_punch(&w->backing, at, len))
+			break;
+		lent = sym_window_lent(w);
+	}
+	return before - lent;
+}
+
+/* now_over - measured now; @lent gets what there is. */
+static uint64_t now_over(struct sym_window *w, const struct view *view, uint64_t *lent)
+{
+	uint64_t over;
+
+	pthread_mutex_lock(&w->lock);
+	*lent = sym_window_lent(w);
+	over = excess(w, view, *lent);
+	pthread_mutex_unlock(&w->lock);
+	return over;
+}
+
+/* Who was asked and not heard is not judged: it is looked at again in a while. */
+static bool may_judge(int ret)
+{
+	return !ret || ret == -ENODEV || ret == -ENOSYS || ret == -EPROTO;
+}
+
+void sym_window_enforce(struct sym_window *w)
+{
+	struct sym_window_reclaimed got;
+	struct view view = look(w);
+	uint64_t lent, punched, limit, over = now_over(w, &view, &lent);
+	char text[200];
+	int ret;
+
+	if (!over)
+		return;
+	/* An honest guest may just have pages that it can give back. */
+	ret = sym_window_reclaim(w, over, &got);
+	view = look(w);
+	over = now_over(w, &view, &lent);
+	pthread_mutex_lock(&w->lock);
+	w->over_since_ms = 0;
+	limit = w->limit;
+	punched = over && may_judge(ret) ? punch_excess(w, &view) : 0;
+	pthread_mutex_unlock(&w->lock);
+	if (!over)
+		return;
+	snprintf(text, sizeof(text),
+		 "the guest has %llu KiB of the window, its limit is %llu KiB; %llu KiB were taken "
+		 "from the end", (unsigned long long)lent >> 10, (unsigned long long)limit >> 10,
+		 (unsigned long long)punched >> 10);
+	if (w->violation)
+		w->violation(w->arg, text);
+}

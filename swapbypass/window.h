@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside SwapBypass: one VM's window.
+ */
+#ifndef SWAPBYPASS_WINDOW_H
+#define SWAPBYPASS_WINDOW_H
+
+#include <pthread.h>
+
+#include "sym/window.h"
+
+#define PAGE ((uint64_t)SYM_PAGE_SIZE)
+
+/* What the window is made of (backing.c). */
+struct backing {
+	int fd;
+	uint8_t *map; /* NULL: not mapped */
+	uint64_t size;
+	char *file; /* NULL: a memfd */
+	bool created; /* the file was made by us, in this run or the one that left it */
+	char leftover[72]; /* the VM that left it behind; "": it was clean */
+};
+
+struct sym_window {
+	struct sym *sym;
+	const struct sym_host_ops *ops;
+	void *vm;
+	uint64_t gpa;
+	bool added; /* as a region of the VM */
+	struct backing backing;
+	void (*violation)(void *arg, const char *text);
+	void *arg;
+
+	pthread_mutex_t lock; /* guards what follows; not held while the guest is called */
+	uint64_t limit;
+	uint32_t level;
+	unsigned int changes; /* of what is wanted */
+	unsigned int told; /* the change that the guest has heard of */
+	uint32_t told_generation; /* and which guest, by its symbiotic module */
+	uint32_t told_handler; /* and by its symswap module */
+	unsigned int resets;
+
+	/* watch.c */
+	uint64_t excuse; /* bytes that were lent when the limit was lowered */
+	uint64_t stale; /* and those that an earlier symswap module left behind */
+	uint32_t seen_generation;
+	uint32_t seen_handler; /* the symswap module that was there last time */
+	uint64_t over_since_ms; /* 0: the guest keeps its limit */
+};
+
+int window_fail(struct sym_window_err *err, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+uint64_t window_now_ms(void);
+
+/*
+ * backing_create - a memfd, or @file with our mark behind the window, taken for VM @name.
+ * backing_destroy - the file is emptied, or removed.
+ */
+int backing_create(struct backing *b, uint64_t size, const char *file, const char *name,
+		   struct sym_window_err *err);
+void backing_destroy(struct backing *b);
+
+/* backing_punch - give @len bytes back to the host; they read as zeroes afterwards. */
+int backing_punch(const struct backing *b, uint64_t at, uint64_t len);
+
+/* backing_allocated - bytes that the host has given, whether in memory or on disk. */
+uint64_t backing_allocated(const struct backing *b);
+
+/*
+ * backing_evict_begin, backing_evict_end - get a range out of memory, contents kept: first
+ * for all ranges the one, then the other.  Returns the bytes that are out now.
+ */
+void backing_evict_begin(const struct backing *b, uint64_t at, uint64_t len);
+uint64_t backing_evict_end(const struct backing *b, uint64_t at, uint64_t len);
+
+/*
+ * guest_call - the handler @name in thread context, on the first vCPU that takes the call;
+ * waits while the guest is busy.
+ */
+int guest_call(struct sym_window *w, const char *name, struct sym_call *call);
+
+/* guest_handler - of the guest's symswap module, by its generation; false: there is none. */
+bool guest_handler(struct sym_window *w, uint32_t *generation, uint32_t *number);
+
+/*
+ * runs_check - is @reply, @len bytes of it, a list of runs within a window of @slots that
+ * do not overlap, of @said pages in all and at most @asked?  Their number, or -EPROTO.
+ */
+int runs_check(const struct sym_window_run *runs, size_t len, uint64_t slots, uint64_t said,
+	       uint64_t asked);
+
+#endif

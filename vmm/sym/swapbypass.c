@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The window of a VM: where it lies, and looking after it once a second.
+ */
+#include "sym/swapbypass.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/config.h"
+#include "core/loop.h"
+#include "core/vm.h"
+#include "host/events.h"
+#include "host/metrics.h"
+#include "sym/work.h"
+
+#define TICK_NS 1000000000ull
+
+const char *swapbypass_level_name(uint32_t level)
+{
+	static const char *const names[] = { "off", "device", "bypass" };
+
+	return level <= SYM_WINDOW_BYPASS ? names[level] : "?";
+}
+
+bool swapbypass_paused(struct vm *vm)
+{
+	bool paused;
+
+	pthread_mutex_lock(&vm->lock);
+	paused = vm->state == VM_PAUSED;
+	pthread_mutex_unlock(&vm->lock);
+	return paused;
+}
+
+static void emit(struct swapbypass *sb, const char *name, const char *key, const char *text)
+{
+	events_emit(sb->vm->events, name, json_pack("{s:o}", key, events_text(text)));
+}
+
+static void on_violation(void *arg, const char *text)
+{
+	emit(arg, "swapbypass_violation", "reason", text);
+}
+
+/* A guest that was told here and not by symctl: somebody wants to know. */
+static int do_tell(void *arg, json_t **result, struct err *err)
+{
+	struct swapbypass *sb = arg;
+	struct sym_window_told told;
+	int ret = sym_window_tell(sb->window, &told);
+
+	__atomic_store_n(&sb->telling, false, __ATOMIC_RELEASE);
+	if (!ret)
+		events_emit(sb->vm->events, "swapbypass_ready",
+			    json_pack("{s:s, s:o}", "level", swapbypass_level_name(told.level),
+				      "reason", events_text(told.reason)));
+	else if (!sym_window_untold(sb->window) && sym_window_ready(sb->window))
+		emit(sb, "swapbypass_failed", "reason", told.reason[0] ? told.reason :
+								 strerror(-ret));
+	return 0;
+}
+
+static int do_enforce(void *arg, json_t **result, struct err *err)
+{
+	struct swapbypass *sb = arg;
+
+	sym_window_enforce(sb->window);
+	__atomic_store_n(&sb->enforcing, false, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void post(struct swapbypass *sb, bool *busy, work_fn fn)
+{
+	if (!__atomic_exchange_n(busy, true, __ATOMIC_ACQ_REL) &&
+	    work_post(sb->work, fn, sb, NULL))
+		__atomic_store_n(busy, false, __ATOMIC_RELEASE);
+}
+
+static void on_tick(void *arg, uint32_t events)
+{
+	struct swapbypass *sb = arg;
+
+	loop_arm(sb->timer, TICK_NS);
+	if (swapbypass_paused(sb->vm))
+		return;
+	if (sym_window_watch(sb->window))
+		post(sb, &sb->enforcing, do_enforce);
+	swapbypass_install(sb);
+	if (sym_window_untold(sb->window))
+		post(sb, &sb->telling, do_tell);
+}
+
+/* Above everything else: there is nothing to be found yet that could be in its way. */
+static int choose_gpa(struct vm *vm, uint64_t *gpa, struct err *err)
+{
+	uint64_t top = gmem_top(&vm->mem), size = vm->config->swapbypass;
+
+	*gpa = (top + SYM_WINDOW_ALIGN - 1) / SYM_WINDOW_ALIGN * SYM_WINDOW_ALIGN;
+	if (vm->phys_bits < 64 && *gpa + size > 1ull << vm->phys_bits)
+		return err_set(err, -E2BIG, "--swapbypass %lluM: does not fit above the RAM in the "
+			       "%u address bits of this host's guests",
+			       (unsigned long long)size >> 20, vm->phys_bits);
+	return 0;
+}
+
+static int make_window(struct swapbypass *sb, struct err *err)
+{
+	const struct vm_config *c = sb->vm->config;
+	struct sym_window_config config = {
+		.size = sizeof(config),
+		.bytes = c->swapbypass,
+		.limit = c->swapbypass_limit ? c->swapbypass_limit : c->swapbypass,
+		.level = SYM_WINDOW_BYPASS,
+		.file = c->swapbypass_file,
+		.name = c->name,
+		.violation = on_violation,
+		.arg = sb,
+	};
+	struct sym_window_err why = { 0 };
+	int ret = choose_gpa(sb->vm, &config.gpa, err);
+
+	if (ret)
+		return ret;
+	ret = sym_window_create(sb->vm->sym, &vm_host_ops, sb->vm, &config, &sb->window, &why);
+	if (ret)
+		return err_set(err, ret, "--swapbypass%s: %s", c->swapbypass_file ? "-file" : "",
+			       why.text);
+	sym_window_get(sb->window, &sb->item);
+	return 0;
+}
+
+static void tell_leftover(const struct swapbypass *sb)
+{
+	const char *file = sb->vm->config->swapbypass_file;
+	const char *name = sym_window_leftover(sb->window);
+
+	if (!name)
+		return;
+	log_warn("--swapbypass-file: %s: discarded what VM %s left there, which did not end "
+		 "properly", file, name);
+	events_emit(sb->vm->events, "swapbypass_discarded",
+		    json_pack("{s:o, s:o}", "file", events_text(file), "vm", events_text(name)));
+}
+
+static int start(struct swapbypass *sb, struct err *err)
+{
+	struct vm *vm = sb->vm;
+	int ret = swapbypass_find_modules(sb, err);
+
+	if (ret)
+		return ret;
+	ret = work_create(vm->loop, "swapbypass", &sb->work);
+	if (!ret)
+		ret = swapbypass_metrics(sb);
+	if (!ret)
+		ret = loop_add_timer(vm->loop, on_tick, sb, &sb->timer);
+	if (!ret)
+		ret = loop_arm(sb->timer, TICK_NS);
+	return ret ? err_set(err, ret, "--swapbypass: %s", strerror(-ret)) : 0;
+}
+
+int swapbypass_create(struct vm *vm, struct err *err)
+{
+	struct swapbypass *sb;
+	int ret;
+
+	if (!vm->config->swapbypass)
+		return 0;
+	sb = calloc(1, sizeof(*sb));
+	if (!sb)
+		return err_set(err, -ENOMEM, "--swapbypass: out of memory");
+	sb->vm = vm;
+	pthread_mutex_init(&sb->lock, NULL);
+	vm->swapbypass = sb;
+	ret = make_window(sb, err);
+	if (!ret)
+		ret = start(sb, err);
+	if (!ret)
+		tell_leftover(sb);
+	return ret;
+}
+
+void swapbypass_stop(struct vm *vm)
+{
+	struct swapbypass *sb = vm->swapbypass;
+
+	if (!sb)
+		return;
+	if (sb->timer)
+		loop_del(sb->timer);
+	sb->timer = NULL;
+	work_destroy(sb->work);
+	sb->work = NULL;
+}
+
+void swapbypass_destroy(struct vm *vm)
+{
+	struct swapbypass *sb = vm->swapbypass;
+
+	if (!sb)
+		return;
+	vm->swapbypass = NULL;
+	sym_window_destroy(sb->window);
+	swapbypass_free_modules(sb);
+	pthread_mutex_destroy(&sb->lock);
+	free(sb->gauges);
+	free(sb);
+}
+
+void swapbypass_reset(struct vm *vm)
+{
+	struct swapbypass *sb = vm->swapbypass;
+
+	if (!sb)
+		return;
+	pthread_mutex_lock(&sb->lock);
+	sb->install = INSTALL_NONE;
+	pthread_mutex_unlock(&sb->lock);
+	sym_window_reset(sb->window);
+}
+
+void swapbypass_count_exit(struct vm *vm, uint64_t gpa)
+{
+	struct swapbypass *sb = vm->swapbypass;
+
+	if (sb && gpa >= sb->item.gpa && gpa - sb->item.gpa < sb->item.size)
+		counter_add(&sb->exits, 1);
+}
