@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/symswap0: the window as a block device, for the guest to swap to.  A request is a
+ * copy, done when it is submitted; none leaves the guest.
+ */
+#include <linux/blkdev.h>
+#include <linux/highmem.h>
+#include <linux/pagemap.h>
+#include <linux/version.h>
+
+#include "symswap.h"
+
+#define SYMSWAP_SECTORS (PAGE_SIZE >> SECTOR_SHIFT) /* of a slot */
+
+static struct gendisk *symswap_disk;
+
+struct block_device *symswap_bdev(void)
+{
+	return symswap_disk->part0;
+}
+
+/* Within one page of memory, and any place of the window: @at in bytes. */
+static void symswap_copy(struct page *page, unsigned int offset, unsigned int len, u64 at,
+			 bool write)
+{
+	unsigned int slot = at >> PAGE_SHIFT, last = (at + len - 1) >> PAGE_SHIFT;
+
+	for (; slot <= last; slot++) {
+		/* The owner may write to it until its mapping is gone. */
+		symswap_restore_slot(slot);
+		if (write)
+			set_bit(slot, symswap.lent);
+	}
+	if (write) {
+		memcpy_from_page(symswap.base + at, page, offset, len);
+		symswap_count(writes);
+	} else {
+		memcpy_to_page(page, offset, symswap.base + at, len);
+		symswap_count(reads);
+	}
+}
+
+static bool symswap_within(sector_t sector, unsigned int len)
+{
+	u64 size = (u64)symswap.slots << PAGE_SHIFT;
+
+	return sector <= size >> SECTOR_SHIFT && len <= size - ((u64)sector << SECTOR_SHIFT);
+}
+
+static void symswap_submit(struct bio *bio)
+{
+	sector_t sector = bio->bi_iter.bi_sector;
+	struct bvec_iter iter;
+	struct bio_vec vec;
+
+	if (bio_op(bio) != REQ_OP_READ && bio_op(bio) != REQ_OP_WRITE) {
+		bio->bi_status = BLK_STS_NOTSUPP;
+		bio_endio(bio);
+		return;
+	}
+	if (!symswap_within(sector, bio->bi_iter.bi_size)) {
+		bio_io_error(bio);
+		return;
+	}
+	bio_for_each_segment(vec, bio, iter)
+		symswap_copy(vec.bv_page, vec.bv_offset, vec.bv_len,
+			     (u64)iter.bi_sector << SECTOR_SHIFT, op_is_write(bio_op(bio)));
+	bio_endio(bio);
+}
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+/* A page of swap without the bio; this also tells the kernel that we are synchronous. */
+static int symswap_rw_page(struct block_device *bdev, sector_t sector, struct page *page,
+			   enum req_op op)
+{
+	if (PageTransHuge(page))
+		return -ENOTSUPP;
+	if (!symswap_within(sector, PAGE_SIZE))
+		return -EIO;
+	symswap_copy(page, 0, PAGE_SIZE, (u64)sector << SECTOR_SHIFT, op_is_write(op));
+	page_endio(page, op_is_write(op), 0);
+	return 0;
+}
+#endif
+
+static const struct block_device_operations symswap_operations = {
+	.owner = THIS_MODULE,
+	.submit_bio = symswap_submit,
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	.rw_page = symswap_rw_page,
+#endif
+};
+
+static struct gendisk *symswap_alloc(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+	struct queue_limits limits = {
+		.logical_block_size = PAGE_SIZE,
+		.physical_block_size = PAGE_SIZE,
+		.features = BLK_FEAT_SYNCHRONOUS,
+	};
+
+	return blk_alloc_disk(&limits, NUMA_NO_NODE);
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
+
+	if (!disk)
+		return ERR_PTR(-ENOMEM);
+	blk_queue_logical_block_size(disk->queue, PAGE_SIZE);
+	blk_queue_physical_block_size(disk->queue, PAGE_SIZE);
+	blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
+	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, disk->queue);
+	return disk;
+#else
+#error "the block layer of this kernel is not known to symswap"
+#endif
+}
+
+int symswap_device_init(void)
+{
+	struct gendisk *disk = symswap_alloc();
+	int err;
+
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
+	disk->fops = &symswap_operations;
+	disk->flags |= GENHD_FL_NO_PART;
+	strscpy(disk->disk_name, SYMSWAP_DISK, DISK_NAME_LEN);
+	set_capacity(disk, symswap.slots * SYMSWAP_SECTORS);
+	symswap_disk = disk;
+	err = add_disk(disk);
+	if (err)
+		put_disk(disk);
+	return err;
+}
+
+void symswap_device_exit(void)
+{
+	del_gendisk(symswap_disk);
+	put_disk(symswap_disk);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * To functions of the kernel by a return, which needs no ENDBR at the other end, and from
+ * the kernel's fault handler to ours.
+ */
+#include <linux/linkage.h>
+#include <asm/nospec-branch.h>
+#include <asm/unwind_hints.h>
+
+#define PASS	0x40000000	/* SYMSWAP_PASS */
+
+.macro GOTO name
+	pushq	symswap_p_\name(%rip)
+	UNWIND_HINT_FUNC
+	RET
+.endm
+
+/* The arguments stay where they are, those on the stack too. */
+.macro THROUGH name
+SYM_FUNC_START(symswap_k_\name)
+	GOTO \name
+SYM_FUNC_END(symswap_k_\name)
+.endm
+
+	.text
+THROUGH flush
+THROUGH get_slot
+THROUGH free_slot
+THROUGH lru_add
+THROUGH lru_del
+THROUGH zswap_never
+THROUGH lookup
+THROUGH gup
+THROUGH swapoff
+THROUGH swapoff_ia32
+THROUGH look_around
+
+/* Where ftrace sends those who call do_swap_page(vmf). */
+SYM_FUNC_START(symswap_h_fault)
+	pushq	%rdi
+	call	symswap_fault
+	popq	%rdi
+	testl	$PASS, %eax
+	jnz	1f
+	RET
+1:
+	GOTO fault
+SYM_FUNC_END(symswap_h_fault)

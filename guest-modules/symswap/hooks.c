@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Our places in the kernel, by ftrace: the fault on a swapped-out page, and those who
+ * would not find their way with a page of the window in a page table and of whom the
+ * notifier does not tell.
+ */
+#include <linux/atomic.h>
+#include <linux/delay.h>
+#include <linux/ftrace.h>
+#include <linux/rcupdate.h>
+
+#include "kernel.h"
+#include "symswap.h"
+
+struct symswap_hook {
+	const char *name;
+	void *ours;
+	unsigned long *original; /* behind the call of ftrace */
+	bool wanted;
+	bool on;
+	struct ftrace_ops ops;
+};
+
+static struct symswap_hook symswap_hooks[] = {
+	{ "__get_user_pages", symswap_h_gup, &symswap_p_gup, true },
+	{ "__x64_sys_swapoff", symswap_h_swapoff, &symswap_p_swapoff, true },
+	{ "__ia32_sys_swapoff", symswap_h_swapoff_ia32, &symswap_p_swapoff_ia32,
+	  IS_ENABLED(CONFIG_IA32_EMULATION) },
+	{ "lru_gen_look_around", symswap_h_look_around, &symswap_p_look_around,
+	  IS_ENABLED(CONFIG_LRU_GEN) },
+	{ "do_swap_page", symswap_h_fault, &symswap_p_fault, true },
+};
+
+static bool symswap_hooked;
+static bool symswap_bypass_on;
+static atomic_t symswap_stopped; /* swapoffs in progress */
+static atomic_t symswap_inside; /* tasks in our functions that sleep */
+
+static void notrace symswap_redirect(unsigned long ip, unsigned long parent,
+				     struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct symswap_hook *hook = container_of(ops, struct symswap_hook, ops);
+
+	if (unlikely(!READ_ONCE(*hook->original)))
+		WRITE_ONCE(*hook->original, ip + MCOUNT_INSN_SIZE);
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	ftrace_instruction_pointer_set(fregs, (unsigned long)hook->ours);
+#else
+	ftrace_regs_set_instruction_pointer(fregs, (unsigned long)hook->ours);
+#endif
+}
+
+bool symswap_bypassing(void)
+{
+	return READ_ONCE(symswap_bypass_on) && !atomic_read(&symswap_stopped);
+}
+
+bool symswap_swapping_off(void)
+{
+	return atomic_read(&symswap_stopped);
+}
+
+void symswap_bypass(bool on)
+{
+	WRITE_ONCE(symswap_bypass_on, on && symswap_hooked);
+	if (!on)
+		symswap_process_restore_all();
+}
+
+/*
+ * Whoever wants the struct page of an address finds none in our entries, and would try
+ * for ever.  While it is at it nothing is mapped there.
+ */
+long symswap_h_gup(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
+		   unsigned int flags, SYMSWAP_GUP_ARGS)
+{
+	unsigned long end = start + (nr_pages << PAGE_SHIFT);
+	struct symswap_process *p;
+	long ret;
+
+	/* The caller holds mmap_lock, so @mm has users, and what is found stays. */
+	rcu_read_lock();
+	p = symswap_process_find(mm);
+	rcu_read_unlock();
+	atomic_inc(&symswap_inside);
+	if (p)
+		symswap_process_close(p, start, end);
+	ret = symswap_k_gup(mm, start, nr_pages, flags, SYMSWAP_GUP_PASS);
+	if (p)
+		symswap_process_reopen(p, start, end);
+	atomic_dec(&symswap_inside);
+	return ret;
+}
+
+/* It looks for swap entries in page tables until it has found all of them. */
+static void symswap_swapoff_begin(void)
+{
+	atomic_inc(&symswap_inside);
+	atomic_inc(&symswap_stopped);
+	if (!symswap_area())
+		return;
+	symswap_process_restore_all();
+	symswap_reclaim_forget();
+	symswap_hold_drop();
+}
+
+static void symswap_swapoff_end(void)
+{
+	symswap_area_look();
+	atomic_dec(&symswap_stopped);
+	symswap_hold_adjust();
+	atomic_dec(&symswap_inside);
+}
+
+long symswap_h_swapoff(const struct pt_regs *regs)
+{
+	long ret;
+
+	symswap_swapoff_begin();
+	ret = symswap_k_swapoff(regs);
+	symswap_swapoff_end();
+	return ret;
+}
+
+long symswap_h_swapoff_ia32(const struct pt_regs *regs)
+{
+	long ret;
+
+	symswap_swapoff_begin();
+	ret = symswap_k_swapoff_ia32(regs);
+	symswap_swapoff_end();
+	return ret;
+}
+
+/* The multi-generational LRU, from a page it came to by the reverse map to its neighbours. */
+bool symswap_h_look_around(struct page_vma_mapped_walk *walk)
+{
+	struct symswap_process *p;
+	unsigned long mapped;
+
+	rcu_read_lock();
+	p = symswap_process_find(walk->vma->vm_mm);
+	mapped = p ? READ_ONCE(p->mapped) : 0;
+	rcu_read_unlock();
+	if (!mapped)
+		return symswap_k_look_around(walk);
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+	/* Only this one page, as it would without neighbours. */
+	return test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)&walk->pte->pte);
+#else
+	return false; /* nobody looks; the caller sees to the page itself */
+#endif
+}
+
+static int symswap_hook_on(struct symswap_hook *hook)
+{
+	unsigned long address = symswap_k_lookup(hook->name);
+	int err;
+
+	if (!address)
+		return -ENOENT;
+	hook->ops.func = symswap_redirect;
+	hook->ops.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY |
+			  FTRACE_OPS_FL_RECURSION;
+	err = ftrace_set_filter_ip(&hook->ops, address, 0, 0);
+	if (err)
+		return err;
+	err = register_ftrace_function(&hook->ops);
+	if (err)
+		ftrace_set_filter_ip(&hook->ops, address, 1, 0);
+	else
+		hook->on = true;
+	return err;
+}
+
+int symswap_hooks_init(char *why)
+{
+	int i, err;
+
+	for (i = 0; i < ARRAY_SIZE(symswap_hooks); i++) {
+		if (!symswap_hooks[i].wanted)
+			continue;
+		err = symswap_hook_on(&symswap_hooks[i]);
+		if (err) {
+			snprintf(why, SYMSWAP_WHY, "%s cannot be hooked (%d)",
+				 symswap_hooks[i].name, err);
+			symswap_hooks_exit();
+			return err;
+		}
+	}
+	symswap_hooked = true;
+	return 0;
+}
+
+/* Nothing is mapped any more.  A task may still sleep in a function that we called. */
+void symswap_hooks_exit(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(symswap_hooks); i++) {
+		if (!symswap_hooks[i].on)
+			continue;
+		unregister_ftrace_function(&symswap_hooks[i].ops);
+		symswap_hooks[i].on = false;
+	}
+	symswap_hooked = false;
+	synchronize_rcu_tasks();
+	while (atomic_read(&symswap_inside))
+		msleep(20);
+	synchronize_rcu_tasks();
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The parts of the kernel that are not for modules.  Each is looked for by name; a kernel
+ * that lacks one, or that nobody has verified, gets no bypass.
+ */
+#include <linux/jiffies.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/utsname.h>
+#include <asm/ibt.h>
+
+#include "kernel.h"
+#include "symswap.h"
+
+unsigned long symswap_p_flush, symswap_p_get_slot, symswap_p_free_slot;
+unsigned long symswap_p_lru_add, symswap_p_lru_del, symswap_p_zswap_never;
+unsigned long symswap_p_lookup;
+unsigned long symswap_p_fault, symswap_p_gup, symswap_p_swapoff;
+unsigned long symswap_p_swapoff_ia32, symswap_p_look_around;
+struct swap_info_struct **symswap_p_areas;
+
+/* Where the torture test has passed; docs/swapbypass.md has the table. */
+static const char *const symswap_verified[] = { "6.1.", "6.12." };
+
+static const struct {
+	const char *name;
+	unsigned long *to;
+	bool wanted;
+} symswap_symbols[] = {
+	{ "flush_tlb_mm_range", &symswap_p_flush, true },
+	{ "get_swap_page_of_type", &symswap_p_get_slot, true },
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+	{ "swap_free_nr", &symswap_p_free_slot, true },
+#else
+	{ "swap_free", &symswap_p_free_slot, true },
+#endif
+	{ "swap_info", (unsigned long *)&symswap_p_areas, true },
+	{ "lru_gen_add_mm", &symswap_p_lru_add, IS_ENABLED(CONFIG_LRU_GEN) },
+	{ "lru_gen_del_mm", &symswap_p_lru_del, IS_ENABLED(CONFIG_LRU_GEN) },
+	{ "zswap_never_enabled", &symswap_p_zswap_never,
+	  IS_ENABLED(CONFIG_ZSWAP) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0) },
+};
+
+/* The address of a probe may lie behind the ENDBR that the function begins with. */
+static unsigned long symswap_find_lookup(void)
+{
+	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
+	unsigned long address;
+
+	if (register_kprobe(&probe))
+		return 0;
+	address = (unsigned long)probe.addr;
+	unregister_kprobe(&probe);
+#ifdef CONFIG_X86_KERNEL_IBT
+	if (address & 15)
+		address -= 4;
+#endif
+	return address;
+}
+
+static bool symswap_known_release(void)
+{
+	const char *release = init_utsname()->release;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(symswap_verified); i++)
+		if (!strncmp(release, symswap_verified[i], strlen(symswap_verified[i])))
+			return true;
+	return false;
+}
+
+bool symswap_kernel_init(bool force, char *why)
+{
+	int i;
+
+	symswap_p_lookup = symswap_find_lookup();
+	if (!symswap_p_lookup) {
+		strscpy(why, "kernel symbols cannot be looked up (no kprobes)", SYMSWAP_WHY);
+		return false;
+	}
+	for (i = 0; i < ARRAY_SIZE(symswap_symbols); i++) {
+		if (!symswap_symbols[i].wanted)
+			continue;
+		*symswap_symbols[i].to = symswap_k_lookup(symswap_symbols[i].name);
+		if (!*symswap_symbols[i].to) {
+			snprintf(why, SYMSWAP_WHY, "the kernel has no %s",
+				 symswap_symbols[i].name);
+			return false;
+		}
+	}
+	if (!force && !symswap_known_release()) {
+		snprintf(why, SYMSWAP_WHY, "not verified on Linux %s",
+			 init_utsname()->release);
+		return false;
+	}
+	if (!boot_cpu_has(X86_FEATURE_NX) || pgprot_val(PAGE_SHARED) & _PAGE_SPECIAL) {
+		strscpy(why, "page table entries are not as expected", SYMSWAP_WHY);
+		return false;
+	}
+	return true;
+}
+
+/* Does, or did, something else keep pages of this swap space? */
+bool symswap_zswap_used(struct swap_info_struct *si, unsigned long offset)
+{
+#ifdef CONFIG_FRONTSWAP
+	unsigned long *map = READ_ONCE(si->frontswap_map);
+
+	if (map && test_bit(offset, map))
+		return true;
+#endif
+	if (symswap_p_zswap_never)
+		return !symswap_k_zswap_never();
+	return IS_ENABLED(CONFIG_ZSWAP) && !IS_ENABLED(CONFIG_FRONTSWAP);
+}
+
+void symswap_flush(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	symswap_k_flush(mm, start, end, PAGE_SHIFT, false);
+}
+
+/*
+ * The multi-generational LRU looks at page tables on its own account, and complains of
+ * entries like ours.  So that it does not walk those of @mm, take it off its list; the
+ * pages of @mm are then aged by the reverse map alone.  When @mm moves to another memory
+ * cgroup its task is locked and it is taken off and put on again, unless it is off.
+ */
+#ifdef CONFIG_LRU_GEN
+static void symswap_lru_change_locked(struct mm_struct *mm, bool on)
+{
+	if (!on)
+		symswap_k_lru_del(mm);
+	else if (list_empty(&mm->lru_gen.list))
+		symswap_k_lru_add(mm);
+}
+
+static struct task_struct *symswap_owner(struct mm_struct *mm)
+{
+	struct task_struct *owner = NULL;
+
+#ifdef CONFIG_MEMCG
+	rcu_read_lock();
+	owner = rcu_dereference(mm->owner);
+	if (owner)
+		get_task_struct(owner);
+	rcu_read_unlock();
+#endif
+	return owner;
+}
+
+static void symswap_lru_change(struct mm_struct *mm, bool on)
+{
+	struct task_struct *owner = symswap_owner(mm);
+
+	if (!owner) {
+		symswap_lru_change_locked(mm, on);
+		return;
+	}
+	task_lock(owner);
+	symswap_lru_change_locked(mm, on);
+	task_unlock(owner);
+	put_task_struct(owner);
+}
+#else
+static void symswap_lru_change(struct mm_struct *mm, bool on)
+{
+}
+#endif
+
+void symswap_lru_leave(struct mm_struct *mm)
+{
+	symswap_lru_change(mm, false);
+}
+
+void symswap_lru_join(struct mm_struct *mm)
+{
+	symswap_lru_change(mm, true);
+}

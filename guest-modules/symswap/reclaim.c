@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the VMM may take back: first the contents that nobody needs, of slots that we hold
+ * or that are free; then the pages that have not been used for longest, whose contents it
+ * must keep.
+ */
+#include <linux/bsearch.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/sort.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+
+#include "symswap.h"
+
+/* Free slots looked at in one call; meanwhile the guest has so many fewer. */
+#define SYMSWAP_LOOK 4096
+
+struct symswap_answer {
+	struct sym_window_run *run;
+	unsigned int runs;
+	unsigned int pages;
+	unsigned int wanted;
+};
+
+static DEFINE_MUTEX(symswap_reclaim_lock);
+/* Of the last answer, kept free until the VMM is done: grabbed, and held ones. */
+static struct sym_window_run symswap_last[SYM_WINDOW_RUNS];
+static unsigned int symswap_nr_last;
+static unsigned int symswap_grabbed[SYMSWAP_LOOK];
+static unsigned int symswap_nr_grabbed;
+static unsigned int symswap_hand; /* where the search for cold pages goes on */
+
+static bool symswap_full(const struct symswap_answer *answer)
+{
+	return answer->pages >= answer->wanted || answer->runs == SYM_WINDOW_RUNS;
+}
+
+/* False if there was no room for it. */
+static bool symswap_answer(struct symswap_answer *answer, unsigned int slot, u16 flags)
+{
+	struct sym_window_run *last = answer->run + answer->runs - 1;
+
+	if (answer->runs && last->flags == flags && last->first + last->count == slot &&
+	    last->count < U16_MAX) {
+		last->count++;
+	} else {
+		if (answer->runs == SYM_WINDOW_RUNS)
+			return false;
+		answer->run[answer->runs++] = (struct sym_window_run){
+			.first = slot,
+			.count = 1,
+			.flags = flags,
+		};
+	}
+	answer->pages++;
+	return true;
+}
+
+static void symswap_answer_held(struct symswap_answer *answer)
+{
+	unsigned int slot = symswap_held_next(0);
+
+	for (; slot < symswap.slots && !symswap_full(answer); slot = symswap_held_next(slot + 1))
+		if (test_bit(slot, symswap.lent))
+			symswap_answer(answer, slot, SYM_WINDOW_RUN_FREE);
+}
+
+static int symswap_compare(const void *a, const void *b)
+{
+	return *(const unsigned int *)a - *(const unsigned int *)b;
+}
+
+/* Take free slots, keep those that have contents, and let go of the rest. */
+static void symswap_answer_free(struct symswap_answer *answer)
+{
+	unsigned int i, slot, n = 0, kept = 0;
+
+	while (n < SYMSWAP_LOOK && !symswap_full(answer)) {
+		slot = symswap_grab();
+		if (!slot)
+			break;
+		symswap_grabbed[n++] = slot;
+	}
+	sort(symswap_grabbed, n, sizeof(*symswap_grabbed), symswap_compare, NULL);
+	for (i = 0; i < n; i++) {
+		slot = symswap_grabbed[i];
+		if (test_bit(slot, symswap.lent) && !symswap_full(answer) &&
+		    symswap_answer(answer, slot, SYM_WINDOW_RUN_FREE))
+			symswap_grabbed[kept++] = slot;
+		else
+			symswap_ungrab(slot);
+	}
+	symswap_nr_grabbed = kept;
+}
+
+static bool symswap_free_already(unsigned int slot)
+{
+	return symswap_held_next(slot) == slot ||
+	       bsearch(&slot, symswap_grabbed, symswap_nr_grabbed, sizeof(slot),
+		       symswap_compare);
+}
+
+/* Once around at most.  A page that is mapped gets a second chance. */
+static void symswap_answer_cold(struct symswap_answer *answer, bool mapped)
+{
+	unsigned int slot, n;
+
+	for (n = 1; n < symswap.slots && !symswap_full(answer); n++) {
+		symswap_hand = symswap_hand + 1 < symswap.slots ? symswap_hand + 1 : 1;
+		slot = symswap_hand;
+		if (!(n % 1024))
+			cond_resched();
+		if (!test_bit(slot, symswap.lent) || symswap_free_already(slot) ||
+		    mapped != !!READ_ONCE(symswap.slot[slot].owner))
+			continue;
+		if (mapped) {
+			if (symswap_slot_young(slot))
+				continue;
+			symswap_restore_slot(slot);
+		}
+		symswap_answer(answer, slot, 0);
+	}
+}
+
+static void symswap_forget_locked(void)
+{
+	while (symswap_nr_grabbed)
+		symswap_ungrab(symswap_grabbed[--symswap_nr_grabbed]);
+	symswap_nr_last = 0;
+}
+
+void symswap_reclaim_forget(void)
+{
+	mutex_lock(&symswap_reclaim_lock);
+	symswap_forget_locked();
+	mutex_unlock(&symswap_reclaim_lock);
+}
+
+int symswap_reclaim(void *arg, struct sym_call *call)
+{
+	struct symswap_answer answer = {
+		.run = symswap_last,
+		.wanted = min_t(u64, call->arg[0], symswap.slots),
+	};
+
+	mutex_lock(&symswap_reclaim_lock);
+	symswap_forget_locked();
+	if (symswap_area()) {
+		symswap_answer_held(&answer);
+		symswap_answer_free(&answer);
+		symswap_answer_cold(&answer, false);
+		symswap_answer_cold(&answer, true);
+	}
+	symswap_nr_last = answer.runs;
+	call->reply_len = answer.runs * sizeof(*answer.run);
+	memcpy(call->payload, symswap_last, call->reply_len);
+	call->result[0] = answer.pages;
+	mutex_unlock(&symswap_reclaim_lock);
+	return 0;
+}
+
+/* What was free has no contents any more, and may be used again. */
+int symswap_reclaimed(void *arg, struct sym_call *call)
+{
+	unsigned int i, slot;
+
+	mutex_lock(&symswap_reclaim_lock);
+	for (i = 0; i < symswap_nr_last; i++) {
+		if (!(symswap_last[i].flags & SYM_WINDOW_RUN_FREE))
+			continue;
+		for (slot = 0; slot < symswap_last[i].count; slot++)
+			clear_bit(symswap_last[i].first + slot, symswap.lent);
+	}
+	symswap_forget_locked();
+	mutex_unlock(&symswap_reclaim_lock);
+	symswap_state_show();
+	return 0;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Putting swap entries back.  While a page table is locked its entries are cleared, then
+ * no processor can write to the pages any more, and only then is it to be seen that they
+ * are swapped out: their contents are final.
+ */
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+#include <linux/version.h>
+
+#include "symswap.h"
+
+/* The entry that was there, but for soft-dirty: the page may have been written to. */
+static pte_t symswap_swap_pte(const struct symswap_slot *slot)
+{
+	pte_t pte = swp_entry_to_pte(swp_entry(symswap_type, slot - symswap.slot));
+
+	pte = pte_swp_mksoft_dirty(pte);
+	if (slot->where & SYMSWAP_EXCLUSIVE)
+		pte = pte_swp_mkexclusive(pte);
+	return pte;
+}
+
+/* Under the locks of page table and slot, after the flush. */
+static void symswap_put_back(struct symswap_process *p, unsigned int number)
+{
+	struct symswap_slot *slot = &symswap.slot[number];
+
+	set_pte(slot->pte, symswap_swap_pte(slot));
+	slot->owner = NULL;
+	spin_lock(&p->lock);
+	p->mapped--;
+	spin_unlock(&p->lock);
+	symswap_count(restores);
+}
+
+/* One page table, from @pte for @start to @end; @slots has room for what is found there. */
+static void symswap_restore_table(struct symswap_process *p, pte_t *pte, unsigned long start,
+				  unsigned long end, unsigned int *slots)
+{
+	unsigned long address, first = end, last = start;
+	unsigned int i, slot, count = 0;
+	spinlock_t *lock;
+
+	for (address = start; address < end; address += PAGE_SIZE, pte++) {
+		if (!symswap_pte(READ_ONCE(*pte), &slot))
+			continue;
+		set_pte(pte, __pte(0));
+		slots[count++] = slot;
+		first = min(first, address);
+		last = address + PAGE_SIZE;
+	}
+	if (!count)
+		return;
+	symswap_flush(p->notifier.mm, first, last);
+	for (i = 0; i < count; i++) {
+		lock = symswap_slot_lock(slots[i]);
+		spin_lock(lock);
+		symswap_put_back(p, slots[i]);
+		spin_unlock(lock);
+	}
+}
+
+static bool symswap_table_has(const pte_t *pte, unsigned long start, unsigned long end)
+{
+	unsigned int slot;
+
+	for (; start < end; start += PAGE_SIZE, pte++)
+		if (symswap_pte(READ_ONCE(*pte), &slot))
+			return true;
+	return false;
+}
+
+/* Numbers of the slots of one page table; a CPU at a time, for the table is locked. */
+static DEFINE_PER_CPU(unsigned int [PTRS_PER_PTE], symswap_slots);
+
+static void symswap_restore_pmd(struct symswap_process *p, pmd_t *at, unsigned long start,
+				unsigned long end)
+{
+	pmd_t pmd = READ_ONCE(*at);
+	spinlock_t *lock;
+	pte_t *pte;
+
+	if (pmd_none(pmd) || !pmd_present(pmd) || pmd_trans_huge(pmd) || pmd_devmap(pmd) ||
+	    pmd_bad(pmd))
+		return;
+	pte = pte_offset_kernel(&pmd, start);
+	if (!symswap_table_has(pte, start, end))
+		return;
+	lock = pte_lockptr(p->notifier.mm, &pmd);
+	spin_lock(lock);
+	if (pmd_val(pmd) == pmd_val(READ_ONCE(*at))) {
+		symswap_restore_table(p, pte, start, end, get_cpu_var(symswap_slots));
+		put_cpu_var(symswap_slots);
+	}
+	spin_unlock(lock);
+}
+
+/* The next page table's worth of [address, end) that there may be something in. */
+static pmd_t *symswap_next_pmd(struct mm_struct *mm, unsigned long address,
+			       unsigned long end, unsigned long *next)
+{
+	pgd_t *pgd = pgd_offset(mm, address);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	*next = pgd_addr_end(address, end);
+	if (pgd_none(*pgd) || pgd_bad(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, address);
+	*next = p4d_addr_end(address, end);
+	if (p4d_none(*p4d) || p4d_bad(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, address);
+	*next = pud_addr_end(address, end);
+	if (pud_none(*pud) || pud_bad(*pud))
+		return NULL;
+	*next = pmd_addr_end(address, end);
+	return pmd_offset(pud, address);
+}
+
+void symswap_restore_range(struct symswap_process *p, unsigned long start,
+			   unsigned long end)
+{
+	struct mm_struct *mm = p->notifier.mm;
+	unsigned long next;
+	pmd_t *pmd;
+
+	start &= PAGE_MASK;
+	end = min(PAGE_ALIGN(end), TASK_SIZE_MAX);
+	rcu_read_lock();
+	for (; start < end && READ_ONCE(p->mapped); start = next) {
+		pmd = symswap_next_pmd(mm, start, end, &next);
+		if (pmd)
+			symswap_restore_pmd(p, pmd, start, next);
+	}
+	rcu_read_unlock();
+}
+
+/* The lock of the page table that @pte is in. */
+static spinlock_t *symswap_pte_lock(pte_t *pte)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	return ptlock_ptr(virt_to_ptdesc(pte));
+#else
+	return ptlock_ptr(virt_to_page(pte));
+#endif
+}
+
+static void symswap_slot_put_back(unsigned int number)
+{
+	struct symswap_slot *slot = &symswap.slot[number];
+	unsigned long address = slot->where & PAGE_MASK;
+	struct symswap_process *p = slot->owner;
+
+	set_pte(slot->pte, __pte(0));
+	symswap_flush(p->notifier.mm, address, address + PAGE_SIZE);
+	symswap_put_back(p, number);
+}
+
+/* Under the lock of the slot.  -EAGAIN: its page table is locked, and the outer one. */
+static int symswap_slot_try(unsigned int number, bool put_back)
+{
+	struct symswap_slot *slot = &symswap.slot[number];
+	spinlock_t *table;
+	int young;
+
+	/* Those who free a page table take it away from its slots before, so it is there. */
+	if (!slot->owner)
+		return 0;
+	table = symswap_pte_lock(slot->pte);
+	if (!spin_trylock(table))
+		return -EAGAIN;
+	/* A processor that has the entry cached makes it young again later, or not. */
+	young = test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)&slot->pte->pte);
+	if (put_back)
+		symswap_slot_put_back(number);
+	spin_unlock(table);
+	return young;
+}
+
+static int symswap_slot_do(unsigned int number, bool put_back)
+{
+	spinlock_t *lock = symswap_slot_lock(number);
+	int ret;
+
+	for (;;) {
+		spin_lock(lock);
+		ret = symswap_slot_try(number, put_back);
+		spin_unlock(lock);
+		if (ret != -EAGAIN)
+			return ret;
+		cpu_relax();
+	}
+}
+
+void symswap_restore_slot(unsigned int number)
+{
+	symswap_slot_do(number, true);
+}
+
+bool symswap_slot_young(unsigned int number)
+{
+	return symswap_slot_do(number, false);
+}

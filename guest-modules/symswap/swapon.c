@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The device as swap space: its signature, and the guest's own programs that turn it on
+ * and off.
+ */
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+
+#include "kernel.h"
+#include "symswap.h"
+
+#define SYMSWAP_PRIORITY "32767" /* before any disk */
+
+static struct swap_info_struct *symswap_found;
+int symswap_type;
+
+/* Whoever has it open for himself: that is swapon. */
+bool symswap_in_use(void)
+{
+	return READ_ONCE(symswap_bdev()->bd_holders) > 0;
+}
+
+struct swap_info_struct *symswap_area_cached(void)
+{
+	return READ_ONCE(symswap_found);
+}
+
+/* The kernel never frees a description; it may come to describe something else. */
+static bool symswap_area_is(const struct swap_info_struct *si)
+{
+	return si && si->flags & SWP_WRITEOK && READ_ONCE(si->bdev) == symswap_bdev();
+}
+
+void symswap_area_look(void)
+{
+	struct swap_info_struct *si = NULL;
+	int i;
+
+	for (i = 0; symswap_p_areas && i < MAX_SWAPFILES; i++) {
+		si = READ_ONCE(symswap_p_areas[i]);
+		if (symswap_area_is(si)) {
+			WRITE_ONCE(symswap_type, si->type);
+			break;
+		}
+		si = NULL;
+	}
+	WRITE_ONCE(symswap_found, si);
+}
+
+struct swap_info_struct *symswap_area(void)
+{
+	if (!symswap_area_is(symswap_area_cached()))
+		symswap_area_look();
+	return symswap_area_cached();
+}
+
+static void symswap_sign(void)
+{
+	union swap_header *header = symswap_page(0);
+
+	memset(header, 0, PAGE_SIZE);
+	header->info.version = 1;
+	/* Where slots cannot be held the limit can only be heeded when swapping begins. */
+	header->info.last_page = symswap_p_get_slot ? symswap.slots - 1 : symswap_allowed();
+	strscpy(header->info.sws_volume, "symswap", sizeof(header->info.sws_volume));
+	memcpy(header->magic.magic, "SWAPSPACE2", 10);
+}
+
+static int symswap_program(const char *const *argv, char *why)
+{
+	char *text = kzalloc(PAGE_SIZE, GFP_KERNEL);
+	int err;
+
+	if (!text)
+		return -ENOMEM;
+	err = sym_helper_run(argv, NULL, text, PAGE_SIZE);
+	if (err)
+		snprintf(why, SYMSWAP_WHY, "%s", *text ? strim(text) : "swapon cannot be run");
+	kfree(text);
+	return err;
+}
+
+int symswap_on(char *why)
+{
+	static const char *const argv[] = { "swapon", "-p", SYMSWAP_PRIORITY,
+					    "/dev/" SYMSWAP_DISK, NULL };
+	/* That of a small system may know nothing of priorities. */
+	static const char *const plain[] = { "swapon", "/dev/" SYMSWAP_DISK, NULL };
+	int err;
+
+	if (symswap_in_use())
+		return 0;
+	symswap_sign();
+	err = symswap_program(argv, why);
+	if (err == -EIO)
+		err = symswap_program(plain, why);
+	if (!err)
+		*why = 0;
+	symswap_area_look();
+	return err;
+}
+
+int symswap_off(char *why)
+{
+	static const char *const argv[] = { "swapoff", "/dev/" SYMSWAP_DISK, NULL };
+	int err;
+
+	if (!symswap_in_use())
+		return 0;
+	err = symswap_program(argv, why);
+	symswap_area_look();
+	return err;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the parts of symswap.ko share.  docs/swapbypass.md explains the whole.
+ *
+ * Locks, the outer one first: the lock of a page table, of a slot, of a process.
+ */
+#ifndef SYMSWAP_H
+#define SYMSWAP_H
+
+#undef pr_fmt
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/percpu.h>
+#include <linux/spinlock.h>
+#include <linux/swap.h>
+#include <linux/types.h>
+
+#include <symkit/guest.h>
+
+#define SYMSWAP_DISK "symswap0"
+
+/*
+ * window.c: page i of the window is slot i; slot 0 has the signature.  A slot whose page is
+ * mapped in a process has an owner: the process, the page table entry and its address.
+ */
+struct symswap_process;
+
+struct symswap_slot {
+	struct symswap_process *owner; /* NULL: not mapped */
+	pte_t *pte;
+	unsigned long where; /* address, and SYMSWAP_EXCLUSIVE */
+};
+#define SYMSWAP_EXCLUSIVE 1ul /* in the swap entry, to be put back */
+
+struct symswap_window {
+	u64 gpa;
+	unsigned long pfn;
+	unsigned int slots; /* slot 0 included */
+	u8 *base; /* in the kernel's address space */
+	struct symswap_slot *slot;
+	unsigned long *lent; /* one bit for each slot: may have contents */
+};
+extern struct symswap_window symswap;
+
+int symswap_window_init(const struct sym_item_window *window);
+void symswap_window_exit(void);
+
+static inline void *symswap_page(unsigned int slot)
+{
+	return symswap.base + ((unsigned long)slot << PAGE_SHIFT);
+}
+
+spinlock_t *symswap_slot_lock(unsigned int slot);
+
+/* Is it an entry that we made?  Then *slot is whose. */
+bool symswap_pte(pte_t pte, unsigned int *slot);
+
+/* device.c: the block device.  Reads and writes are copies. */
+int symswap_device_init(void);
+void symswap_device_exit(void);
+struct block_device *symswap_bdev(void);
+
+/*
+ * swapon.c: have the guest swap to the device, or not any more; -EIO: @why says what its
+ * programs said.  symswap_area() is the kernel's description while it does, or NULL; the
+ * cached one is as old as the last look.  The type stays as long as anything is mapped.
+ */
+#define SYMSWAP_WHY sizeof_field(struct sym_item_window_state, reason)
+int symswap_on(char *why);
+int symswap_off(char *why);
+bool symswap_in_use(void);
+struct swap_info_struct *symswap_area(void);
+struct swap_info_struct *symswap_area_cached(void);
+void symswap_area_look(void);
+extern int symswap_type;
+
+/*
+ * hold.c: slots that we keep from being used, for the sake of the limit, as far as there
+ * are free ones.  symswap_grab() takes one for the caller; 0: there is none.
+ */
+void symswap_hold_limit(u64 bytes);
+void symswap_hold_adjust(void);
+void symswap_hold_drop(void);
+unsigned int symswap_allowed(void); /* the limit, in slots */
+unsigned int symswap_held(void);
+unsigned int symswap_held_next(unsigned int slot); /* the first from @slot on, or .slots */
+unsigned int symswap_grab(void);
+void symswap_ungrab(unsigned int slot);
+int symswap_hold_init(void);
+void symswap_hold_exit(void);
+
+/* reclaim.c: slots for the VMM to take back. */
+int symswap_reclaim(void *arg, struct sym_call *call);
+int symswap_reclaimed(void *arg, struct sym_call *call);
+void symswap_reclaim_forget(void);
+
+/* state.c: figures, shown about once a second. */
+struct symswap_counts {
+	u64 maps;
+	u64 restores;
+	u64 passed;
+	u64 reads;
+	u64 writes;
+};
+DECLARE_PER_CPU(struct symswap_counts, symswap_counts);
+#define symswap_count(what) this_cpu_inc(symswap_counts.what)
+
+void symswap_state_show(void);
+void symswap_state_start(void);
+void symswap_state_stop(void);
+
+/* main.c: what the level is now, and why it is not the one that is wanted, or "". */
+u32 symswap_level(char *why);
+
+/* kernel.c: what the kernel does not export; false and why: something is not as it was. */
+bool symswap_kernel_init(bool force, char *why);
+bool symswap_zswap_used(struct swap_info_struct *si, unsigned long offset);
+void symswap_flush(struct mm_struct *mm, unsigned long start, unsigned long end);
+void symswap_lru_leave(struct mm_struct *mm);
+void symswap_lru_join(struct mm_struct *mm);
+
+/*
+ * hooks.c: the bypass as a whole.  symswap_bypass() makes new mappings possible, or
+ * impossible and then takes back those that there are.
+ */
+int symswap_hooks_init(char *why);
+void symswap_hooks_exit(void);
+void symswap_bypass(bool on);
+bool symswap_bypassing(void);
+bool symswap_swapping_off(void);
+
+/*
+ * process.c: an address space that has or may have pages mapped.  Ranges of it are
+ * closed while somebody else works on them.
+ */
+#define SYMSWAP_RANGES 8
+
+struct symswap_process {
+	struct mmu_notifier notifier; /* its mm is whose we are */
+	struct hlist_node node;
+	struct rcu_head rcu;
+	spinlock_t lock;
+	unsigned int nr_ranges;
+	unsigned int others; /* ranges for which there was no room: all is closed */
+	struct {
+		unsigned long start;
+		unsigned long end;
+	} range[SYMSWAP_RANGES];
+	unsigned long mapped; /* pages, at this time */
+	unsigned long ready; /* jiffies: not before this */
+	bool gone; /* no page may be mapped any more */
+};
+
+/* In an RCU read section; symswap_process_want() has one made if there is none. */
+struct symswap_process *symswap_process_find(struct mm_struct *mm);
+void symswap_process_want(struct mm_struct *mm);
+bool symswap_process_open(const struct symswap_process *p, unsigned long address);
+/* Close a range and put back what is mapped there; open it again. */
+void symswap_process_close(struct symswap_process *p, unsigned long start, unsigned long end);
+void symswap_process_reopen(struct symswap_process *p, unsigned long start,
+			    unsigned long end);
+unsigned int symswap_processes(void);
+void symswap_process_restore_all(void);
+void symswap_process_exit(void);
+
+/* fault.c: 0, or SYMSWAP_PASS: the kernel's own function shall do it. */
+#define SYMSWAP_PASS 0x40000000u
+unsigned int symswap_fault(struct vm_fault *vmf);
+
+/*
+ * restore.c: put the swap entries back, so that nothing of ours is left there.  By range
+ * (nothing may be mapped there meanwhile), or by slot.
+ */
+void symswap_restore_range(struct symswap_process *p, unsigned long start,
+			   unsigned long end);
+void symswap_restore_slot(unsigned int slot);
+/* The page of a slot, if it is mapped: has it been used since this was last asked? */
+bool symswap_slot_young(unsigned int slot);
+
+#endif

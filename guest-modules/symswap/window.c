@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The window: memory of the VMM outside the guest's RAM. */
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/pfn.h>
+#include <linux/vmalloc.h>
+
+#include "symswap.h"
+
+#define SYMSWAP_LOCKS 256
+
+struct symswap_window symswap;
+static spinlock_t symswap_locks[SYMSWAP_LOCKS];
+
+spinlock_t *symswap_slot_lock(unsigned int slot)
+{
+	return &symswap_locks[slot % SYMSWAP_LOCKS];
+}
+
+bool symswap_pte(pte_t pte, unsigned int *slot)
+{
+	unsigned long pfn = pte_pfn(pte);
+
+	if (!pte_present(pte) || !pte_special(pte) || !pte_devmap(pte) ||
+	    pfn < symswap.pfn || pfn - symswap.pfn >= symswap.slots)
+		return false;
+	*slot = pfn - symswap.pfn;
+	return true;
+}
+
+/* It comes from the VMM, which may be confused. */
+static int symswap_window_check(const struct sym_item_window *window)
+{
+	u64 end = window->gpa + window->size;
+
+	if (!window->size || (window->gpa | window->size) & ~PAGE_MASK || end < window->gpa ||
+	    end - 1 > BIT_ULL(boot_cpu_data.x86_phys_bits) - 1 ||
+	    window->size < SZ_1M || window->size > 1ull << 40)
+		return -EINVAL;
+	/* Struct pages would make the kernel take it for RAM. */
+	if (region_intersects(window->gpa, window->size, IORESOURCE_SYSTEM_RAM,
+			      IORES_DESC_NONE) != REGION_DISJOINT ||
+	    pfn_valid(PHYS_PFN(window->gpa)) || pfn_valid(PHYS_PFN(end - 1)))
+		return -EINVAL;
+	return 0;
+}
+
+int symswap_window_init(const struct sym_item_window *window)
+{
+	int err, i;
+
+	err = symswap_window_check(window);
+	if (err)
+		return err;
+	for (i = 0; i < SYMSWAP_LOCKS; i++)
+		spin_lock_init(&symswap_locks[i]);
+	symswap.gpa = window->gpa;
+	symswap.pfn = PHYS_PFN(window->gpa);
+	symswap.slots = window->size >> PAGE_SHIFT;
+	if (!request_mem_region(window->gpa, window->size, KBUILD_MODNAME))
+		return -EBUSY;
+	symswap.base = memremap(window->gpa, window->size, MEMREMAP_WB);
+	symswap.slot = vcalloc(symswap.slots, sizeof(*symswap.slot));
+	symswap.lent = vcalloc(BITS_TO_LONGS(symswap.slots), sizeof(long));
+	if (symswap.base && symswap.slot && symswap.lent)
+		return 0;
+	symswap_window_exit();
+	return -ENOMEM;
+}
+
+void symswap_window_exit(void)
+{
+	vfree(symswap.lent);
+	vfree(symswap.slot);
+	if (symswap.base)
+		memunmap(symswap.base);
+	release_mem_region(symswap.gpa, (u64)symswap.slots << PAGE_SHIFT);
+}
