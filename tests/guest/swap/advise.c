@@ -159,3 +159,10 @@ const char *do_mergeable(struct run *r)
 	put_file("/sys/kernel/mm/ksm/run", "0");
 	return why;
 }
+
+void advise_span(struct run *r, struct span *s)
+{
+	static const span_fn all[] = { dontneed, lazily_freed, cold, pageout, willneed };
+
+	all[rnd_below(&r->rnd, 5)](r, s);
+}

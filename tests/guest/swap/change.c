@@ -46,45 +46,69 @@ static void use_elsewhere(struct run *r, struct span *s, uint8_t *at)
 	}
 }
 
-/* Grow it over what follows: the new part is zeros; and shrink it again. */
-static void grow_and_shrink(struct span *s, uint8_t *at)
-{
-	uint8_t *grown = mremap(at, s->bytes, s->bytes * 2, 0);
+/* Held from when the place of a span is free until it is taken again. */
+static pthread_mutex_t placing = PTHREAD_MUTEX_INITIALIZER;
 
-	if (grown != at)
+static void reserve(struct span *s)
+{
+	if (mmap(s->at, s->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+		 -1, 0) != s->at)
+		die("somebody else maps where the span was: %m");
+}
+
+/* The new part is zeros, wherever there is room for it; and shrink it again. */
+static uint8_t *grow_and_shrink(struct span *s, uint8_t *at)
+{
+	uint8_t *grown;
+
+	pthread_mutex_lock(&placing);
+	grown = mremap(at, s->bytes, s->bytes * 2, MREMAP_MAYMOVE);
+	pthread_mutex_unlock(&placing);
+	if (grown == MAP_FAILED)
 		die("mremap: cannot grow: %m");
-	check_zero(at + s->bytes, s->bytes, "the part that mremap added");
-	memset(at + s->bytes, 0x55, s->bytes);
-	swap_out(at, s->bytes * 2);
-	if (mremap(at, s->bytes * 2, s->bytes, 0) != at)
+	check_zero(grown + s->bytes, s->bytes, "the part that mremap added");
+	memset(grown + s->bytes, 0x55, s->bytes);
+	swap_out(grown, s->bytes * 2);
+	if (mremap(grown, s->bytes * 2, s->bytes, 0) != grown)
 		die("mremap: cannot shrink: %m");
+	return grown;
+}
+
+#define MOVE (MREMAP_MAYMOVE | MREMAP_FIXED)
+
+/* Somewhere else; what is left behind is empty, or not there but for a place holder. */
+static uint8_t *move_away(struct span *s, bool stays)
+{
+	uint8_t *to;
+
+	pthread_mutex_lock(&placing);
+	to = mmap(NULL, s->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (to == MAP_FAILED)
+		die("mmap: %m");
+	if (mremap(s->at, s->bytes, s->bytes, MOVE | (stays ? MREMAP_DONTUNMAP : 0), to) != to)
+		die("mremap there: %m");
+	if (!stays)
+		reserve(s);
+	pthread_mutex_unlock(&placing);
+	if (stays)
+		check_zero(s->at, s->bytes, "what MREMAP_DONTUNMAP left");
+	return to;
 }
 
 static void move_and_back(struct run *r, struct span *s)
 {
-	size_t room = s->bytes * 2;
-	int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
-	uint8_t *to = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	bool stays = rnd_next(&r->rnd) & 1;
+	uint8_t *to = move_away(s, rnd_next(&r->rnd) & 1);
 
-	if (to == MAP_FAILED)
-		die("mmap: %m");
-	if (mremap(s->at, s->bytes, s->bytes, flags | (stays ? MREMAP_DONTUNMAP : 0), to) != to)
-		die("mremap there: %m");
 	use_elsewhere(r, s, to);
-	if (stays)
-		check_zero(s->at, s->bytes, "what MREMAP_DONTUNMAP left");
-	munmap(to + s->bytes, s->bytes);
 	if (rnd_next(&r->rnd) & 1)
-		grow_and_shrink(s, to);
+		to = grow_and_shrink(s, to);
 	if (rnd_next(&r->rnd) & 1)
 		swap_out(to, s->bytes);
 	use_elsewhere(r, s, to);
-	if (mremap(to, s->bytes, s->bytes, flags, s->at) != s->at)
+	if (mremap(to, s->bytes, s->bytes, MOVE, s->at) != s->at)
 		die("mremap back: %m");
 }
 
-/* Where nobody else maps memory in between, or growing in place would fail. */
 const char *do_mremap(struct run *r)
 {
 	return over_spans(r, 96, move_and_back, PEEK_NONE);
@@ -138,4 +162,11 @@ static void map_over(struct run *r, struct span *s)
 const char *do_mapfixed(struct run *r)
 {
 	return over_spans(r, 64, map_over, PEEK_NONE);
+}
+
+void change_span(struct run *r, struct span *s)
+{
+	static const span_fn all[] = { move_and_back, protect_and_back, map_over };
+
+	all[rnd_below(&r->rnd, 3)](r, s);
 }

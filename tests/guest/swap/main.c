@@ -31,6 +31,18 @@ const struct scenario scenarios[] = {
 	{ "ptrace", do_ptrace, "PEEK and POKE" },
 	{ "direct", do_direct, "O_DIRECT from and to it" },
 	{ "vmsplice", do_vmsplice, "into a pipe and back" },
+	{ "softdirty", do_softdirty, "clear_refs; no page that was written is clean" },
+	{ "proc", do_proc, "smaps, pagemap, numa_maps" },
+	{ "mincore", do_mincore, "mincore" },
+	{ "mlock", do_mlock, "mlock, mlock2, munlock" },
+	{ "mlockall", do_mlockall, "in a child" },
+	{ "uffd", do_uffd, "userfaultfd: missing pages" },
+	{ "uffd-wp", do_uffd_wp, "userfaultfd: write protection" },
+	{ "mix", do_mix, "much of the above by threads at once" },
+	{ "cgroup", do_cgroup, "a child within a limit of memory" },
+	{ "oom", do_oom, "a child beyond its limit is killed" },
+	{ "core", do_core, "a core dump has what the memory had" },
+	{ "kill", do_kill, "children killed; what they had comes back" },
 	{ "swapoff", do_swapoff, "off and on under running threads" },
 	{ "second", do_second, "a second device comes and goes" },
 	{ NULL, NULL, NULL },
@@ -62,7 +74,8 @@ static int usage(int status)
 	       "  --disk FILE    as large as the set, written over, for O_DIRECT\n"
 	       "  --scratch DIR  for a core dump (/run)\n"
 	       "  --break HOW    do a wrong that must be found: flip, stale, other, zero,\n"
-	       "                 and some in one scenario: mprotect, dontneed\n");
+	       "                 and some in one scenario: mprotect, dontneed, mlock,\n"
+	       "                 softdirty, uffd-wp, core, kill\n");
 	for (const struct scenario *s = scenarios; s->name; s++)
 		printf("%-10s %s\n", s->name, s->what);
 	return status;

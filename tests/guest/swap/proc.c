@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Small files of /proc and /sys. */
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,28 +39,4 @@ bool put_file(const char *file, const char *text)
 	if (fd >= 0)
 		close(fd);
 	return ok;
-}
-
-/*
- * KiB of swap that no process accounts for: what is lost shows here.  Pages of the swap
- * cache and of tmpfs are in it too, so only its growth tells something.
- */
-long swap_used_beyond(void)
-{
-	long used = (meminfo("SwapTotal") - meminfo("SwapFree")) / 1024, value;
-	char file[64];
-	struct dirent *entry;
-	DIR *dir = opendir("/proc");
-
-	if (!dir)
-		return 0;
-	while ((entry = readdir(dir))) {
-		if (!isdigit(entry->d_name[0]))
-			continue;
-		snprintf(file, sizeof(file), "/proc/%.20s/status", entry->d_name);
-		value = proc_number(file, "VmSwap");
-		used -= value > 0 ? value : 0;
-	}
-	closedir(dir);
-	return used;
 }

@@ -127,6 +127,12 @@ bool broken(const struct run *r, const char *how);
 void catch_faults(void);
 bool swap_out(void *at, size_t bytes);
 
+/* Each does one of several things, for threads that do all at once. */
+void change_span(struct run *r, struct span *s);
+void advise_span(struct run *r, struct span *s);
+void lock_span(struct run *r, struct span *s);
+void mix(struct run *r);
+
 /* peer.c: a process of its own, started before there is a set */
 void peer_start(void);
 void peer_stop(void);
@@ -135,11 +141,11 @@ int peer_swapoff(const char *device);
 /* proc.c: small files */
 long proc_number(const char *file, const char *key);
 bool put_file(const char *file, const char *text);
-long swap_used_beyond(void);
 int64_t meminfo(const char *key);
 
 /* the scenarios, by file */
 const char *do_random(struct run *r);
+const char *do_mix(struct run *r);
 const char *do_fork(struct run *r);
 const char *do_storm(struct run *r);
 const char *do_mremap(struct run *r);
