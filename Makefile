@@ -103,6 +103,11 @@ $(B)/tests/tiny/test_%: $(B)/tests/tiny/test_%.o $(TINY_LIB) $(B)/libvmm.a $(B)/
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
+$(B)/tests/unit/test_window: $(B)/tests/unit/test_window.o \
+		$(patsubst %.c,$(B)/%.o,$(wildcard swapbypass/*.c))
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) -Wl,--wrap=window_now_ms -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
+
 # A VMM that embeds the interface, with a kernel of its own.
 EMBED := examples/embed
 $(B)/embed/embed: $(wildcard $(EMBED)/*) $(wildcard symbiotic/include/sym/*) $(B)/libsymhost.a

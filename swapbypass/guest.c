@@ -52,23 +52,25 @@ bool guest_handler(struct sym_window *w, uint32_t *generation, uint32_t *number)
 	return true;
 }
 
-/* What the guest said is made a line of printable characters. */
-static void keep_reason(struct sym_window_told *told, const char *reply, size_t len)
+/* What the guest said, @len bytes at most, is made a line of printable characters. */
+static void make_line(char *text, size_t len)
 {
 	size_t n = 0;
 
-	for (; n < len && n < sizeof(told->reason) - 1 && reply[n]; n++)
-		told->reason[n] = reply[n] < ' ' || reply[n] > '~' ? ' ' : reply[n];
-	while (n && told->reason[n - 1] == ' ')
+	for (; n < len && text[n]; n++)
+		if (text[n] < ' ' || text[n] > '~')
+			text[n] = ' ';
+	while (n && text[n - 1] == ' ')
 		n--;
-	told->reason[n] = '\0';
+	text[n] = '\0';
 }
 
 int sym_window_tell(struct sym_window *w, struct sym_window_told *told)
 {
-	uint8_t reply[sizeof(told->reason)];
 	struct sym_call call = {
-		.deadline_ms = SET_DEADLINE_MS, .reply = reply, .reply_max = sizeof(reply),
+		.deadline_ms = SET_DEADLINE_MS,
+		.reply = (uint8_t *)told->reason,
+		.reply_max = sizeof(told->reason) - 1,
 	};
 	uint32_t generation, handler;
 	unsigned int change;
@@ -83,8 +85,7 @@ int sym_window_tell(struct sym_window *w, struct sym_window_told *told)
 	call.arg[1] = w->limit;
 	pthread_mutex_unlock(&w->lock);
 	ret = guest_call(w, SYM_WINDOW_SET, &call);
-	keep_reason(told, (char *)reply, call.reply_len < sizeof(reply) ? call.reply_len :
-									 sizeof(reply));
+	make_line(told->reason, call.reply_len < call.reply_max ? call.reply_len : call.reply_max);
 	if (!ret && call.value[0] > SYM_WINDOW_BYPASS)
 		ret = -EPROTO;
 	if (!ret)
@@ -127,7 +128,7 @@ int sym_window_state(struct sym_window *w, struct sym_item_window_state *state)
 
 	if (ret)
 		return ret;
-	state->reason[sizeof(state->reason) - 1] = '\0';
+	make_line(state->reason, sizeof(state->reason) - 1);
 	return state->level > SYM_WINDOW_BYPASS ? -EPROTO : 0;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "swapbypass/window.h"
 
@@ -31,10 +32,9 @@ static int compare(const void *a, const void *b)
 /* Sorted, so that neighbours tell of an overlap. */
 static bool overlap(const struct sym_window_run *runs, unsigned int nr)
 {
-	struct sym_window_run sorted[SYM_WINDOW_RUNS];
+	struct sym_window_run sorted[SYM_WINDOW_RUNS] = { 0 };
 
-	for (unsigned int i = 0; i < nr; i++)
-		sorted[i] = runs[i];
+	memcpy(sorted, runs, nr * sizeof(*runs));
 	qsort(sorted, nr, sizeof(sorted[0]), compare);
 	for (unsigned int i = 1; i < nr; i++)
 		if ((uint64_t)sorted[i - 1].first + sorted[i - 1].count > sorted[i].first)

@@ -37,6 +37,12 @@ static struct view look(struct sym_window *w)
 	return view;
 }
 
+/* Bookkeeping: a file system counts its own blocks, one for each few hundred at worst. */
+static uint64_t slack(const struct sym_window *w)
+{
+	return SYM_WINDOW_SLACK + (w->backing.file ? w->limit / 128 : 0);
+}
+
 /* excess - bytes beyond what the guest may have; 0: it keeps its limit.  Lock held. */
 static uint64_t excess(struct sym_window *w, const struct view *view, uint64_t lent)
 {
@@ -52,7 +58,7 @@ static uint64_t excess(struct sym_window *w, const struct view *view, uint64_t l
 	w->stale = min(w->stale, lent);
 	w->excuse = min(w->excuse, lent);
 	may = min(view->used, w->excuse);
-	may = (may > w->limit ? may : w->limit) + w->stale + SYM_WINDOW_SLACK;
+	may = (may > w->limit ? may : w->limit) + w->stale + slack(w);
 	return lent > may ? lent - may : 0;
 }
 

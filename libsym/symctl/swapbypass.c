@@ -83,6 +83,14 @@ static const struct action {
 	{ "limit", true, print_change }, { "reclaim", true, print_reclaimed },
 };
 
+/* Something less than what was wanted may do; the opposite does not. */
+static int status_of(const json_t *json)
+{
+	const char *level = json_string_value(json_object_get(json, "level"));
+
+	return level && !strcmp(level, "off") != !strcmp(ctl_string(json, "wanted"), "off");
+}
+
 static int run(struct ctl *ctl, const struct action *action)
 {
 	json_t *params = json_pack("{s:s}", "action", action->word), *result;
@@ -105,11 +113,12 @@ static int run(struct ctl *ctl, const struct action *action)
 	sym_close(conn);
 	result = json_loads(answer, 0, NULL);
 	free(answer);
+	ret = action->print == print_change ? status_of(result) : 0;
 	if (ctl->json)
-		return ctl_print_json(result);
+		return ctl_print_json(result) | ret;
 	action->print(result);
 	json_decref(result);
-	return 0;
+	return ret;
 }
 
 int cmd_swapbypass(struct ctl *ctl)

@@ -50,13 +50,17 @@ static int do_tell(void *arg, json_t **result, struct err *err)
 {
 	struct swapbypass *sb = arg;
 	struct sym_window_told told;
+	struct sym_item_window item;
 	int ret = sym_window_tell(sb->window, &told);
 
 	__atomic_store_n(&sb->telling, false, __ATOMIC_RELEASE);
-	if (!ret)
+	sym_window_get(sb->window, &item);
+	if (!ret && (told.level || !item.level))
 		events_emit(sb->vm->events, "swapbypass_ready",
 			    json_pack("{s:s, s:o}", "level", swapbypass_level_name(told.level),
 				      "reason", events_text(told.reason)));
+	else if (!ret)
+		emit(sb, "swapbypass_failed", "reason", told.reason);
 	else if (!sym_window_untold(sb->window) && sym_window_ready(sb->window))
 		emit(sb, "swapbypass_failed", "reason", told.reason[0] ? told.reason :
 								 strerror(-ret));

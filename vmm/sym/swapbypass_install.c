@@ -146,38 +146,43 @@ void swapbypass_guest_ready(struct vm *vm, uint32_t generation)
 	pthread_mutex_unlock(&sb->lock);
 }
 
-/* Why this guest can have no module at all, or 0. */
-static int check_guest(const struct swapbypass *sb, const struct swapbypass_module **module,
-		       struct symmod_err *why)
+/* The module for this guest; NULL: there can be none, and why. */
+static const struct swapbypass_module *choose(const struct swapbypass *sb,
+					      struct symmod_err *why)
 {
+	const struct swapbypass_module *module;
 	struct sym *sym = sb->vm->sym;
 	uint32_t granted = sym_granted(sym);
 	struct sym_item_kernel kernel;
-	int ret = sym_spy_get(sym, SYM_ITEM_KERNEL, &kernel, sizeof(kernel));
 
-	if (ret)
-		return symmod_fail(why, -EAGAIN, "the guest does not show its kernel");
-	if (!(granted & SYM_FEATURE_WINDOW) || !(granted & SYM_FEATURE_MODULES))
-		return symmod_fail(why, -ENOTSUP, "the guest's symbiotic module takes no %s",
-				   granted & SYM_FEATURE_WINDOW ? "modules" : "window");
+	if (sym_spy_get(sym, SYM_ITEM_KERNEL, &kernel, sizeof(kernel))) {
+		symmod_fail(why, -EAGAIN, "the guest does not show its kernel");
+		return NULL;
+	}
+	if (!(granted & SYM_FEATURE_WINDOW) || !(granted & SYM_FEATURE_MODULES)) {
+		symmod_fail(why, -ENOTSUP, "the guest's symbiotic module takes no %s",
+			    granted & SYM_FEATURE_WINDOW ? "modules" : "window");
+		return NULL;
+	}
 	kernel.release[sizeof(kernel.release) - 1] = '\0';
-	*module = find(sb, kernel.release);
-	if (*module)
-		return 0;
-	return symmod_fail(why, -ENOENT, "no module %s for Linux %s in %.200s",
-			   SWAPBYPASS_MODULE, kernel.release,
-			   sb->vm->config->modules && *sb->vm->config->modules ?
-				   sb->vm->config->modules : symmod_default_dirs());
+	module = find(sb, kernel.release);
+	if (!module)
+		symmod_fail(why, -ENOENT, "no module %s for Linux %s in %.200s",
+			    SWAPBYPASS_MODULE, kernel.release,
+			    sb->vm->config->modules && *sb->vm->config->modules ?
+				    sb->vm->config->modules : symmod_default_dirs());
+	return module;
 }
 
 static int install(const struct swapbypass *sb, struct symmod_err *why)
 {
-	const struct swapbypass_module *module = NULL;
+	const struct swapbypass_module *module = choose(sb, why);
 	struct symmod_image image;
-	int ret = check_guest(sb, &module, why);
+	int ret;
 
-	if (!ret)
-		ret = symmod_read(module->fd, module->path, &image, why);
+	if (!module)
+		return why->code;
+	ret = symmod_read(module->fd, module->path, &image, why);
 	if (ret)
 		return ret;
 	ret = symmod_install(sb->vm->sym, &image, "", why);
@@ -190,6 +195,17 @@ static bool hopeless(int ret)
 	return ret == -ENOENT || ret == -ENOTSUP || ret == -ENOEXEC || ret == -EINVAL;
 }
 
+/* after_try - true: there will be another one.  Lock held. */
+static bool after_try(struct swapbypass *sb, int ret)
+{
+	sb->install = INSTALL_NONE;
+	if (!ret || ret == -EEXIST || hopeless(ret) || ++sb->install_tries == TRIES)
+		return false;
+	sb->install = INSTALL_WAIT;
+	sb->install_at_ms = now_ms() + (RETRY_MS << sb->install_tries) / 2;
+	return true;
+}
+
 /* The guest may not have got so far that it can load modules: several tries. */
 static int do_install(void *arg, json_t **result, struct err *err)
 {
@@ -200,17 +216,9 @@ static int do_install(void *arg, json_t **result, struct err *err)
 	int ret = install(sb, &why);
 
 	pthread_mutex_lock(&sb->lock);
-	if (sb->install != INSTALL_BUSY || sb->install_generation != generation) {
-		ret = 0; /* there is another guest by now */
-	} else if (!ret || ret == -EEXIST) {
-		sb->install = INSTALL_NONE;
-	} else if (hopeless(ret) || ++sb->install_tries == TRIES) {
-		sb->install = INSTALL_NONE;
-		failed = true;
-	} else {
-		sb->install = INSTALL_WAIT;
-		sb->install_at_ms = now_ms() + (RETRY_MS << sb->install_tries) / 2;
-	}
+	/* There may be another guest by now. */
+	if (sb->install == INSTALL_BUSY && sb->install_generation == generation)
+		failed = !after_try(sb, ret) && ret && ret != -EEXIST;
 	pthread_mutex_unlock(&sb->lock);
 	if (failed)
 		events_emit(sb->vm->events, "swapbypass_failed",

@@ -170,6 +170,7 @@ static int get_size(struct control_call *call, uint64_t *size)
 	const char *text = json_string_value(value);
 	int ret = 0;
 
+	*size = 0;
 	if (text)
 		ret = parse_size(text, "size", size, &call->err);
 	else if (json_is_integer(value) && json_integer_value(value) > 0)

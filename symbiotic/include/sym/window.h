@@ -23,7 +23,7 @@
 #define SYM_WINDOW_MAX	 (1ull << 40)
 #define SYM_WINDOW_ALIGN (1ull << 30) /* of its GPA */
 
-/* What a guest may have beyond its limit before that counts: pages of bookkeeping. */
+/* What a guest may have beyond its limit before that counts; with a file, 1/128 more. */
 #define SYM_WINDOW_SLACK    (64ull * SYM_PAGE_SIZE)
 #define SYM_WINDOW_GRACE_MS 10000 /* and for how long it may have more */
 
@@ -99,8 +99,8 @@ bool sym_window_untold(struct sym_window *window);
 bool sym_window_ready(struct sym_window *window);
 
 /*
- * sym_window_state - what the guest shows; text in it is its own.  sym_window_refresh -
- * have the guest renew that; waits, five seconds at most.
+ * sym_window_state - what the guest shows; its text is made one printable line.
+ * sym_window_refresh - have the guest renew that; waits, five seconds at most.
  */
 int sym_window_state(struct sym_window *window, struct sym_item_window_state *state);
 int sym_window_refresh(struct sym_window *window);
