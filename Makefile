@@ -162,8 +162,9 @@ $(B)/fuzz_virtio: $(FUZZ_SRC) $(B)/gen/dsdt.h $(wildcard vmm/*/*.h)
 		$(PKG_LIBS)
 
 # What the symbiotic interface takes from a guest.
-FUZZ_SYM_SRC := $(wildcard symbiotic/*.c symcall/*.c) tests/fuzz/fuzz_sym.c
-$(B)/fuzz_sym: $(FUZZ_SYM_SRC) $(wildcard symbiotic/*.h symcall/*.h symbiotic/include/sym/*.h)
+FUZZ_SYM_SRC := $(wildcard symbiotic/*.c symcall/*.c swapbypass/*.c) tests/fuzz/fuzz_sym.c
+$(B)/fuzz_sym: $(FUZZ_SYM_SRC) \
+		$(wildcard symbiotic/*.h symcall/*.h swapbypass/*.h symbiotic/include/sym/*.h)
 	@echo "  FUZZER  $@"
 	@clang $(filter-out -Werror,$(ALL_CFLAGS)) -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -Wl,--wrap=deadline_create -o $@ \

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "swapbypass/window.h"
 #include "symcall/calls.h"
 
 #define MEMORY	   (256u << 10)
@@ -39,6 +40,7 @@ enum op {
 	OP_INTERRUPT,
 	OP_RESET,
 	OP_SHOW,
+	OP_WINDOW,
 	OP_OPS
 };
 
@@ -338,6 +340,44 @@ static void read_pages(void)
 				sum = ((const uint8_t *)(item + 1))[i];
 }
 
+#define SLOTS 4096
+
+/* What a guest answers when pages are reclaimed: what is accepted must be as promised. */
+static void check_runs(const struct step *s)
+{
+	static struct sym_window_run runs[SYM_WINDOW_RUNS + 1];
+	uint8_t seen[SLOTS] = { 1 }; /* slot 0 is not to be had */
+	uint64_t pages = 0, said = s->value & 0xffff;
+	int nr;
+
+	memcpy(runs, memory + AREA_GPA + s->a * 8u, sizeof(runs));
+	nr = runs_check(runs, s->b, SLOTS, said, s->value >> 16 & 0xffff);
+	for (int i = 0; i < nr; i++) {
+		if (!runs[i].count || runs[i].first + runs[i].count > SLOTS)
+			abort();
+		for (unsigned int j = 0; j < runs[i].count; j++)
+			if (seen[runs[i].first + j]++)
+				abort();
+		pages += runs[i].count;
+	}
+	if (nr >= 0 && (pages != said || pages > (s->value >> 16 & 0xffff)))
+		abort();
+}
+
+static void read_window(void)
+{
+	struct sym_window window = { .sym = sym };
+	struct sym_item_window_state state;
+
+	if (sym_window_state(&window, &state))
+		return;
+	if (state.level > SYM_WINDOW_BYPASS)
+		abort();
+	for (const char *p = state.reason; *p; p++)
+		if (*p < ' ' || *p > '~')
+			abort();
+}
+
 static void start_async(unsigned int id, const struct step *s)
 {
 	struct sym_call *call = &calls[s->a % NR_CALLS];
@@ -419,6 +459,10 @@ static int take_step(unsigned int id)
 	case OP_RESET:
 		if (!nesting)
 			sym_reset(sym);
+		return -EINTR;
+	case OP_WINDOW:
+		check_runs(&s);
+		read_window();
 		return -EINTR;
 	default: /* OP_SHOW */
 		sym_show(sym, "x", &s.value, s.a % 9);

@@ -49,6 +49,23 @@ refuse 1 "$work/good.img: in use" --kernel "$k" --disk "$work/good.img" --disk "
 refuse 1 "$work/none.conf" --kernel "$k" --config "$work/none.conf"
 refuse 1 "$work/typo.conf:2: memry" --kernel "$k" --config "$work/typo.conf"
 refuse 1 "$work/syntax.conf:1" --kernel "$k" --config "$work/syntax.conf"
+refuse 2 '--swapbypass 1000: a multiple of 4096' --kernel "$k" --swapbypass 1000
+refuse 2 '--swapbypass 2T' --kernel "$k" --swapbypass 2T
+refuse 2 '--swapbypass-limit 2097152: more' --kernel "$k" --swapbypass 1M --swapbypass-limit 2M
+refuse 2 '--swapbypass-file: there is no' --kernel "$k" --swapbypass-file "$work/window"
+refuse 2 '--symbiotic is off' --kernel "$k" --swapbypass 1M --symbiotic off
+refuse 1 "--swapbypass-file: $work/text: not empty" --kernel "$k" --swapbypass 1M \
+	--swapbypass-file "$work/text"
+refuse 1 "--swapbypass-file: $work/no/dir: No such" --kernel "$k" --swapbypass 1M \
+	--swapbypass-file "$work/no/dir"
+refuse 1 "--swapbypass-file: $work: .*directory" --kernel "$k" --swapbypass 1M \
+	--swapbypass-file "$work"
+refuse 1 "--swapbypass-file: $work/window: the window has 512000 MiB" --kernel "$k" \
+	--swapbypass 500G --swapbypass-file "$work/window"
+bits=$(sed -n 's/^address sizes[^:]*: \([0-9]*\) bits physical.*/\1/p' /proc/cpuinfo | head -n 1)
+[ "${bits:-64}" -gt 40 ] ||
+	refuse 1 '--swapbypass 1048576M: does not fit' --kernel "$k" --swapbypass 1T
+[ ! -e "$work/window" ] || fail "the window's file was left behind"
 refuse 1 'no/such/name' --kernel "$k" --name no/such/name
 refuse 1 'fd=77: not an open tap' --kernel "$k" --net fd=77,mac=02:00:00:00:00:01
 echo "bad input: ok"

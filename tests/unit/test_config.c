@@ -303,6 +303,57 @@ static void test_stray_argument(void **state)
 	options_refused(*state, ARGS("--kernel", "k", "stray"), "stray: unexpected argument");
 }
 
+static void test_swapbypass(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(read_file(f, "swapbypass = \"1G\";\nswapbypass-file = \"/x\";\n"
+				      "swapbypass-limit = 4096;\n"), 0);
+	assert_int_equal(f->config.swapbypass, GiB);
+	assert_string_equal(f->config.swapbypass_file, "/x");
+	assert_int_equal(f->config.swapbypass_limit, 4096);
+	assert_int_equal(parse(f, ARGS("--kernel", "k", "--swapbypass", "256M",
+				       "--swapbypass-limit", "64M", "--swapbypass-file", "w")), 0);
+	assert_int_equal(f->config.swapbypass, 256 * MiB);
+	assert_int_equal(f->config.swapbypass_limit, 64 * MiB);
+	assert_string_equal(f->config.swapbypass_file, "w");
+}
+
+static void test_bad_swapbypass(void **state)
+{
+	static const char *const bad[][3] = {
+		{ "--swapbypass", "1000000", "--swapbypass 1000000: a multiple of 4096" },
+		{ "--swapbypass", "512K", "--swapbypass 512K: " },
+		{ "--swapbypass", "1025G", "--swapbypass 1025G: " },
+		{ "--swapbypass", "0", "--swapbypass 0: " },
+		{ "--swapbypass", "x", "--swapbypass x: not a size" },
+		{ "--swapbypass-limit", "0", "--swapbypass-limit 0: " },
+		{ "--swapbypass-limit", "5000", "--swapbypass-limit 5000: " },
+		{ "--swapbypass-limit", "1M", "--swapbypass-limit: there is no --swapbypass" },
+		{ "--swapbypass-file", "f", "--swapbypass-file: there is no --swapbypass" },
+		{ "--swapbypass-file", "", "--swapbypass-file: no file name" },
+	};
+	struct fixture *f = *state;
+
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		teardown(state);
+		setup(state);
+		f = *state;
+		options_refused(f, ARGS("--kernel", "k", (char *)bad[i][0], (char *)bad[i][1]),
+				bad[i][2]);
+	}
+	teardown(state);
+	setup(state);
+	f = *state;
+	options_refused(f, ARGS("--kernel", "k", "--swapbypass", "1M", "--symbiotic", "off"),
+			"--symbiotic is off");
+	teardown(state);
+	setup(state);
+	f = *state;
+	options_refused(f, ARGS("--kernel", "k", "--swapbypass", "1M", "--swapbypass-limit", "2M"),
+			"--swapbypass-limit 2097152: more than --swapbypass");
+}
+
 static void test_bad_numbers_of_cpus(void **state)
 {
 	static char *const bad[] = { "0", "65", "-1", "x", "", "1x", "4294967297" };
@@ -383,6 +434,8 @@ int main(void)
 		TEST(test_unknown_option),
 		TEST(test_missing_value),
 		TEST(test_stray_argument),
+		TEST(test_swapbypass),
+		TEST(test_bad_swapbypass),
 		TEST(test_bad_numbers_of_cpus),
 		TEST(test_bad_amounts_of_memory),
 		TEST(test_bad_console),

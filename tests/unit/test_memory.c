@@ -228,6 +228,18 @@ static void test_region_overlap(void **state)
 	assert_int_equal(gmem_region_add(mem, REGION_GPA - 4096, 4096, page(), 0), 0);
 }
 
+static void test_top(void **state)
+{
+	struct guest_memory *mem = *state;
+	uint64_t end = RAM_HIGH_BASE + HIGH;
+
+	assert_int_equal(gmem_top(mem), end);
+	assert_int_equal(gmem_region_add(mem, end + 4096, 8192, page(), 0), 0);
+	assert_int_equal(gmem_top(mem), end + 3 * 4096);
+	assert_int_equal(gmem_region_del(mem, end + 4096), 0);
+	assert_int_equal(gmem_top(mem), end);
+}
+
 static void test_region_table_full(void **state)
 {
 	struct guest_memory *mem = *state;
@@ -286,6 +298,7 @@ int main(void)
 		SMALL_TEST(test_region_not_below_4g),
 		HIGH_TEST(test_region_not_over_high_ram),
 		SMALL_TEST(test_region_overlap),
+		HIGH_TEST(test_top),
 		SMALL_TEST(test_region_table_full),
 		SMALL_TEST(test_region_del),
 		SMALL_TEST(test_region_is_not_ram),
