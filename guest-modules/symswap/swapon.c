@@ -104,6 +104,24 @@ int symswap_on(char *why)
 	return err;
 }
 
+/* The kernel would find out by killing swapoff, or somebody else. */
+static bool symswap_room(char *why)
+{
+	struct swap_info_struct *si = symswap_area();
+	long used, elsewhere;
+
+	if (!si)
+		return true;
+	used = READ_ONCE(si->inuse_pages);
+	elsewhere = si_mem_available() + get_nr_swap_pages() - ((long)si->pages - used);
+	used -= symswap_held();
+	if (used <= elsewhere)
+		return true;
+	snprintf(why, SYMSWAP_WHY, "the guest has room for %ld of %ld MiB",
+		 max(elsewhere, 0l) >> (20 - PAGE_SHIFT), used >> (20 - PAGE_SHIFT));
+	return false;
+}
+
 int symswap_off(char *why)
 {
 	static const char *const argv[] = { "swapoff", "/dev/" SYMSWAP_DISK, NULL };
@@ -111,6 +129,8 @@ int symswap_off(char *why)
 
 	if (!symswap_in_use())
 		return 0;
+	if (!symswap_room(why))
+		return -ENOMEM;
 	err = symswap_program(argv, why);
 	symswap_area_look();
 	return err;
