@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/config.h"
 #include "core/vm.h"
 #include "host/metrics.h"
 #include "sym/host.h"
@@ -232,7 +233,12 @@ void vcpu_handle_exit(struct vcpu *vcpu)
 
 static int cannot_run(struct vcpu *vcpu)
 {
-	vm_stop(vcpu->vm, VM_STOP_ERROR, "vCPU %u: KVM_RUN: %s", vcpu->id, strerror(errno));
+	/* A file that cannot grow is the likeliest reason for a page that is not there. */
+	bool no_space = errno == EFAULT && vcpu->vm->config->swapbypass_file;
+
+	vm_stop(vcpu->vm, VM_STOP_ERROR, "vCPU %u: KVM_RUN: %s%s%s", vcpu->id, strerror(errno),
+		no_space ? ": no space for --swapbypass-file " : "",
+		no_space ? vcpu->vm->config->swapbypass_file : "");
 	return -ESHUTDOWN;
 }
 

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/config.h"
 #include "core/loop.h"
@@ -16,7 +17,17 @@
 #include "host/metrics.h"
 #include "sym/work.h"
 
-#define TICK_NS 1000000000ull
+#define TICK_NS	   1000000000ull
+#define TELL_TRIES 7
+#define TELL_MS	   1000ull /* and twice as long each time: two minutes in all */
+
+uint64_t swapbypass_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+}
 
 const char *swapbypass_level_name(uint32_t level)
 {
@@ -45,26 +56,61 @@ static void on_violation(void *arg, const char *text)
 	emit(arg, "swapbypass_violation", "reason", text);
 }
 
-/* A guest that was told here and not by symctl: somebody wants to know. */
+/* again - try once more to tell a guest that does not swap to it, though it should? */
+static bool again(struct swapbypass *sb)
+{
+	bool more;
+
+	pthread_mutex_lock(&sb->lock);
+	more = sb->tell_tries < TELL_TRIES;
+	sb->tell_at_ms = more ? swapbypass_now_ms() + (TELL_MS << sb->tell_tries++) : 0;
+	pthread_mutex_unlock(&sb->lock);
+	return more;
+}
+
+/* What came of it; told here and not by symctl, somebody wants to know. */
+static void announce(struct swapbypass *sb, int ret, const struct sym_window_told *told)
+{
+	struct sym_item_window item;
+
+	sym_window_get(sb->window, &item);
+	if (!ret && (told->level || !item.level))
+		events_emit(sb->vm->events, "swapbypass_ready",
+			    json_pack("{s:s, s:o}", "level", swapbypass_level_name(told->level),
+				      "reason", events_text(told->reason)));
+	else if (!ret && again(sb))
+		return; /* in an initrd there is no swapon, for example */
+	else if (!ret || (!sym_window_untold(sb->window) && sym_window_ready(sb->window)))
+		emit(sb, "swapbypass_failed", "reason", told->reason[0] ? told->reason :
+								   strerror(-ret));
+}
+
 static int do_tell(void *arg, json_t **result, struct err *err)
 {
 	struct swapbypass *sb = arg;
 	struct sym_window_told told;
-	struct sym_item_window item;
 	int ret = sym_window_tell(sb->window, &told);
 
+	announce(sb, ret, &told);
 	__atomic_store_n(&sb->telling, false, __ATOMIC_RELEASE);
-	sym_window_get(sb->window, &item);
-	if (!ret && (told.level || !item.level))
-		events_emit(sb->vm->events, "swapbypass_ready",
-			    json_pack("{s:s, s:o}", "level", swapbypass_level_name(told.level),
-				      "reason", events_text(told.reason)));
-	else if (!ret)
-		emit(sb, "swapbypass_failed", "reason", told.reason);
-	else if (!sym_window_untold(sb->window) && sym_window_ready(sb->window))
-		emit(sb, "swapbypass_failed", "reason", told.reason[0] ? told.reason :
-								 strerror(-ret));
 	return 0;
+}
+
+/* Is there something to tell: news, or what did not work the last time? */
+static bool must_tell(struct swapbypass *sb)
+{
+	bool news = sym_window_untold(sb->window), due;
+	struct sym_item_window_state state;
+
+	pthread_mutex_lock(&sb->lock);
+	due = sb->tell_at_ms && swapbypass_now_ms() >= sb->tell_at_ms;
+	if (news)
+		sb->tell_tries = 0;
+	if (news || due)
+		sb->tell_at_ms = 0;
+	pthread_mutex_unlock(&sb->lock);
+	/* symctl may have been faster. */
+	return news || (due && !sym_window_state(sb->window, &state) && !state.level);
 }
 
 static int do_enforce(void *arg, json_t **result, struct err *err)
@@ -93,7 +139,8 @@ static void on_tick(void *arg, uint32_t events)
 	if (sym_window_watch(sb->window))
 		post(sb, &sb->enforcing, do_enforce);
 	swapbypass_install(sb);
-	if (sym_window_untold(sb->window))
+	if (!__atomic_load_n(&sb->telling, __ATOMIC_ACQUIRE) &&
+	    !__atomic_load_n(&sb->asked, __ATOMIC_ACQUIRE) && must_tell(sb))
 		post(sb, &sb->telling, do_tell);
 }
 
@@ -222,6 +269,7 @@ void swapbypass_reset(struct vm *vm)
 		return;
 	pthread_mutex_lock(&sb->lock);
 	sb->install = INSTALL_NONE;
+	sb->tell_at_ms = 0;
 	pthread_mutex_unlock(&sb->lock);
 	sym_window_reset(sb->window);
 }

@@ -46,12 +46,15 @@ struct swapbypass {
 	uint64_t exits; /* to userspace, for addresses in the window; atomic */
 	bool telling; /* atomic: a job is queued or at work */
 	bool enforcing; /* the same */
+	unsigned int asked; /* atomic: jobs of symctl that will tell the guest */
 
 	pthread_mutex_t lock; /* guards what follows */
 	enum install_state install;
 	uint32_t install_generation;
 	unsigned int install_tries;
 	uint64_t install_at_ms;
+	unsigned int tell_tries; /* of a guest that could not swap to it yet */
+	uint64_t tell_at_ms; /* the next one; 0: none */
 };
 
 /* Of a VM's life, see sym_host.c; nothing but a pointer's test where there is no window. */
@@ -72,6 +75,8 @@ int method_swapbypass(struct control_call *call);
 
 /* swapbypass_level_name - of a SYM_WINDOW_*. */
 const char *swapbypass_level_name(uint32_t level);
+
+uint64_t swapbypass_now_ms(void);
 
 /* swapbypass_paused - the VM is, and the guest cannot be asked. */
 bool swapbypass_paused(struct vm *vm);

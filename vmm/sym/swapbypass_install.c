@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -27,14 +26,6 @@
 #define INITRD_MS   20000 /* for the initrd's own copy to be loaded */
 #define TRIES	    6
 #define RETRY_MS    2000 /* and twice as long each time */
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
-}
 
 static const struct swapbypass_module *find(const struct swapbypass *sb, const char *release)
 {
@@ -141,7 +132,7 @@ void swapbypass_guest_ready(struct vm *vm, uint32_t generation)
 		sb->install = INSTALL_WAIT;
 		sb->install_generation = generation;
 		sb->install_tries = 0;
-		sb->install_at_ms = now_ms() + (in_initrd(vm) ? INITRD_MS : 0);
+		sb->install_at_ms = swapbypass_now_ms() + (in_initrd(vm) ? INITRD_MS : 0);
 	}
 	pthread_mutex_unlock(&sb->lock);
 }
@@ -202,7 +193,7 @@ static bool after_try(struct swapbypass *sb, int ret)
 	if (!ret || ret == -EEXIST || hopeless(ret) || ++sb->install_tries == TRIES)
 		return false;
 	sb->install = INSTALL_WAIT;
-	sb->install_at_ms = now_ms() + (RETRY_MS << sb->install_tries) / 2;
+	sb->install_at_ms = swapbypass_now_ms() + (RETRY_MS << sb->install_tries) / 2;
 	return true;
 }
 
@@ -233,7 +224,7 @@ void swapbypass_install(struct swapbypass *sb)
 	pthread_mutex_lock(&sb->lock);
 	if (sb->install == INSTALL_WAIT && ready)
 		sb->install = INSTALL_NONE;
-	if (sb->install == INSTALL_WAIT && now_ms() >= sb->install_at_ms) {
+	if (sb->install == INSTALL_WAIT && swapbypass_now_ms() >= sb->install_at_ms) {
 		sb->install = INSTALL_BUSY;
 		now = true;
 	}

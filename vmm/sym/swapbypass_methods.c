@@ -20,7 +20,17 @@
 struct job {
 	struct swapbypass *sb;
 	uint64_t bytes; /* to reclaim */
+	bool tells;
 };
+
+static void job_drop(void *arg)
+{
+	struct job *job = arg;
+
+	if (job->tells)
+		__atomic_sub_fetch(&job->sb->asked, 1, __ATOMIC_RELEASE);
+	free(job);
+}
 
 static const char absent[] = "the guest has no symswap module yet; it will hear of it";
 static const char paused[] = "the VM is paused; the guest will hear of it";
@@ -191,8 +201,10 @@ static int start(struct control_call *call, struct work *work, work_fn fn, uint6
 
 	if (!job)
 		return -ENOMEM;
-	*job = (struct job){ vm->swapbypass, bytes };
-	return work_call(work, call, fn, job, free);
+	*job = (struct job){ vm->swapbypass, bytes, fn == do_tell };
+	if (job->tells)
+		__atomic_add_fetch(&job->sb->asked, 1, __ATOMIC_RELEASE);
+	return work_call(work, call, fn, job, job_drop);
 }
 
 /* Nobody need be waited for where nobody can be told. */
