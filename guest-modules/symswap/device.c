@@ -29,7 +29,7 @@ static void symswap_copy(struct page *page, unsigned int offset, unsigned int le
 		/* The owner may write to it until its mapping is gone. */
 		symswap_restore_slot(slot);
 		if (write)
-			set_bit(slot, symswap.lent);
+			symswap_lend(slot);
 	}
 	if (write) {
 		memcpy_from_page(symswap.base + at, page, offset, len);

@@ -49,7 +49,8 @@ static pte_t symswap_make_pte(const struct vm_fault *vmf, unsigned int slot)
 
 /*
  * Since 6.12 a page of zeros is not written, only remembered to be one.  Ours is going to
- * be written to, so make it one that was.
+ * be written to, so make it one that was.  Whoever finds it remembered still has put the
+ * page into the swap cache before, and then we must see that.
  */
 static void symswap_fill(struct swap_info_struct *si, unsigned int slot)
 {
@@ -57,20 +58,29 @@ static void symswap_fill(struct swap_info_struct *si, unsigned int slot)
 	if (!test_bit(slot, si->zeromap))
 		return;
 	clear_page(symswap_page(slot));
-	set_bit(slot, symswap.lent);
+	symswap_lend(slot);
 	clear_bit(slot, si->zeromap);
+	smp_mb__after_atomic();
 #endif
 }
 
-/*
- * Under the locks of page table and slot.  One reference, and no page in the swap cache
- * or on its way there: whoever puts one there reads the slot afterwards, and then finds
- * that it has an owner.
- */
-static bool symswap_slot_ours(struct swap_info_struct *si, unsigned int slot)
+/* One reference, and no page in the swap cache or on its way there. */
+static bool symswap_slot_alone(struct swap_info_struct *si, unsigned int slot)
 {
-	return READ_ONCE(si->swap_map[slot]) == 1 && !symswap_zswap_used(si, slot) &&
-	       !WARN_ON_ONCE(symswap.slot[slot].owner);
+	return READ_ONCE(si->swap_map[slot]) == 1;
+}
+
+/*
+ * Under the locks of page table and slot.  Whoever puts a page into the swap cache reads
+ * or writes the slot afterwards, and finds then that it has an owner.
+ */
+static bool symswap_slot_take(struct swap_info_struct *si, unsigned int slot)
+{
+	if (!symswap_slot_alone(si, slot) || symswap_zswap_used(si, slot) ||
+	    WARN_ON_ONCE(symswap.slot[slot].owner))
+		return false;
+	symswap_fill(si, slot);
+	return symswap_slot_alone(si, slot);
 }
 
 static bool symswap_map(struct symswap_process *p, struct swap_info_struct *si,
@@ -79,9 +89,8 @@ static bool symswap_map(struct symswap_process *p, struct swap_info_struct *si,
 	unsigned long address = vmf->address & PAGE_MASK;
 	bool open;
 
-	if (!symswap_slot_ours(si, slot))
+	if (!symswap_slot_take(si, slot))
 		return false;
-	symswap_fill(si, slot);
 	/* Seen by whoever closes a range after this; who did before is seen here. */
 	spin_lock(&p->lock);
 	open = symswap_process_open(p, address) && symswap_bypassing();

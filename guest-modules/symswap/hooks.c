@@ -7,10 +7,14 @@
 #include <linux/atomic.h>
 #include <linux/delay.h>
 #include <linux/ftrace.h>
+#include <linux/jiffies.h>
 #include <linux/rcupdate.h>
+#include <linux/workqueue.h>
 
 #include "kernel.h"
 #include "symswap.h"
+
+#define SYMSWAP_SWAPOFF_LOOK (HZ / 50 + 1)
 
 struct symswap_hook {
 	const char *name;
@@ -33,7 +37,8 @@ static struct symswap_hook symswap_hooks[] = {
 
 static bool symswap_hooked;
 static bool symswap_bypass_on;
-static atomic_t symswap_stopped; /* swapoffs in progress */
+static atomic_t symswap_swapoffs; /* in progress, of whatever device */
+static bool symswap_stopped; /* one is of ours */
 static atomic_t symswap_inside; /* tasks in our functions that sleep */
 
 static void notrace symswap_redirect(unsigned long ip, unsigned long parent,
@@ -52,12 +57,12 @@ static void notrace symswap_redirect(unsigned long ip, unsigned long parent,
 
 bool symswap_bypassing(void)
 {
-	return READ_ONCE(symswap_bypass_on) && !atomic_read(&symswap_stopped);
+	return READ_ONCE(symswap_bypass_on) && !READ_ONCE(symswap_stopped);
 }
 
 bool symswap_swapping_off(void)
 {
-	return atomic_read(&symswap_stopped);
+	return READ_ONCE(symswap_stopped);
 }
 
 void symswap_bypass(bool on)
@@ -92,23 +97,43 @@ long symswap_h_gup(struct mm_struct *mm, unsigned long start, unsigned long nr_p
 	return ret;
 }
 
-/* It looks for swap entries in page tables until it has found all of them. */
-static void symswap_swapoff_begin(void)
+/*
+ * Swapoff looks for swap entries in page tables until it has found all of them, and waits
+ * for the slots that we hold.  Which device it is at work on shows a little later.
+ */
+static void symswap_swapoff_look(struct work_struct *work);
+static DECLARE_DELAYED_WORK(symswap_swapoff_work, symswap_swapoff_look);
+
+static void symswap_swapoff_look(struct work_struct *work)
 {
-	atomic_inc(&symswap_inside);
-	atomic_inc(&symswap_stopped);
-	if (!symswap_area())
+	if (!atomic_read(&symswap_swapoffs))
 		return;
+	if (!symswap_area_leaves()) {
+		queue_delayed_work(system_unbound_wq, &symswap_swapoff_work,
+				   SYMSWAP_SWAPOFF_LOOK);
+		return;
+	}
+	WRITE_ONCE(symswap_stopped, true);
 	symswap_process_restore_all();
 	symswap_reclaim_forget();
 	symswap_hold_drop();
 }
 
+static void symswap_swapoff_begin(void)
+{
+	atomic_inc(&symswap_inside);
+	atomic_inc(&symswap_swapoffs);
+	queue_delayed_work(system_unbound_wq, &symswap_swapoff_work, SYMSWAP_SWAPOFF_LOOK);
+}
+
 static void symswap_swapoff_end(void)
 {
-	symswap_area_look();
-	atomic_dec(&symswap_stopped);
-	symswap_hold_adjust();
+	if (atomic_dec_and_test(&symswap_swapoffs)) {
+		cancel_delayed_work_sync(&symswap_swapoff_work);
+		symswap_area_look();
+		WRITE_ONCE(symswap_stopped, false);
+		symswap_hold_adjust();
+	}
 	atomic_dec(&symswap_inside);
 }
 

@@ -6,6 +6,8 @@
 #include <linux/err.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/suspend.h>
 #include <linux/workqueue.h>
 
 #include "symswap.h"
@@ -128,6 +130,17 @@ static void symswap_begin(struct work_struct *work)
 
 static DECLARE_WORK(symswap_begin_work, symswap_begin);
 
+/* The image would not have what is in the window. */
+static int symswap_sleeping(struct notifier_block *block, unsigned long event, void *data)
+{
+	if (event != PM_HIBERNATION_PREPARE || !symswap_in_use())
+		return NOTIFY_DONE;
+	pr_err("no hibernation while memory of the VMM is swapped to\n");
+	return notifier_from_errno(-EBUSY);
+}
+
+static struct notifier_block symswap_sleep_block = { .notifier_call = symswap_sleeping };
+
 static int symswap_start(void)
 {
 	int err;
@@ -173,6 +186,7 @@ static int __init symswap_init(void)
 		symswap_window_exit();
 		return err;
 	}
+	register_pm_notifier(&symswap_sleep_block);
 	symswap_state_start();
 	schedule_work(&symswap_begin_work);
 	return 0;
@@ -181,6 +195,7 @@ static int __init symswap_init(void)
 /* Nobody has the device open, so it is not swapped to, and nothing is mapped. */
 static void __exit symswap_exit(void)
 {
+	unregister_pm_notifier(&symswap_sleep_block);
 	cancel_work_sync(&symswap_begin_work);
 	symswap_unregister();
 	symswap_state_stop();

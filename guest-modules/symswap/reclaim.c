@@ -170,7 +170,7 @@ int symswap_reclaimed(void *arg, struct sym_call *call)
 		if (!(symswap_last[i].flags & SYM_WINDOW_RUN_FREE))
 			continue;
 		for (slot = 0; slot < symswap_last[i].count; slot++)
-			clear_bit(symswap_last[i].first + slot, symswap.lent);
+			symswap_return(symswap_last[i].first + slot);
 	}
 	symswap_forget_locked();
 	mutex_unlock(&symswap_reclaim_lock);

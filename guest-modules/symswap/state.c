@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* How the window is used, for the VMM: renewed about once a second, and when it asks. */
-#include <linux/bitmap.h>
 #include <linux/workqueue.h>
 
 #include "symswap.h"
@@ -37,7 +36,7 @@ void symswap_state_show(void)
 		state.used = READ_ONCE(si->inuse_pages);
 		state.used -= min(state.used, state.held);
 	}
-	state.lent = bitmap_weight(symswap.lent, symswap.slots);
+	state.lent = atomic_long_read(&symswap.nr_lent);
 	state.processes = symswap_processes();
 	symswap_state_count(&state);
 	state.mapped = state.maps - min(state.maps, state.restores);

@@ -16,6 +16,7 @@
 #define SYMSWAP_PRIORITY "32767" /* before any disk */
 
 static struct swap_info_struct *symswap_found;
+static struct swap_info_struct *symswap_last; /* the same, but stays */
 int symswap_type;
 
 /* Whoever has it open for himself: that is swapon. */
@@ -44,11 +45,20 @@ void symswap_area_look(void)
 		si = READ_ONCE(symswap_p_areas[i]);
 		if (symswap_area_is(si)) {
 			WRITE_ONCE(symswap_type, si->type);
+			WRITE_ONCE(symswap_last, si);
 			break;
 		}
 		si = NULL;
 	}
 	WRITE_ONCE(symswap_found, si);
+}
+
+bool symswap_area_leaves(void)
+{
+	const struct swap_info_struct *si = READ_ONCE(symswap_last);
+
+	return si && !(READ_ONCE(si->flags) & SWP_WRITEOK) &&
+	       READ_ONCE(si->bdev) == symswap_bdev();
 }
 
 struct swap_info_struct *symswap_area(void)

@@ -10,6 +10,8 @@
 #undef pr_fmt
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/atomic.h>
+#include <linux/bitops.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -42,6 +44,7 @@ struct symswap_window {
 	u8 *base; /* in the kernel's address space */
 	struct symswap_slot *slot;
 	unsigned long *lent; /* one bit for each slot: may have contents */
+	atomic_long_t nr_lent;
 };
 extern struct symswap_window symswap;
 
@@ -51,6 +54,18 @@ void symswap_window_exit(void);
 static inline void *symswap_page(unsigned int slot)
 {
 	return symswap.base + ((unsigned long)slot << PAGE_SHIFT);
+}
+
+static inline void symswap_lend(unsigned int slot)
+{
+	if (!test_and_set_bit(slot, symswap.lent))
+		atomic_long_inc(&symswap.nr_lent);
+}
+
+static inline void symswap_return(unsigned int slot)
+{
+	if (test_and_clear_bit(slot, symswap.lent))
+		atomic_long_dec(&symswap.nr_lent);
 }
 
 spinlock_t *symswap_slot_lock(unsigned int slot);
@@ -75,6 +90,7 @@ bool symswap_in_use(void);
 struct swap_info_struct *symswap_area(void);
 struct swap_info_struct *symswap_area_cached(void);
 void symswap_area_look(void);
+bool symswap_area_leaves(void); /* swapoff is at work on it */
 extern int symswap_type;
 
 /*
