@@ -165,7 +165,8 @@ int backing_create(struct backing *b, uint64_t size, const char *file, const cha
 		return ret;
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, b->fd, 0);
 	if (map == MAP_FAILED)
-		return fail_errno(err, file ? file : "memfd");
+		return window_fail(err, -errno, "%s: cannot be mapped: %s", file ? file : "memfd",
+				   strerror(errno));
 	b->map = map;
 	/* The guest's pages belong into no core dump. */
 	madvise(map, size, MADV_DONTDUMP);
@@ -204,18 +205,7 @@ uint64_t backing_allocated(const struct backing *b)
 	return b->file && bytes >= sizeof(struct mark) ? bytes - sizeof(struct mark) : bytes;
 }
 
-void backing_evict_begin(const struct backing *b, uint64_t at, uint64_t len)
-{
-	if (!b->file) {
-		madvise(b->map + at, len, MADV_PAGEOUT);
-		return;
-	}
-	/* Unmapping tells the file which of the pages were written to. */
-	madvise(b->map + at, len, MADV_DONTNEED);
-	sync_file_range(b->fd, at, len, SYNC_FILE_RANGE_WRITE);
-}
-
-/* Pages of the range that are not in memory (any more). */
+/* Pages of the range that are not in memory. */
 static uint64_t pages_out(const struct backing *b, uint64_t at, uint64_t len)
 {
 	unsigned char in[1024];
@@ -230,6 +220,20 @@ static uint64_t pages_out(const struct backing *b, uint64_t at, uint64_t len)
 			out += !(in[i] & 1);
 	}
 	return out;
+}
+
+uint64_t backing_evict_begin(const struct backing *b, uint64_t at, uint64_t len)
+{
+	uint64_t out = pages_out(b, at, len);
+
+	if (b->file) {
+		/* Unmapping tells the file which of the pages were written to. */
+		madvise(b->map + at, len, MADV_DONTNEED);
+		sync_file_range(b->fd, at, len, SYNC_FILE_RANGE_WRITE);
+	} else {
+		madvise(b->map + at, len, MADV_PAGEOUT);
+	}
+	return out * PAGE;
 }
 
 uint64_t backing_evict_end(const struct backing *b, uint64_t at, uint64_t len)

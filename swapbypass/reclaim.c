@@ -10,14 +10,17 @@
 
 #include "swapbypass/window.h"
 
-#define ROUND_PAGES	 65536u /* of one question: the guest holds that many back meanwhile */
+/*
+ * Of one question.  The guest holds what it calls free out of use meanwhile, so it does not
+ * look for many of them; asked for more it would name those that it needs, too.
+ */
+#define ROUND_PAGES	 4096u
 #define CALL_DEADLINE_MS 10000
 #define DEADLINE_MS	 60000
 
 struct round {
 	struct sym_window_run runs[SYM_WINDOW_RUNS];
 	int nr;
-	uint64_t pages;
 	unsigned int resets; /* of the window, when the guest was asked */
 	uint32_t generation;
 };
@@ -86,7 +89,6 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 	if (ret < 0)
 		return ret;
 	round->nr = ret;
-	round->pages = call.value[0];
 	return 0;
 }
 
@@ -116,25 +118,27 @@ static int punch(struct sym_window *w, const struct round *round, uint64_t *punc
 	return ret;
 }
 
-/* First all are on their way, then they are waited for. */
+/*
+ * First all are on their way, then they are waited for.  Those that were out already do not
+ * count: the guest does not know, and names them again.
+ */
 static uint64_t evict(const struct sym_window *w, const struct round *round)
 {
-	uint64_t out = 0;
+	uint64_t before = 0, after = 0;
 
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < round->nr; i++) {
 			const struct sym_window_run *run = &round->runs[i];
+			uint64_t at = run->first * PAGE, len = run->count * PAGE;
 
 			if (run->flags & SYM_WINDOW_RUN_FREE)
 				continue;
 			if (pass == 0)
-				backing_evict_begin(&w->backing, run->first * PAGE,
-						    run->count * PAGE);
+				before += backing_evict_begin(&w->backing, at, len);
 			else
-				out += backing_evict_end(&w->backing, run->first * PAGE,
-							 run->count * PAGE);
+				after += backing_evict_end(&w->backing, at, len);
 		}
-	return out;
+	return after > before ? after - before : 0;
 }
 
 static int reclaimed(struct sym_window *w)
@@ -144,31 +148,41 @@ static int reclaimed(struct sym_window *w)
 	return guest_call(w, SYM_WINDOW_RECLAIMED, &call);
 }
 
+/* one_round - ask, take, and say so; the bytes that it brought are added to @out. */
+static int one_round(struct sym_window *w, uint64_t pages, struct sym_window_reclaimed *out)
+{
+	struct round round = { .nr = 0 };
+	int ret = ask(w, pages, &round), last;
+
+	if (ret == -ENODEV || ret == -ENOSYS)
+		return ret; /* nobody was asked */
+	if (!ret)
+		ret = punch(w, &round, &out->punched);
+	if (!ret)
+		out->evicted += evict(w, &round);
+	/* Even after an error: the guest may hold back what it has named. */
+	last = reclaimed(w);
+	return ret ? ret : last;
+}
+
 int sym_window_reclaim(struct sym_window *w, uint64_t bytes, struct sym_window_reclaimed *out)
 {
-	uint64_t left = (bytes + PAGE - 1) / PAGE, until = window_now_ms() + DEADLINE_MS;
-	struct round round;
-	int ret = 0, last;
+	uint64_t until = window_now_ms() + DEADLINE_MS, got = 0, before;
+	int ret;
 
 	*out = (struct sym_window_reclaimed){ 0 };
-	while (left && !ret) {
-		ret = ask(w, left < ROUND_PAGES ? left : ROUND_PAGES, &round);
-		if (ret == -ENODEV || ret == -ENOSYS)
-			return ret; /* nobody was asked */
-		if (!ret)
-			ret = punch(w, &round, &out->punched);
-		if (!ret)
-			out->evicted += evict(w, &round);
-		/* Even after an error: the guest may hold back what it has named. */
-		last = reclaimed(w);
-		if (!ret)
-			ret = last;
-		if (!ret && !round.nr)
+	while (got < bytes) {
+		uint64_t pages = (bytes - got + PAGE - 1) / PAGE;
+
+		before = got;
+		ret = one_round(w, pages < ROUND_PAGES ? pages : ROUND_PAGES, out);
+		got = out->punched + out->evicted;
+		if (ret)
+			return ret;
+		if (got == before) /* there is no more, or none that can be moved */
 			break;
-		if (!ret)
-			left -= round.pages;
-		if (!ret && left && window_now_ms() > until)
-			ret = -ETIMEDOUT;
+		if (got < bytes && window_now_ms() > until)
+			return -ETIMEDOUT;
 	}
-	return ret;
+	return 0;
 }

@@ -68,9 +68,9 @@ uint64_t backing_allocated(const struct backing *b);
 
 /*
  * backing_evict_begin, backing_evict_end - get a range out of memory, contents kept: first
- * for all ranges the one, then the other.  Returns the bytes that are out now.
+ * for all ranges the one, then the other.  Return the bytes that are out, before and after.
  */
-void backing_evict_begin(const struct backing *b, uint64_t at, uint64_t len);
+uint64_t backing_evict_begin(const struct backing *b, uint64_t at, uint64_t len);
 uint64_t backing_evict_end(const struct backing *b, uint64_t at, uint64_t len);
 
 /*
