@@ -203,7 +203,7 @@ modules: guest
 	@scripts/build-modules
 
 SYSTEM_BITS := $(B)/tests/services/stress.so $(B)/tests/system/tapfd \
-	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch kexec swaptorture) \
+	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch kexec swaptorture swapload) \
 	$(B)/tests/symvmm-garbage
 system: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)
@@ -216,10 +216,21 @@ test: modules all
 demo: modules all
 	@tests/rig/run --timeout 600 --disk "$$(scripts/guest-file debian.img)" tests/demo
 
+bench-swap: modules all
+	@$(MAKE) --no-print-directory $(B)/tests/guest/swapload
+	@tests/bench/run-swap
+
+# "make bench swap" is the figures of swapping alone.
+ifeq ($(filter swap,$(MAKECMDGOALS)),swap)
+bench: bench-swap
+swap: bench
+else
 bench: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS) $(B)/tests/bench/symcall
 	@tests/bench/run
 	@tests/bench/run-symbiotic
+	@$(MAKE) --no-print-directory bench-swap
+endif
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
@@ -249,7 +260,7 @@ help:
 	@echo "make            build symvmm, symctl and libsym (in build/)"
 	@echo "make demo       set everything up and boot a Debian guest"
 	@echo "make test       set everything up and run every test"
-	@echo "make bench      figures, in build/bench.json"
+	@echo "make bench      figures, in build/bench.json; \"make bench swap\" those of swapping"
 	@echo "make modules    the guest's kernel modules, for the kernels in the cache"
 	@echo "make unit, fuzz, lint, tiny, system"
 	@echo "                parts of the tests"
@@ -259,4 +270,4 @@ help:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 .SECONDARY:
-.PHONY: all modules host-build host-test guest unit fuzz lint tiny system test demo bench install clean help
+.PHONY: all modules host-build host-test guest unit fuzz lint tiny system test demo bench bench-swap swap install clean help

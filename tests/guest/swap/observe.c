@@ -188,12 +188,13 @@ void lock_span(struct run *r, struct span *s)
 {
 	bool on_fault = rnd_next(&r->rnd) & 1;
 
-	if (on_fault ? mlock2(s->at, s->bytes, MLOCK_ONFAULT) : mlock(s->at, s->bytes))
+	if (!broken(r, "mlock") &&
+	    (on_fault ? mlock2(s->at, s->bytes, MLOCK_ONFAULT) : mlock(s->at, s->bytes)))
 		die("mlock: %m");
 	if (!on_fault && resident(s->at, s->count) != s->count)
 		die("mlock left pages on swap");
 	must_stay(r, s);
-	if (!broken(r, "mlock") && munlock(s->at, s->bytes))
+	if (munlock(s->at, s->bytes))
 		die("munlock: %m");
 }
 

@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# SwapBypass under torture, on both kernels with 4 vCPUs and 1: whatever is done to memory
+# that is swapped, it is what was written; levels change under load; two guests do not see
+# each other; the module can be unloaded and loaded again.
+#
+# SYMKIT_SWAP=disk or zram does the same with what stock Debian swaps to, as far as it
+# applies.  SYMKIT_SWAP_SECONDS is how long the torture takes in all (default 80; an hour
+# finds more; SYMKIT_TEST_TIMEOUT must allow for it), SYMKIT_SWAP_SEED another course of it,
+# SYMKIT_SWAP_PARTS and SYMKIT_SWAP_KERNELS only some of all this.
+. "$(dirname "$0")/swap-lib.sh"
+
+seconds=${SYMKIT_SWAP_SECONDS:-80}
+seed=${SYMKIT_SWAP_SEED:-1}
+each=$(awk -v s="$seconds" 'BEGIN { printf "%.2f", s / (2 * 32 + 2 * 8) }')
+other=
+trap '[ -z "$other" ] || kill -9 "$other" 2>/dev/null; leave' EXIT
+truncate -s 64M "$work/second.img"
+truncate -s 400M "$work/data.img"
+
+# begin VERSION CPUS - boot, with the job on stdin, to where the guest swaps.
+begin() {
+	swap_options 512M
+	{ echo "touch /run/symjob-stay" && cat; } | job
+	start "vmlinuz-$1" --initrd "$work/initrd" --cpus "$2" --memory 256M --cmdline quiet \
+		--disk "$work/job.img,ro,serial=symjob" --disk "$work/second.img" \
+		--disk "$work/data.img" "${swap_options[@]}"
+	console "swap is on" 100
+	swapping
+}
+
+# done_well SECONDS - the job ends, and nothing went wrong in the guest.
+done_well() {
+	console "SYMJOB: exit" "$1"
+	! grep -a 'FAILED' "$work/console" || fail "what is in memory is not what was written"
+	grep -qa "SYMJOB: exit 0" "$work/console" || fail "the job did not end well"
+	quiet_kernel "$work/console"
+	clean_dmesg
+}
+
+end() {
+	symctl stop --force --timeout 1 test >/dev/null 2>&1
+	wait "$vm"
+	vm=
+}
+
+stat_of() {
+	symctl swapbypass stat "${2:-test}" --json | jq "$1"
+}
+
+# served [NAME] - faults were served by mapping, and mappings put back.
+served() {
+	[ "$swap" = bypass ] || return 0
+	echo "    ${1:-test}: $(symctl swapbypass stat "${1:-test}" | tr -s ' ' | paste -s -d,)"
+	[ "$(stat_of .maps "${1:-test}")" -gt 0 ] || fail "nothing was ever mapped"
+	[ "$(stat_of .restores "${1:-test}")" -gt 0 ] || fail "nothing was ever put back"
+}
+
+torture() { # version
+	tortured "$1" 4 all
+	tortured "$1" 1 "random fork mprotect dontneed softdirty direct kill swapoff"
+}
+
+tortured() { # version, CPUs, scenarios
+	echo "$1, $2 vCPUs: torture"
+	begin "$1" "$2" <<J
+$(swap_script 512M)
+mkswap /dev/vdb >/dev/null
+swaptorture --seconds $each --seed $seed --threads 2 --swap \$dev --swap2 /dev/vdb \\
+	--disk /dev/vdc $3 || exit
+$swap_dmesg
+J
+	done_well $((seconds * 2 + 300))
+	sed -n '/^[a-z-]* *ok /s/^/    /p; /^swaptorture/s/^/    /p' "$work/console"
+	grep -qa '^swaptorture: .* 0 skipped' "$work/console" || fail "some were skipped"
+	served
+	end
+}
+
+# change LEVEL REACHED - from outside, while the guest works.
+change() {
+	symctl swapbypass "$1" test >"$work/out" 2>&1 || fail "$1: $(cat "$work/out")"
+	level "$2" || fail "$1: $(symctl swapbypass stat test)"
+	changes=$((changes + 1))
+}
+
+# With more than fits into memory between bypass and device; with less also off.
+levels() { # version
+	echo "$1, 4 vCPUs: levels change under load"
+	begin "$1" 4 <<J
+$(swap_script 512M)
+swaptorture --seconds 15 --seed $seed random || exit
+echo "less than memory"
+swaptorture --seconds 20 --seed $seed --set 80M pageout || exit
+echo "no more load"
+await off
+rmmod symswap || exit
+insmod /symkit/01-symswap.ko || exit
+echo "loaded again"
+until grep -q symswap0 /proc/swaps; do sleep 0.2; done
+! rmmod symswap 2>/dev/null || exit
+swaptorture --seconds 2 --seed $seed random || exit
+$swap_dmesg
+J
+	changes=0
+	console "^swaptorture: set of" 60
+	until grep -qa 'less than memory' "$work/console"; do
+		change sync device
+		sleep 0.5
+		change on bypass
+		sleep 0.5
+	done
+	until grep -qa 'no more load' "$work/console"; do
+		change off off
+		sleep 0.5
+		change on bypass
+		sleep 0.5
+	done
+	change off off
+	tell off
+	console "loaded again" 60
+	wait_for 20 symctl swapbypass on test
+	change on bypass
+	done_well 100
+	served
+	echo "    $changes changes, longest stalls:" \
+		"$(grep -aoE '^(random|pageout).*longest [0-9.]* ms' "$work/console" |
+			sed 's/ .*longest//' | paste -s -d,)"
+	end
+}
+
+# Contents differ by their seeds: what came from the other would be found.
+both() { # version
+	echo "$1: two guests at once"
+	begin "$1" 2 <<J
+$(swap_script 512M)
+swaptorture --seconds 8 --seed 11 random pageout fork || exit
+$swap_dmesg
+J
+	sed 's/--seed 11/--seed 22/' "$work/job.img" >"$work/other.img"
+	symvmm run --name other --kernel "$guest/vmlinuz-$1" --initrd "$work/initrd" \
+		--cpus 2 --memory 256M --cmdline quiet --console "file:$work/other" \
+		--disk "$work/other.img,ro,serial=symjob" "${swap_options[@]}" \
+		2>"$work/stderr" </dev/null &
+	other=$!
+	done_well 300
+	wait_for 300 grep -qa "SYMJOB: exit" "$work/other" || fail "the other did not end"
+	cp "$work/other" "$work/console"
+	done_well 1
+	served
+	served other
+	symctl stop --force --timeout 1 other >/dev/null 2>&1
+	wait $other
+	other=
+	end
+}
+
+parts=${SYMKIT_SWAP_PARTS:-torture levels both}
+[ "$swap" = bypass ] || parts=torture
+for version in ${SYMKIT_SWAP_KERNELS:-6.1 6.12}; do
+	swap_initrd "$version" "$top/build/tests/guest/swaptorture"
+	for part in $parts; do
+		"$part" "$version"
+	done
+done
