@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Plain access, and mappings that change under the pages: mremap, mprotect, MAP_FIXED. */
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -76,17 +77,26 @@ static uint8_t *grow_and_shrink(struct span *s, uint8_t *at)
 
 #define MOVE (MREMAP_MAYMOVE | MREMAP_FIXED)
 
-/* Somewhere else; what is left behind is empty, or not there but for a place holder. */
+/*
+ * Somewhere else; what is left behind is empty, or not there but for a place holder.  NULL:
+ * others' locks and advice have cut the span in pieces, of which only one can be moved.
+ */
 static uint8_t *move_away(struct span *s, bool stays)
 {
+	int flags = MOVE | (stays ? MREMAP_DONTUNMAP : 0);
 	uint8_t *to;
 
 	pthread_mutex_lock(&placing);
 	to = mmap(NULL, s->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (to == MAP_FAILED)
 		die("mmap: %m");
-	if (mremap(s->at, s->bytes, s->bytes, MOVE | (stays ? MREMAP_DONTUNMAP : 0), to) != to)
-		die("mremap there: %m");
+	if (mremap(s->at, s->bytes, s->bytes, flags, to) != to) {
+		if (errno != EFAULT)
+			die("mremap there: %m");
+		munmap(to, s->bytes);
+		pthread_mutex_unlock(&placing);
+		return NULL;
+	}
 	if (!stays)
 		reserve(s);
 	pthread_mutex_unlock(&placing);
@@ -99,6 +109,8 @@ static void move_and_back(struct run *r, struct span *s)
 {
 	uint8_t *to = move_away(s, rnd_next(&r->rnd) & 1);
 
+	if (!to)
+		return;
 	use_elsewhere(r, s, to);
 	if (rnd_next(&r->rnd) & 1)
 		to = grow_and_shrink(s, to);

@@ -20,7 +20,9 @@ long proc_number(const char *file, const char *key)
 	if (!f)
 		return -1;
 	while (value < 0 && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, n) && (line[n] == ':' || isspace(line[n])))
+		if (!n)
+			value = atol(line);
+		else if (!strncmp(line, key, n) && (line[n] == ':' || isspace(line[n])))
 			value = atol(line + n + 1);
 	fclose(f);
 	return value;

@@ -139,6 +139,7 @@ void peer_stop(void);
 int peer_swapoff(const char *device);
 
 /* proc.c: small files */
+/* The number after @key, of the first line if that is empty; -1. */
 long proc_number(const char *file, const char *key);
 bool put_file(const char *file, const char *text);
 int64_t meminfo(const char *key);
