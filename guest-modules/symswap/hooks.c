@@ -185,8 +185,9 @@ static int symswap_hook_on(struct symswap_hook *hook)
 	if (!address)
 		return -ENOENT;
 	hook->ops.func = symswap_redirect;
+	/* Permanent: as long as they are on, nobody can turn ftrace off. */
 	hook->ops.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY |
-			  FTRACE_OPS_FL_RECURSION;
+			  FTRACE_OPS_FL_RECURSION | FTRACE_OPS_FL_PERMANENT;
 	err = ftrace_set_filter_ip(&hook->ops, address, 0, 0);
 	if (err)
 		return err;

@@ -77,7 +77,7 @@ static void symswap_sign(void)
 	/* Where slots cannot be held the limit can only be heeded when swapping begins. */
 	header->info.last_page = symswap_p_get_slot ? symswap.slots - 1 : symswap_allowed();
 	strscpy(header->info.sws_volume, "symswap", sizeof(header->info.sws_volume));
-	memcpy(header->magic.magic, "SWAPSPACE2", 10);
+	memcpy(header->magic.magic, SYMSWAP_MAGIC, strlen(SYMSWAP_MAGIC));
 }
 
 static int symswap_program(const char *const *argv, char *why)

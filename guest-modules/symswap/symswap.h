@@ -23,6 +23,7 @@
 #include <symkit/guest.h>
 
 #define SYMSWAP_DISK "symswap0"
+#define SYMSWAP_MAGIC "SWAPSPACE2" /* of a swap device's signature */
 
 /*
  * window.c: page i of the window is slot i; slot 0 has the signature.  A slot whose page is

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The window: memory of the VMM outside the guest's RAM. */
+#include <linux/bitmap.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/pfn.h>
+#include <linux/string.h>
+#include <linux/swap.h>
 #include <linux/vmalloc.h>
 
 #include "symswap.h"
@@ -45,6 +48,17 @@ static int symswap_window_check(const struct sym_item_window *window)
 	return 0;
 }
 
+/* A module before this one may have left something; the VMM empties it at a reset only. */
+static void symswap_window_leftover(void)
+{
+	const union swap_header *header = symswap_page(0);
+
+	if (memcmp(header->magic.magic, SYMSWAP_MAGIC, strlen(SYMSWAP_MAGIC)))
+		return;
+	bitmap_fill(symswap.lent, symswap.slots);
+	atomic_long_set(&symswap.nr_lent, symswap.slots);
+}
+
 int symswap_window_init(const struct sym_item_window *window)
 {
 	int err, i;
@@ -62,8 +76,10 @@ int symswap_window_init(const struct sym_item_window *window)
 	symswap.base = memremap(window->gpa, window->size, MEMREMAP_WB);
 	symswap.slot = vcalloc(symswap.slots, sizeof(*symswap.slot));
 	symswap.lent = vcalloc(BITS_TO_LONGS(symswap.slots), sizeof(long));
-	if (symswap.base && symswap.slot && symswap.lent)
+	if (symswap.base && symswap.slot && symswap.lent) {
+		symswap_window_leftover();
 		return 0;
+	}
 	symswap_window_exit();
 	return -ENOMEM;
 }

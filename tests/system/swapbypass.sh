@@ -139,10 +139,11 @@ swaptorture --seconds 8 --seed 11 random pageout fork || exit
 $swap_dmesg
 J
 	sed 's/--seed 11/--seed 22/' "$work/job.img" >"$work/other.img"
+	cp "$work/go.img" "$work/other-go.img"
 	symvmm run --name other --kernel "$guest/vmlinuz-$1" --initrd "$work/initrd" \
 		--cpus 2 --memory 256M --cmdline quiet --console "file:$work/other" \
-		--disk "$work/other.img,ro,serial=symjob" "${swap_options[@]}" \
-		2>"$work/stderr" </dev/null &
+		--disk "$work/other.img,ro,serial=symjob" \
+		"${swap_options[@]/go.img/other-go.img}" 2>"$work/stderr" </dev/null &
 	other=$!
 	done_well 300
 	wait_for 300 grep -qa "SYMJOB: exit" "$work/other" || fail "the other did not end"
@@ -156,7 +157,30 @@ J
 	end
 }
 
-parts=${SYMKIT_SWAP_PARTS:-torture levels both}
+# Where a hook cannot be set there is the device, and the reason.
+unhooked() { # version
+	echo "$1: ftrace is off"
+	swap_options 512M
+	job <<J
+touch /run/symjob-stay
+echo 0 >/proc/sys/kernel/ftrace_enabled
+$(swap_script 512M)
+swaptorture --seconds 2 --seed $seed random
+J
+	start "vmlinuz-$1" --initrd "$work/initrd" --cpus 2 --memory 256M --cmdline quiet \
+		--disk "$work/job.img,ro,serial=symjob" "${swap_options[@]}"
+	console "swap is on" 100
+	wait_for 20 level device || fail "$(symctl swapbypass stat test)"
+	expect "$(stat_of .reason)" '"__get_user_pages cannot be hooked (-16)"' "reason"
+	tell go
+	console "SYMJOB: exit 0" 200
+	expect "$(stat_of .maps)" 0 "pages mapped"
+	symctl swapbypass on test >"$work/out" 2>&1
+	level device || fail "on: $(symctl swapbypass stat test)"
+	end
+}
+
+parts=${SYMKIT_SWAP_PARTS:-torture levels both unhooked}
 [ "$swap" = bypass ] || parts=torture
 for version in ${SYMKIT_SWAP_KERNELS:-6.1 6.12}; do
 	swap_initrd "$version" "$top/build/tests/guest/swaptorture"
