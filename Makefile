@@ -243,9 +243,9 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/symkit/modules
 	install -m 644 symbiotic/include/sym/*.h $(DESTDIR)$(PREFIX)/include/sym
 	install -m 644 $(B)/libsymhost.a $(DESTDIR)$(PREFIX)/lib
-	for module in $(wildcard $(B)/modules/*/symbiotic.ko); do \
+	for module in $(wildcard $(B)/modules/*/symbiotic.ko $(B)/modules/*/symswap.ko); do \
 		dir=$${module%/*} && install -D -m 644 $$module \
-		$(DESTDIR)$(PREFIX)/lib/symkit/modules/$${dir##*/}/symbiotic.ko || exit; done
+		$(DESTDIR)$(PREFIX)/lib/symkit/modules/$${dir##*/}/$${module##*/} || exit; done
 	install -m 755 $(SVC) $(DESTDIR)$(PREFIX)/lib/symkit/services
 	install -m 644 libsym/include/symkit/*.h $(DESTDIR)$(PREFIX)/include/symkit
 	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' libsym/libsym.pc.in \
