@@ -19,7 +19,7 @@ zram_modules() {
 	lib=/lib/modules/$(cat "$guest/release-$1")
 	mkdir -p "$2"
 	# A line is "MODULE: WHAT IT NEEDS", what is to be loaded first at its end.
-	for path in $(of_guest "cat $lib/modules.dep" | grep '/zram\.ko[^:]*:' | tr -d : |
+	for path in $(of_guest "cat $lib/modules.dep" | grep -E '/(zram|lzo-rle)\.ko[^:]*:' | tr -d : |
 		tr ' ' '\n' | tac); do
 		file=$2/$((n++))-${path##*/}
 		of_guest "dump $lib/$path $file"
