@@ -30,6 +30,16 @@ void gate_open(void)
 	pthread_rwlock_unlock(&gate);
 }
 
+/* Or whoever forks would wait for ever. */
+static void gate_make(void)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&gate, &attr);
+}
+
 /* A fork while no thread is amid an operation: the child knows what to expect. */
 pid_t fork_quiet(void)
 {
@@ -40,7 +50,11 @@ pid_t fork_quiet(void)
 	pid = fork();
 	if (pid < 0)
 		die("fork: %m");
-	gate_open();
+	/* The lock knows its holder by a thread number, which the child has not. */
+	if (pid)
+		gate_open();
+	else
+		gate_make();
 	return pid;
 }
 
@@ -227,14 +241,10 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 void catch_faults(void)
 {
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
-	pthread_rwlockattr_t attr;
 
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
-	/* Or whoever forks would wait for ever. */
-	pthread_rwlockattr_init(&attr);
-	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&gate, &attr);
+	gate_make();
 }
 
 /* Does a read of @at, or a write of what is there, end in a signal? */
