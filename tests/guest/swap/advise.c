@@ -123,7 +123,7 @@ const char *do_hugepage(struct run *r)
 	if (r->set.pages < 4 * s.count)
 		return "the set is too small";
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		s.first = rnd_below(&r->rnd, r->set.pages - s.count);
 		s.at = set_page(&r->set, s.first);
 		set_lock(&r->set, s.first, s.count);

@@ -16,7 +16,7 @@ const char *do_random(struct run *r)
 	struct crew crew;
 
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r))
+	while (more(r, 1))
 		usleep(10000);
 	crew_stop(&crew, r);
 	r->rounds = crew.ops;

@@ -139,9 +139,12 @@ void crew_stop(struct crew *c, struct run *r)
 		r->longest = c->longest;
 }
 
-bool more(const struct run *r)
+/* There is time left, or, on a slow machine, nothing was @done yet. */
+bool more(const struct run *r, uint64_t done)
 {
-	return now_ns() < r->end;
+	uint64_t now = now_ns();
+
+	return now < r->end || (!done && now < r->end + 60 * 1000000000ull);
 }
 
 /* Up to @max pages, half the time where the threads are busiest. */
@@ -206,7 +209,7 @@ const char *over_spans(struct run *r, size_t max, span_fn fn, enum peek peek)
 	struct span s;
 
 	crew_start(&crew, &r->set, r->threads, peek, r->seed);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		span_take(r, &s, max);
 		span_stir(r, &s);
 		fn(r, &s);

@@ -50,7 +50,7 @@ const char *do_swapoff(struct run *r)
 	if (room / PAGE < (int64_t)r->set.pages)
 		r->set.pages = room / PAGE;
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		swap_out(r->set.base, r->set.pages * PAGE / 2);
 		usleep(rnd_below(&r->rnd, 200000));
 		off_and_on(r, r->swap);
@@ -69,10 +69,10 @@ const char *do_second(struct run *r)
 	if (!r->swap2)
 		return "no --swap2";
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r) && !error) {
+	while (more(r, r->rounds) && !error) {
 		if (swapon(r->swap2, SWAP_FLAG_PREFER | 10))
 			die("swapon %s: %m", r->swap2);
-		for (int i = 0; i < 20 && more(r); i++)
+		for (int i = 0; i < 20 && more(r, 1); i++)
 			usleep(50000);
 		error = peer_swapoff(r->swap2);
 		r->rounds++;

@@ -73,7 +73,7 @@ static void *move(void *arg)
 	struct mover *m = arg;
 	size_t first, count, pages = m->r->set.pages;
 
-	while (more(m->r)) {
+	while (more(m->r, m->rounds)) {
 		count = 1 + rnd_below(&m->rnd, RUN);
 		first = rnd_below(&m->rnd,
 				  (rnd_next(&m->rnd) & 1 ? pages : pages / 16) - count);

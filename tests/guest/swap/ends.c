@@ -114,7 +114,7 @@ const char *do_core(struct run *r)
 		set_zeroed(&set, 0, set.pages);
 		one_core(r, &set);
 		r->rounds++;
-	} while (more(r));
+	} while (more(r, r->rounds));
 	put_file(PATTERN, old);
 	munmap(set.base, set.pages * PAGE);
 	munmap(set.version, set.pages * 4);
@@ -180,7 +180,7 @@ const char *do_kill(struct run *r)
 	usleep(200000);
 	swap = meminfo("SwapFree");
 	memory = meminfo("MemAvailable");
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		one_kill(r, bytes);
 		r->rounds++;
 	}

@@ -184,7 +184,7 @@ const char *do_uffd(struct run *r)
 	watch(&a, set.base, set.pages * PAGE, UFFDIO_REGISTER_MODE_MISSING);
 	begin(&a);
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		region(r, &a);
 		for (int i = 0; i < 16; i++) {
 			span_take(r, &s, 128);
@@ -236,7 +236,7 @@ const char *do_uffd_wp(struct run *r)
 		       -1, 0);
 	begin(&a);
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		span_take(r, &s, 128);
 		span_stir(r, &s);
 		none_unseen(r, &s, &a);

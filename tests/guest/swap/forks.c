@@ -40,7 +40,7 @@ const char *do_fork(struct run *r)
 	pid_t pid[2];
 
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		for (int i = 0; i < 2; i++) {
 			pid[i] = fork_quiet();
 			r->rnd.state++;
@@ -83,7 +83,7 @@ const char *do_storm(struct run *r)
 	pid_t pid[STORM];
 
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		for (int i = 0; i < STORM; i++)
 			pid[i] = short_life(r);
 		for (int i = 0; i < STORM; i++)

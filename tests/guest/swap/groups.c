@@ -73,7 +73,7 @@ static void live_in_group(struct run *r)
 	if (!proc_number(GROUP "/memory.swap.current", ""))
 		die("the group holds more than its limit and has nothing on swap");
 	crew_start(&crew, &r->set, 2, PEEK_VERSION, r->seed);
-	while (more(r))
+	while (more(r, 1))
 		usleep(10000);
 	crew_stop(&crew, r);
 	set_check_all(&r->set);
@@ -94,7 +94,7 @@ const char *do_cgroup(struct run *r)
 	pid = fork_quiet();
 	if (!pid)
 		live_in_group(r);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		usleep(50000);
 		set_limit("memory.max", "%lu",
 			  CHILD_BYTES / 3 + rnd_below(&r->rnd, CHILD_BYTES / 3));
@@ -136,7 +136,7 @@ const char *do_oom(struct run *r)
 		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 			die("a child beyond its limits was not killed: %#x", status);
 		r->rounds++;
-	} while (more(r));
+	} while (more(r, r->rounds));
 	crew_stop(&crew, r);
 	if (proc_number(GROUP "/memory.events", "oom_kill") < (long)r->rounds)
 		die("%ld kills by lack of memory in %llu rounds",

@@ -23,7 +23,7 @@ static void *mixing(void *arg)
 	struct mixer *m = arg;
 	struct span s;
 
-	while (more(&m->run)) {
+	while (more(&m->run, m->run.rounds)) {
 		span_take(&m->run, &s, 64);
 		span_stir(&m->run, &s);
 		mix_one(&m->run, &s);

@@ -122,7 +122,7 @@ const char *do_proc(struct run *r)
 	if (pagemap < 0)
 		return "no pagemap";
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		for (int i = 0; i < 5; i++) {
 			snprintf(file, sizeof(file), "/proc/self/%s", files[i]);
 			if (!read_through(file) && strcmp(files[i], "numa_maps"))
@@ -160,7 +160,7 @@ const char *do_mincore(struct run *r)
 	if (r->set.pages < 1024)
 		return "the set is too small";
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		in += resident(set_page(&r->set, rnd_below(&r->rnd, r->set.pages - 1024)),
 			       1024);
 		all += 1024;
@@ -229,7 +229,7 @@ const char *do_mlockall(struct run *r)
 	pid_t pid;
 
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		set_lock(&r->set, 0, keep);
 		pid = fork_quiet();
 		r->rnd.state++;

@@ -216,7 +216,7 @@ static void trace(struct run *r, pid_t pid, struct set *set)
 {
 	wait_stopped(pid);
 	ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL);
-	while (more(r)) {
+	while (more(r, r->rounds)) {
 		for (int i = 0; i < 200; i++)
 			peek_and_poke(r, pid, set);
 		r->rounds += 200;

@@ -114,7 +114,7 @@ void crew_stop(struct crew *c, struct run *r);
 void gate_close(void); /* no thread is amid an operation until it opens */
 void gate_open(void);
 pid_t fork_quiet(void);
-bool more(const struct run *r);
+bool more(const struct run *r, uint64_t done);
 void span_take(struct run *r, struct span *s, size_t max);
 void span_stir(struct run *r, struct span *s);
 void span_check(struct run *r, struct span *s);
