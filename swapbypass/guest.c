@@ -96,6 +96,8 @@ int sym_window_tell(struct sym_window *w, struct sym_window_told *told)
 		w->told = change;
 		w->told_generation = generation;
 		w->told_handler = handler;
+		if (change == w->changes)
+			window_heard(w);
 		pthread_mutex_unlock(&w->lock);
 	}
 	return ret;

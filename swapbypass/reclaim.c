@@ -21,7 +21,8 @@
 struct round {
 	struct sym_window_run runs[SYM_WINDOW_RUNS];
 	int nr;
-	unsigned int resets; /* of the window, when the guest was asked */
+	uint64_t asked_ms; /* when the guest was asked, */
+	unsigned int resets; /* and how often the window had been reset then */
 	uint32_t generation;
 };
 
@@ -78,6 +79,7 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 	int ret;
 
 	round->nr = 0;
+	round->asked_ms = window_now_ms();
 	round->generation = sym_generation(w->sym);
 	pthread_mutex_lock(&w->lock);
 	round->resets = w->resets;
@@ -94,7 +96,7 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 
 /*
  * The guest keeps these slots out of use until it is told, so nothing can come into them
- * unless another guest has taken its place.
+ * unless another guest has taken its place, or it got tired of waiting.
  */
 static int punch(struct sym_window *w, const struct round *round, uint64_t *punched)
 {
@@ -109,6 +111,8 @@ static int punch(struct sym_window *w, const struct round *round, uint64_t *punc
 		pthread_mutex_lock(&w->lock);
 		if (w->resets != round->resets || sym_generation(w->sym) != round->generation)
 			ret = -ECANCELED;
+		else if (window_now_ms() - round->asked_ms > CALL_DEADLINE_MS)
+			ret = -ETIMEDOUT;
 		else
 			ret = backing_punch(&w->backing, run->first * PAGE, len);
 		pthread_mutex_unlock(&w->lock);

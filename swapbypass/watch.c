@@ -10,12 +10,18 @@
 
 #include "swapbypass/window.h"
 
+#define HEAR_S	  120 /* who does not listen has a lower limit all the same */
 #define PIECES	  4096 /* in which an excess is punched out */
 #define PIECE_MIN (64 * PAGE)
 
 static uint64_t min(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint64_t max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 /* What the guest says, looked up before the lock is taken. */
@@ -58,8 +64,17 @@ static uint64_t excess(struct sym_window *w, const struct view *view, uint64_t l
 	w->stale = min(w->stale, lent);
 	w->excuse = min(w->excuse, lent);
 	may = min(view->used, w->excuse);
-	may = (may > w->limit ? may : w->limit) + w->stale + slack(w);
+	if (view->present)
+		may = max(may, w->unheard);
+	may = max(may, w->limit) + w->stale + slack(w);
 	return lent > may ? lent - may : 0;
+}
+
+void window_heard(struct sym_window *w)
+{
+	if (w->unheard)
+		w->excuse = max(w->excuse, min(sym_window_lent(w), w->unheard));
+	w->unheard = 0;
 }
 
 bool sym_window_watch(struct sym_window *w)
@@ -69,6 +84,8 @@ bool sym_window_watch(struct sym_window *w)
 	bool late = false;
 
 	pthread_mutex_lock(&w->lock);
+	if (w->unheard && ++w->unheard_s > HEAR_S)
+		window_heard(w);
 	if (!excess(w, &view, lent))
 		w->over_since_ms = 0;
 	else if (!w->over_since_ms)
@@ -123,16 +140,22 @@ static bool may_judge(int ret)
 void sym_window_enforce(struct sym_window *w)
 {
 	struct sym_window_reclaimed got;
-	struct view view = look(w);
-	uint64_t lent, punched, limit, over = now_over(w, &view, &lent);
+	struct view view;
+	uint64_t lent, punched, limit, used, over;
 	char text[200];
 	int ret;
 
+	sym_window_refresh(w); /* or what it said last must do */
+	view = look(w);
+	used = view.used;
+	over = now_over(w, &view, &lent);
 	if (!over)
 		return;
-	/* An honest guest may just have pages that it can give back. */
+	/* An honest guest may just have pages that it can give back, */
 	ret = sym_window_reclaim(w, over, &got);
+	/* and have come to need less since it was asked for what it does not need. */
 	view = look(w);
+	view.used = max(view.used, used);
 	over = now_over(w, &view, &lent);
 	pthread_mutex_lock(&w->lock);
 	w->over_since_ms = 0;

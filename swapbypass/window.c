@@ -131,7 +131,7 @@ void sym_window_reset(struct sym_window *w)
 	pthread_mutex_lock(&w->lock);
 	/* Whoever has an answer of the last guest in hand must not punch any more. */
 	w->resets++;
-	w->excuse = w->stale = 0;
+	w->excuse = w->unheard = w->stale = 0;
 	w->over_since_ms = 0;
 	backing_punch(&w->backing, 0, w->backing.size);
 	pthread_mutex_unlock(&w->lock);
@@ -171,6 +171,10 @@ int sym_window_set_limit(struct sym_window *w, uint64_t limit)
 	/* What is in use beyond a lower limit is not the guest's fault. */
 	if (limit < w->limit && lent > w->excuse)
 		w->excuse = lent;
+	if (limit < w->limit && w->limit > w->unheard) {
+		w->unheard = w->limit;
+		w->unheard_s = 0;
+	}
 	w->limit = limit;
 	w->changes++;
 	show(w);

@@ -10,6 +10,7 @@
 #include <linux/sort.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include <linux/wait.h>
 
 #include "symswap.h"
 
@@ -23,7 +24,11 @@ struct symswap_answer {
 	unsigned int wanted;
 };
 
+/* The VMM takes what it was told is free within ten seconds of asking, or not at all. */
+#define SYMSWAP_TAKEN_WITHIN (15 * HZ)
+
 static DEFINE_MUTEX(symswap_reclaim_lock);
+static DECLARE_WAIT_QUEUE_HEAD(symswap_reclaim_done);
 /* Of the last answer, kept free until the VMM is done: grabbed, and held ones. */
 static struct sym_window_run symswap_last[SYM_WINDOW_RUNS];
 static unsigned int symswap_nr_last;
@@ -127,11 +132,15 @@ static void symswap_forget_locked(void)
 {
 	while (symswap_nr_grabbed)
 		symswap_ungrab(symswap_grabbed[--symswap_nr_grabbed]);
-	symswap_nr_last = 0;
+	WRITE_ONCE(symswap_nr_last, 0);
+	wake_up_all(&symswap_reclaim_done);
 }
 
+/* Before the slots of the last answer are let go; sleeps while the VMM may take them. */
 void symswap_reclaim_forget(void)
 {
+	wait_event_timeout(symswap_reclaim_done, !READ_ONCE(symswap_nr_last),
+			   SYMSWAP_TAKEN_WITHIN);
 	mutex_lock(&symswap_reclaim_lock);
 	symswap_forget_locked();
 	mutex_unlock(&symswap_reclaim_lock);
@@ -144,6 +153,8 @@ int symswap_reclaim(void *arg, struct sym_call *call)
 		.wanted = min_t(u64, call->arg[0], symswap.slots),
 	};
 
+	/* What has become free beyond the limit is ours, and found by looking there. */
+	symswap_hold_adjust();
 	mutex_lock(&symswap_reclaim_lock);
 	symswap_forget_locked();
 	if (symswap_area()) {

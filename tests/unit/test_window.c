@@ -41,6 +41,8 @@ static struct {
 	uint32_t reply_len; /* 0: as many as there are */
 	uint64_t said; /* 0: what is in them */
 	bool reset_meanwhile, other_meanwhile;
+	uint64_t freed_meanwhile; /* pages */
+	uint64_t late_ms;
 	uint64_t reached;
 	const char *reason;
 
@@ -92,6 +94,8 @@ static void answer_reclaim(struct sym_call *call)
 	uint64_t pages = 0;
 
 	guest.asked = call->arg[0];
+	guest.now += guest.late_ms;
+	guest.state.used -= guest.freed_meanwhile;
 	if (guest.reset_meanwhile)
 		sym_window_reset(window);
 	if (guest.other_meanwhile)
@@ -512,6 +516,18 @@ static void test_reclaim_reset(void **state)
 	assert_int_equal(got.punched, 0);
 }
 
+static void test_reclaim_late(void **state)
+{
+	struct sym_window_reclaimed got;
+
+	touch(2, 1);
+	guest.late_ms = 10001;
+	REPLY({ 2, 1, FREE });
+	assert_int_equal(sym_window_reclaim(window, PAGE, &got), -ETIMEDOUT);
+	assert_true(holds(2));
+	assert_int_equal(guest.calls[RECLAIMED], 1);
+}
+
 /* The limit */
 
 static void pass(unsigned int seconds)
@@ -523,9 +539,17 @@ static void pass(unsigned int seconds)
 	}
 }
 
+static void tell(void)
+{
+	struct sym_window_told told;
+
+	assert_int_equal(sym_window_tell(window, &told), 0);
+}
+
 static void set_limit(uint64_t pages)
 {
 	assert_int_equal(sym_window_set_limit(window, pages * PAGE), 0);
+	tell();
 	pass(1);
 }
 
@@ -595,6 +619,52 @@ static void test_limit_lowered(void **state)
 	guest.state.used = 60;
 	pass(15);
 	assert_string_not_equal(guest.violation, "");
+}
+
+/* Until it hears of it, the old limit is the guest's; for two minutes at most. */
+static void test_limit_unheard(void **state)
+{
+	pass(1);
+	touch(1, 400);
+	guest.state.used = 400;
+	assert_int_equal(sym_window_set_limit(window, 100 * PAGE), 0);
+	touch(401, 200);
+	guest.state.used = 600;
+	pass(30);
+	assert_string_equal(guest.violation, "");
+	tell();
+	pass(30);
+	assert_string_equal(guest.violation, "");
+	guest.state.used = 700;
+	touch(601, 100);
+	pass(15);
+	assert_string_not_equal(guest.violation, "");
+}
+
+static void test_limit_never_heard(void **state)
+{
+	pass(1);
+	touch(1, 500);
+	assert_int_equal(sym_window_set_limit(window, 100 * PAGE), 0);
+	pass(115);
+	assert_string_equal(guest.violation, "");
+	pass(20);
+	assert_string_not_equal(guest.violation, "");
+}
+
+/* What it came to need no more while it was asked is no offence. */
+static void test_limit_freed_meanwhile(void **state)
+{
+	pass(1);
+	touch(1, 500);
+	guest.state.used = 500;
+	set_limit(100);
+	guest.state.used = 400;
+	guest.freed_meanwhile = 100;
+	REPLY({ 401, 36, FREE });
+	pass(12);
+	assert_string_equal(guest.violation, "");
+	assert_int_equal(sym_window_lent(window), 464 * PAGE);
 }
 
 static void test_limit_not_heard(void **state)
@@ -769,6 +839,8 @@ int main(void)
 		MEM(test_reclaim_reset),
 		MEM(test_limit_kept), MEM(test_limit_for_a_moment), MEM(test_limit_broken),
 		MEM(test_limit_given_back), MEM(test_limit_lowered), MEM(test_limit_not_heard),
+		MEM(test_limit_unheard), MEM(test_limit_never_heard),
+		MEM(test_limit_freed_meanwhile), MEM(test_reclaim_late),
 		MEM(test_limit_other_module),
 		PLAIN(test_file_created), PLAIN(test_file_there), PLAIN(test_file_foreign),
 		PLAIN(test_file_in_use), PLAIN(test_file_not_regular), PLAIN(test_file_left),
