@@ -203,7 +203,7 @@ modules: guest
 	@scripts/build-modules
 
 SYSTEM_BITS := $(B)/tests/services/stress.so $(B)/tests/system/tapfd \
-	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch kexec swaptorture swapload) \
+	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch kexec swaptorture swapload windowhog) \
 	$(B)/tests/symvmm-garbage
 system: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)

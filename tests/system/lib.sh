@@ -23,7 +23,7 @@ fail() {
 	echo "FAILED: $*"
 	if [ -s "$work/console" ]; then
 		echo "--- last lines of the console"
-		tail -n 25 "$work/console"
+		tail -n 100 "$work/console"
 	fi
 	[ ! -s "$work/stderr" ] || sed 's/^/stderr: /' "$work/stderr"
 	exit 1

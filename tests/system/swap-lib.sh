@@ -93,6 +93,9 @@ swap_dmesg='dmesg | tail -n +$lines | awk "
 	!skip || /Out of memory/ { print \"KERNEL: \" \$0 }
 	/Memory cgroup out of memory/ { skip = 0 }"'
 
+# For "COMMAND || $swap_failed": all that the kernel said, and the end.
+swap_failed='{ dmesg | tail -n +$lines | tail -n 90; exit 1; }'
+
 # quiet_kernel FILE - it did not complain in there.
 quiet_kernel() {
 	local bad

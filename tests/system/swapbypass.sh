@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# SwapBypass under torture, on both kernels with 4 vCPUs and 1: whatever is done to memory
-# that is swapped, it is what was written; levels change under load; two guests do not see
-# each other; the module can be unloaded and loaded again.
+# SwapBypass under torture, on both kernels with 4 vCPUs and 1, and with each LRU: whatever
+# is done to memory that is swapped, it is what was written; levels change under load; two
+# guests do not see each other; the module can be unloaded and loaded again.
 #
 # SYMKIT_SWAP=disk or zram does the same with what stock Debian swaps to, as far as it
 # applies.  SYMKIT_SWAP_SECONDS is how long the torture takes in all (default 80; an hour
@@ -68,7 +68,7 @@ tortured() { # version, CPUs, scenarios
 $(swap_script 512M)
 mkswap /dev/vdb >/dev/null
 swaptorture --seconds $each --seed $seed --threads 2 --swap \$dev --swap2 /dev/vdb \\
-	--disk /dev/vdc $3 || exit
+	--disk /dev/vdc $3 || $swap_failed
 $swap_dmesg
 J
 	done_well $((seconds * 2 + 300))
@@ -90,9 +90,9 @@ levels() { # version
 	echo "$1, 4 vCPUs: levels change under load"
 	begin "$1" 4 <<J
 $(swap_script 512M)
-swaptorture --seconds 15 --seed $seed random || exit
+swaptorture --seconds 15 --seed $seed random || $swap_failed
 echo "less than memory"
-swaptorture --seconds 20 --seed $seed --set 80M pageout || exit
+swaptorture --seconds 20 --seed $seed --set 80M pageout || $swap_failed
 echo "no more load"
 await off
 rmmod symswap || exit
@@ -100,7 +100,7 @@ insmod /symkit/01-symswap.ko || exit
 echo "loaded again"
 until grep -q symswap0 /proc/swaps; do sleep 0.2; done
 ! rmmod symswap 2>/dev/null || exit
-swaptorture --seconds 2 --seed $seed random || exit
+swaptorture --seconds 2 --seed $seed random || $swap_failed
 $swap_dmesg
 J
 	changes=0
@@ -135,7 +135,7 @@ both() { # version
 	echo "$1: two guests at once"
 	begin "$1" 2 <<J
 $(swap_script 512M)
-swaptorture --seconds 8 --seed 11 random pageout fork || exit
+swaptorture --seconds 8 --seed 11 random pageout fork || $swap_failed
 $swap_dmesg
 J
 	sed 's/--seed 11/--seed 22/' "$work/job.img" >"$work/other.img"
@@ -180,7 +180,27 @@ J
 	end
 }
 
-parts=${SYMKIT_SWAP_PARTS:-torture levels both unhooked}
+# The LRU that the kernel does not have by default, where the walkers differ.
+other_lru() { # version
+	echo "$1, 4 vCPUs: the other LRU"
+	begin "$1" 4 <<J
+$(swap_script 512M)
+lru=/sys/kernel/mm/lru_gen/enabled
+was=\$(cat \$lru)
+[ "\$was" = 0x0000 ] && echo y >\$lru || echo n >\$lru
+echo "lru_gen was \$was, is \$(cat \$lru)"
+[ "\$was" != "\$(cat \$lru)" ] || exit
+swaptorture --seconds 3 --seed $seed --threads 2 --disk /dev/vdc random fork pageout direct ||
+	$swap_failed
+$swap_dmesg
+J
+	done_well 200
+	sed -n '/^lru_gen was/s/^/    /p' "$work/console"
+	served
+	end
+}
+
+parts=${SYMKIT_SWAP_PARTS:-torture other_lru levels both unhooked}
 [ "$swap" = bypass ] || parts=torture
 for version in ${SYMKIT_SWAP_KERNELS:-6.1 6.12}; do
 	swap_initrd "$version" "$top/build/tests/guest/swaptorture"

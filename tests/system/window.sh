@@ -1,0 +1,202 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# SwapBypass as the host has it, with a guest that checks what is in its memory: what is
+# lent keeps to the limit, is given back when asked for, is on disk where there is a file,
+# and is nobody's after a kill, a reset or an end.
+. "$(dirname "$0")/swap-lib.sh"
+
+version=${SYMKIT_SWAP_KERNEL:-6.1}
+set_id=3
+window=0x100000000 # the first GiB above a small guest's RAM and devices
+disk=$work/disk
+mkdir "$disk"
+mount "$SYMKIT_DISK" "$disk" || fail "the disk cannot be mounted"
+trap 'umount -l "$disk"; leave' EXIT
+file=$disk/window
+events=$work/events
+
+# begin OPTION... - a guest with the job on stdin, to where it swaps.
+begin() {
+	rm -f "$work/go.img"
+	truncate -s 4096 "$work/go.img"
+	{ echo "touch /run/symjob-stay" && cat; } | job
+	start "vmlinuz-$version" --initrd "$work/initrd" --cpus 2 --memory 256M --cmdline quiet \
+		--disk "$work/job.img,ro,serial=symjob" --disk "$work/go.img,serial=symgo" \
+		--swapbypass 512M --modules "$top/build/modules" \
+		--initrd-modules "symbiotic,symswap" "$@"
+	wait_for 20 symctl info test || fail "no answer"
+	symctl events test --history >"$events" 2>&1 &
+	console "${ready:-swap is on}" 100
+}
+
+end() {
+	symctl stop --force --timeout 1 test >/dev/null 2>&1
+	wait "$vm"
+	vm=
+}
+
+ended_well() { # SECONDS
+	console "SYMJOB: exit" "$1"
+	grep -qa "SYMJOB: exit 0" "$work/console" || fail "the job did not end well"
+	quiet_kernel "$work/console"
+	clean_dmesg
+}
+
+stat_of() {
+	symctl swapbypass stat test --json | jq -r ".$1"
+}
+lent() {
+	stat_of lent
+}
+at_most() {
+	[ "$(lent)" -le "$1" ]
+}
+at_least() {
+	[ "$(lent)" -ge "$1" ]
+}
+# on_disk - bytes that the file has.
+on_disk() {
+	echo $(($(stat -c %b "$file") * 512))
+}
+works() {
+	! grep -qa 'load ended' "$work/console" || fail "the load ended before $1"
+}
+# asked COMMAND... - it succeeds; its answer in $work/out.
+asked() {
+	"$@" >"$work/out" 2>&1 || fail "$*: $(cat "$work/out")"
+}
+mib() {
+	echo $(($1 << 20))
+}
+# What a file system may count for itself, and a page or two of the module's.
+slack=$(mib 6)
+
+load() { # SECONDS [OPTION...]
+	echo "swaptorture --seed $((set_id++)) --threads 2 --seconds $* || $swap_failed"
+}
+
+lending() { # file or nothing
+	echo "$version: limit, reclaim, pause under load, ${1:-memory}"
+	begin ${1:+--swapbypass-file "$file"} <<J
+$(swap_script 512M)
+$(load 25 random pageout)
+echo "load ended"
+await on
+$(load 3 random)
+$swap_dmesg
+J
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	console "^swaptorture: set of" 60
+	wait_for 60 at_least "$(mib 100)" || fail "$(lent) bytes are lent"
+	sleep 2
+
+	asked symctl swapbypass reclaim test 16M --json
+	got=$(jq '.punched + .evicted' "$work/out")
+	# In memory, what is in use has nowhere to go.
+	[ -z "${1:-}" ] || [ "$got" -ge "$(mib 15)" ] || fail "reclaim: $(cat "$work/out")"
+	works reclaim
+	echo "    reclaimed $((got >> 10)) KiB under load: $(jq -c . "$work/out")"
+	asked symctl pause test
+	before=$(stat_of maps)
+	sleep 1
+	asked symctl swapbypass limit test 64M
+	grep -q paused "$work/out" || fail "paused: $(cat "$work/out")"
+	expect "$(stat_of maps)" "$before" "pages mapped by a guest that is paused"
+	asked symctl resume test
+	works resume
+
+	# It may keep what it had, until it has no use for it.
+	console "load ended" 200
+	wait_for 60 at_most $((64 * 1048576 + slack)) ||
+		fail "$(lent) bytes lent, and the limit is 64M"
+	[ -z "${1:-}" ] || [ "$(on_disk)" -le $((64 * 1048576 + slack)) ] ||
+		fail "$(on_disk) bytes on disk, and the limit is 64M"
+	grep -q violation "$events" && fail "an honest guest was punished: $(cat "$events")"
+	asked symctl swapbypass limit test 512M
+	tell on
+	ended_well 100
+	[ "$(stat_of maps)" -gt 0 ] || fail "nothing was mapped"
+	expect "$(stat_of exits)" 0 "exits because of the window"
+	end
+	[ ! -e "$file" ] || fail "the file was left behind"
+}
+
+# What a VM that was killed left in the file is never another's.
+killed() {
+	echo "$version: killed, and again with the same file"
+	begin --swapbypass-file "$file" <<J
+$(swap_script 512M)
+$(load 60 random)
+J
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	console "^swaptorture: set of" 60
+	wait_for 60 at_least "$(mib 50)" || fail "$(lent) bytes are lent"
+	kill -9 "$vm"
+	wait "$vm" 2>/dev/null
+	[ "$(on_disk)" -gt "$(mib 50)" ] || fail "nothing was in the file"
+	echo "    $(($(on_disk) >> 20)) MiB left in the file"
+	begin --swapbypass-file "$file" <<J
+$(swap_script 512M)
+$(load 2 random)
+$swap_dmesg
+J
+	grep -q "discarded what VM test left there" "$work/stderr" || fail "nothing was said of it"
+	wait_for 10 grep -q swapbypass_discarded "$events" || fail "no event: $(cat "$events")"
+	[ "$(on_disk)" -lt "$(mib 10)" ] || fail "$(on_disk) bytes are still there"
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	ended_well 100
+	end
+}
+
+reset() {
+	echo "$version: the guest restarts"
+	begin <<J
+$(swap_script 512M)
+again=\$(dd if=\$go bs=512 skip=1 count=1 2>/dev/null | tr -d '\0')
+$(load 2 random)
+if [ ! "\$again" ]; then
+	echo again | dd of=\$go bs=512 seek=1 conv=sync,fsync 2>/dev/null
+	reboot -f
+fi
+$swap_dmesg
+J
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	wait_for 60 at_least "$(mib 50)" || fail "$(lent) bytes are lent"
+	wait_for 60 grep -q again "$work/go.img" || fail "it did not restart"
+	for ((i = 0; i < 300; i++)); do
+		[ "$(grep -ac 'INIT: first line' "$work/console")" -lt 2 ] || break
+		sleep 0.2
+	done
+	at_most "$slack" || fail "$(lent) bytes are still lent"
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	ended_well 60
+	end
+}
+
+# It can reach all of the window; what it may not have is taken again.
+greedy() {
+	echo "$version: a guest that takes more than its limit"
+	ready="hog begins" begin --swapbypass-limit 64M <<J
+echo "hog begins"
+windowhog $window $(mib 300) || exit
+J
+	console "SYMJOB: exit 0" 60
+	[ "$(lent)" -ge "$(mib 300)" ] || fail "only $(lent) bytes are lent: no hog"
+	wait_for 40 grep -q swapbypass_violation "$events" || fail "no event: $(cat "$events")"
+	at_most $((64 * 1048576 + slack)) || fail "$(lent) bytes lent, and the limit is 64M"
+	echo "    $(grep -o 'the guest has[^"]*' "$events" | head -n 1)"
+	end
+}
+
+swap_initrd "$version" "$top/build/tests/guest/swaptorture" "$top/build/tests/guest/windowhog"
+lending
+lending file
+killed
+reset
+greedy
