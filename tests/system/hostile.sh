@@ -230,14 +230,18 @@ hostile_tests() {
 	nested 8 'meanwhile' fast # takes its area back
 	nested 9 '.' slow # rep outs
 	guest_does "mode 10"
-	tell "other 5000"
-	timeout 30 symctl call test hostile.nested --context kick --vcpu 0 --deadline 3000 \
-		>/dev/null 2>&1
-	timeout 30 symctl call test hostile.nested --context kick --vcpu 1 --deadline 3000 \
-		>/dev/null 2>&1
-	done_within 60
+	# That the two meet is luck.
+	for _ in 1 2 3 4 5 6 7 8; do
+		tell "other 5000"
+		timeout 30 symctl call test hostile.nested --context kick --vcpu 0 --deadline 3000 \
+			>/dev/null 2>&1
+		timeout 30 symctl call test hostile.nested --context kick --vcpu 1 --deadline 3000 \
+			>/dev/null 2>&1
+		done_within 60
+		case $said in *" accepted 0 "*) ;; *) fail "$version: return from elsewhere" ;; esac
+		case $said in "other: 0 "*) ;; *) break ;; esac
+	done
 	echo "$version: $said"
-	case $said in *" accepted 0 "*) ;; *) fail "$version: return from elsewhere" ;; esac
 	case $said in "other: 0 "*) fail "$version: never met" ;; esac
 	nested 11 '^0x2a ' fast # flags
 	guest_does "far"
