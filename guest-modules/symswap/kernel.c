@@ -3,6 +3,7 @@
  * The parts of the kernel that are not for modules.  Each is looked for by name; a kernel
  * that lacks one, or that nobody has verified, gets no bypass.
  */
+#include <linux/glob.h>
 #include <linux/jiffies.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -22,8 +23,8 @@ unsigned long symswap_p_fault, symswap_p_gup, symswap_p_swapoff;
 unsigned long symswap_p_swapoff_ia32, symswap_p_look_around;
 struct swap_info_struct **symswap_p_areas;
 
-/* Where the torture test has passed; docs/swapbypass.md has the table. */
-static const char *const symswap_verified[] = { "6.1.", "6.12." };
+/* Releases on which the torture test has passed; docs/swapbypass.md has the table. */
+static const char *const symswap_verified[] = { "6.1.0-*amd64", "6.12.*+deb12-*amd64" };
 
 static const struct {
 	const char *name;
@@ -67,8 +68,8 @@ static bool symswap_known_release(void)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(symswap_verified); i++)
-		if (!strncmp(release, symswap_verified[i], strlen(symswap_verified[i])))
-			return true;
+		if (glob_match(symswap_verified[i], release))
+			return !IS_ENABLED(CONFIG_PREEMPT_RT);
 	return false;
 }
 
