@@ -21,6 +21,8 @@
 struct round {
 	struct sym_window_run runs[SYM_WINDOW_RUNS];
 	int nr;
+	int done; /* runs, of these */
+	uint64_t number; /* of the guest's answer */
 	uint64_t asked_ms; /* when the guest was asked, */
 	unsigned int resets; /* and how often the window had been reset then */
 	uint32_t generation;
@@ -91,6 +93,7 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 	if (ret < 0)
 		return ret;
 	round->nr = ret;
+	round->number = call.value[1];
 	return 0;
 }
 
@@ -98,12 +101,12 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
  * The guest keeps these slots out of use until it is told, so nothing can come into them
  * unless another guest has taken its place, or it got tired of waiting.
  */
-static int punch(struct sym_window *w, const struct round *round, uint64_t *punched)
+static int punch(struct sym_window *w, struct round *round, uint64_t *punched)
 {
 	int ret = 0;
 
-	for (int i = 0; i < round->nr && !ret; i++) {
-		const struct sym_window_run *run = &round->runs[i];
+	for (; round->done < round->nr; round->done++) {
+		const struct sym_window_run *run = &round->runs[round->done];
 		uint64_t len = run->count * PAGE;
 
 		if (!(run->flags & SYM_WINDOW_RUN_FREE))
@@ -116,10 +119,11 @@ static int punch(struct sym_window *w, const struct round *round, uint64_t *punc
 		else
 			ret = backing_punch(&w->backing, run->first * PAGE, len);
 		pthread_mutex_unlock(&w->lock);
-		if (!ret)
-			*punched += len;
+		if (ret)
+			return ret;
+		*punched += len;
 	}
-	return ret;
+	return 0;
 }
 
 /*
@@ -145,9 +149,12 @@ static uint64_t evict(const struct sym_window *w, const struct round *round)
 	return after > before ? after - before : 0;
 }
 
-static int reclaimed(struct sym_window *w)
+static int reclaimed(struct sym_window *w, const struct round *round)
 {
-	struct sym_call call = { .deadline_ms = CALL_DEADLINE_MS };
+	struct sym_call call = {
+		.arg = { round->number, round->done },
+		.deadline_ms = CALL_DEADLINE_MS,
+	};
 
 	return guest_call(w, SYM_WINDOW_RECLAIMED, &call);
 }
@@ -165,7 +172,7 @@ static int one_round(struct sym_window *w, uint64_t pages, struct sym_window_rec
 	if (!ret)
 		out->evicted += evict(w, &round);
 	/* Even after an error: the guest may hold back what it has named. */
-	last = reclaimed(w);
+	last = reclaimed(w, &round);
 	return ret ? ret : last;
 }
 

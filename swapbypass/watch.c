@@ -59,7 +59,7 @@ static uint64_t excess(struct sym_window *w, const struct view *view, uint64_t l
 	    (view->generation != w->seen_generation || view->handler != w->seen_handler)) {
 		w->seen_generation = view->generation;
 		w->seen_handler = view->handler;
-		w->stale = lent;
+		w->stale = min(lent, w->limit + slack(w));
 	}
 	w->stale = min(w->stale, lent);
 	w->excuse = min(w->excuse, lent);

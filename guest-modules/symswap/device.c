@@ -19,25 +19,43 @@ struct block_device *symswap_bdev(void)
 	return symswap_disk->part0;
 }
 
-/* Within one page of memory, and any place of the window: @at in bytes. */
-static void symswap_copy(struct page *page, unsigned int offset, unsigned int len, u64 at,
-			 bool write)
+/* Within one page of memory, and one of the window: @at in bytes. */
+static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int len, u64 at,
+			    bool write)
 {
-	unsigned int slot = at >> PAGE_SHIFT, last = (at + len - 1) >> PAGE_SHIFT;
+	unsigned int slot = at >> PAGE_SHIFT;
+	bool lent = !slot || test_bit(slot, symswap.lent);
 
-	for (; slot <= last; slot++) {
-		/* The owner may write to it until its mapping is gone. */
-		symswap_restore_slot(slot);
-		if (write)
-			symswap_lend(slot);
-	}
+	/* The owner may write to it until its mapping is gone. */
+	symswap_restore_slot(slot);
 	if (write) {
+		if (!lent && !symswap_may_fill())
+			return -ENOSPC;
+		symswap_lend(slot);
 		memcpy_from_page(symswap.base + at, page, offset, len);
 		symswap_count(writes);
-	} else {
+	} else if (lent) {
 		memcpy_to_page(page, offset, symswap.base + at, len);
 		symswap_count(reads);
+	} else {
+		/* To read what is not there would have it lent. */
+		memzero_page(page, offset, len);
 	}
+	return 0;
+}
+
+/* Within one page of memory, and any place of the window. */
+static int symswap_copy(struct page *page, unsigned int offset, unsigned int len, u64 at,
+			bool write)
+{
+	unsigned int n;
+	int err = 0;
+
+	for (; len && !err; offset += n, at += n, len -= n) {
+		n = min_t(unsigned int, len, PAGE_SIZE - (at & ~PAGE_MASK));
+		err = symswap_copy_one(page, offset, n, at, write);
+	}
+	return err;
 }
 
 static bool symswap_within(sector_t sector, unsigned int len)
@@ -52,6 +70,7 @@ static void symswap_submit(struct bio *bio)
 	sector_t sector = bio->bi_iter.bi_sector;
 	struct bvec_iter iter;
 	struct bio_vec vec;
+	int err = 0;
 
 	if (bio_op(bio) != REQ_OP_READ && bio_op(bio) != REQ_OP_WRITE) {
 		bio->bi_status = BLK_STS_NOTSUPP;
@@ -62,9 +81,14 @@ static void symswap_submit(struct bio *bio)
 		bio_io_error(bio);
 		return;
 	}
-	bio_for_each_segment(vec, bio, iter)
-		symswap_copy(vec.bv_page, vec.bv_offset, vec.bv_len,
-			     (u64)iter.bi_sector << SECTOR_SHIFT, op_is_write(bio_op(bio)));
+	bio_for_each_segment(vec, bio, iter) {
+		err = symswap_copy(vec.bv_page, vec.bv_offset, vec.bv_len,
+				   (u64)iter.bi_sector << SECTOR_SHIFT,
+				   op_is_write(bio_op(bio)));
+		if (err)
+			break;
+	}
+	bio->bi_status = errno_to_blk_status(err);
 	bio_endio(bio);
 }
 
@@ -73,11 +97,15 @@ static void symswap_submit(struct bio *bio)
 static int symswap_rw_page(struct block_device *bdev, sector_t sector, struct page *page,
 			   enum req_op op)
 {
+	int err;
+
 	if (PageTransHuge(page))
 		return -ENOTSUPP;
 	if (!symswap_within(sector, PAGE_SIZE))
 		return -EIO;
-	symswap_copy(page, 0, PAGE_SIZE, (u64)sector << SECTOR_SHIFT, op_is_write(op));
+	err = symswap_copy(page, 0, PAGE_SIZE, (u64)sector << SECTOR_SHIFT, op_is_write(op));
+	if (err)
+		return err; /* the kernel tries again, with a bio */
 	page_endio(page, op_is_write(op), 0);
 	return 0;
 }

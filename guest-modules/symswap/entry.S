@@ -34,6 +34,7 @@ THROUGH gup
 THROUGH swapoff
 THROUGH swapoff_ia32
 THROUGH look_around
+THROUGH hmm
 
 /* Where ftrace sends those who call do_swap_page(vmf). */
 SYM_FUNC_START(symswap_h_fault)

@@ -52,16 +52,19 @@ static pte_t symswap_make_pte(const struct vm_fault *vmf, unsigned int slot)
  * be written to, so make it one that was.  Whoever finds it remembered still has put the
  * page into the swap cache before, and then we must see that.
  */
-static void symswap_fill(struct swap_info_struct *si, unsigned int slot)
+static bool symswap_fill(struct swap_info_struct *si, unsigned int slot)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
 	if (!test_bit(slot, si->zeromap))
-		return;
+		return true;
+	if (!test_bit(slot, symswap.lent) && !symswap_may_fill())
+		return false;
 	clear_page(symswap_page(slot));
 	symswap_lend(slot);
 	clear_bit(slot, si->zeromap);
 	smp_mb__after_atomic();
 #endif
+	return true;
 }
 
 /* One reference, and no page in the swap cache or on its way there. */
@@ -79,8 +82,7 @@ static bool symswap_slot_take(struct swap_info_struct *si, unsigned int slot)
 	if (!symswap_slot_alone(si, slot) || symswap_zswap_used(si, slot) ||
 	    WARN_ON_ONCE(symswap.slot[slot].owner))
 		return false;
-	symswap_fill(si, slot);
-	return symswap_slot_alone(si, slot);
+	return symswap_fill(si, slot) && symswap_slot_alone(si, slot);
 }
 
 static bool symswap_map(struct symswap_process *p, struct swap_info_struct *si,
@@ -117,7 +119,8 @@ static bool symswap_try(struct symswap_process *p, struct swap_info_struct *si,
 	spinlock_t *lock;
 	bool mapped;
 
-	if (!slot || slot >= symswap.slots || symswap_area_cached() != si)
+	if (!slot || slot >= symswap.slots || symswap_area_cached() != si ||
+	    !symswap_area_ours(si))
 		return false;
 	lock = symswap_slot_lock(slot);
 	spin_lock(lock);

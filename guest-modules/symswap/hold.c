@@ -17,6 +17,7 @@ static DEFINE_MUTEX(symswap_hold_lock);
 static unsigned long *symswap_held_map;
 static unsigned int symswap_nr_held;
 static unsigned int symswap_limit; /* slots that may be used */
+static unsigned int symswap_excuse; /* and were, when it became less */
 
 unsigned int symswap_allowed(void)
 {
@@ -37,7 +38,7 @@ unsigned int symswap_grab(void)
 {
 	struct swap_info_struct *si = symswap_area();
 
-	if (!si || symswap_swapping_off())
+	if (!si || !symswap_p_get_slot || symswap_swapping_off())
 		return 0;
 	return swp_offset(symswap_k_get_slot(si->type));
 }
@@ -45,6 +46,24 @@ unsigned int symswap_grab(void)
 void symswap_ungrab(unsigned int slot)
 {
 	symswap_k_free_slot(swp_entry(symswap_type, slot), 1);
+}
+
+static unsigned int symswap_used(const struct swap_info_struct *si)
+{
+	unsigned int used = READ_ONCE(si->inuse_pages);
+
+	return used - min(used, symswap_held());
+}
+
+/*
+ * Slots beyond the limit that are not held yet, or not any more, may get into use.  The
+ * kernel keeps a page that it cannot write; the VMM would take one that it did.
+ */
+bool symswap_may_fill(void)
+{
+	const struct swap_info_struct *si = symswap_area_cached();
+
+	return !si || symswap_used(si) <= max(READ_ONCE(symswap_limit), READ_ONCE(symswap_excuse));
 }
 
 static bool symswap_hold_one(void)
@@ -74,9 +93,12 @@ void symswap_hold_adjust(void)
 	mutex_lock(&symswap_hold_lock);
 	target = symswap.slots - 1 - symswap_limit;
 	if (symswap_p_get_slot && symswap_area() && !symswap_swapping_off()) {
-		while (symswap_nr_held > target) {
-			symswap_let_one();
-			cond_resched();
+		if (symswap_nr_held > target && symswap_reclaim_pause()) {
+			while (symswap_nr_held > target) {
+				symswap_let_one();
+				cond_resched();
+			}
+			symswap_reclaim_resume();
 		}
 		while (symswap_nr_held < target && symswap_hold_one())
 			cond_resched();
@@ -98,10 +120,15 @@ void symswap_hold_drop(void)
 void symswap_hold_limit(u64 bytes)
 {
 	u64 slots = min_t(u64, bytes >> PAGE_SHIFT, symswap.slots);
+	const struct swap_info_struct *si;
 
+	/* Until all that are free are held, more may come into use. */
+	WRITE_ONCE(symswap_excuse, symswap.slots);
 	/* The first page of the window is within the limit, but not for swapping. */
 	WRITE_ONCE(symswap_limit, slots ? slots - 1 : 0);
 	symswap_hold_adjust();
+	si = symswap_area_cached();
+	WRITE_ONCE(symswap_excuse, si ? symswap_used(si) : 0);
 }
 
 int symswap_hold_init(void)

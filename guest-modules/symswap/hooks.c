@@ -7,7 +7,9 @@
 #include <linux/atomic.h>
 #include <linux/delay.h>
 #include <linux/ftrace.h>
+#include <linux/hmm.h>
 #include <linux/jiffies.h>
+#include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
@@ -32,6 +34,7 @@ static struct symswap_hook symswap_hooks[] = {
 	  IS_ENABLED(CONFIG_IA32_EMULATION) },
 	{ "lru_gen_look_around", symswap_h_look_around, &symswap_p_look_around,
 	  IS_ENABLED(CONFIG_LRU_GEN) },
+	{ "hmm_range_fault", symswap_h_hmm, &symswap_p_hmm, IS_ENABLED(CONFIG_HMM_MIRROR) },
 	{ "do_swap_page", symswap_h_fault, &symswap_p_fault, true },
 };
 
@@ -72,30 +75,65 @@ void symswap_bypass(bool on)
 		symswap_process_restore_all();
 }
 
-/*
- * Whoever wants the struct page of an address finds none in our entries, and would try
- * for ever.  While it is at it nothing is mapped there.
- */
-long symswap_h_gup(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
-		   unsigned int flags, SYMSWAP_GUP_ARGS)
+/* Of a caller that holds mmap_lock, so that @mm has users, and what is found stays. */
+static struct symswap_process *symswap_close(struct mm_struct *mm, unsigned long start,
+					     unsigned long end)
 {
-	unsigned long end = start + (nr_pages << PAGE_SHIFT);
 	struct symswap_process *p;
-	long ret;
 
-	/* The caller holds mmap_lock, so @mm has users, and what is found stays. */
 	rcu_read_lock();
 	p = symswap_process_find(mm);
 	rcu_read_unlock();
 	atomic_inc(&symswap_inside);
 	if (p)
 		symswap_process_close(p, start, end);
-	ret = symswap_k_gup(mm, start, nr_pages, flags, SYMSWAP_GUP_PASS);
+	return p;
+}
+
+static void symswap_reopen(struct symswap_process *p, unsigned long start, unsigned long end)
+{
 	if (p)
 		symswap_process_reopen(p, start, end);
 	atomic_dec(&symswap_inside);
+}
+
+static unsigned long symswap_untagged(struct mm_struct *mm, unsigned long address)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+	return untagged_addr_remote(mm, address);
+#else
+	return untagged_addr(address);
+#endif
+}
+
+/*
+ * Whoever wants the struct page of an address finds none in our entries, and would try
+ * for ever, or go on with something that is none.  While it is at it nothing is mapped there.
+ */
+long symswap_h_gup(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
+		   unsigned int flags, SYMSWAP_GUP_ARGS)
+{
+	unsigned long first = symswap_untagged(mm, start) & PAGE_MASK;
+	unsigned long end = first + (nr_pages << PAGE_SHIFT);
+	struct symswap_process *p = symswap_close(mm, first, end);
+	long ret;
+
+	ret = symswap_k_gup(mm, start, nr_pages, flags, SYMSWAP_GUP_PASS);
+	symswap_reopen(p, first, end);
 	return ret;
 }
+
+#if IS_ENABLED(CONFIG_HMM_MIRROR)
+int symswap_h_hmm(struct hmm_range *range)
+{
+	unsigned long start = range->start & PAGE_MASK, end = PAGE_ALIGN(range->end);
+	struct symswap_process *p = symswap_close(range->notifier->mm, start, end);
+	int ret = symswap_k_hmm(range);
+
+	symswap_reopen(p, start, end);
+	return ret;
+}
+#endif
 
 /*
  * Swapoff looks for swap entries in page tables until it has found all of them, and waits
@@ -103,6 +141,33 @@ long symswap_h_gup(struct mm_struct *mm, unsigned long start, unsigned long nr_p
  */
 static void symswap_swapoff_look(struct work_struct *work);
 static DECLARE_DELAYED_WORK(symswap_swapoff_work, symswap_swapoff_look);
+static DEFINE_MUTEX(symswap_swapoff_lock); /* one begins, or ends */
+
+/* Nothing is mapped or held from now on. */
+void symswap_let_go(void)
+{
+	WRITE_ONCE(symswap_stopped, true);
+	symswap_process_restore_all();
+	symswap_reclaim_forget();
+	symswap_hold_drop();
+}
+
+/* After a swapoff, or a swapon: it is to be swapped to, though others may be leaving. */
+void symswap_go_on(void)
+{
+	symswap_area_look();
+	if (!symswap_area_leaves())
+		WRITE_ONCE(symswap_stopped, false);
+	symswap_hold_adjust();
+}
+
+void symswap_swapoff_poll(void)
+{
+	if (!symswap_area_leaves())
+		symswap_go_on();
+	else if (!symswap_hooked)
+		symswap_let_go();
+}
 
 static void symswap_swapoff_look(struct work_struct *work)
 {
@@ -113,27 +178,31 @@ static void symswap_swapoff_look(struct work_struct *work)
 				   SYMSWAP_SWAPOFF_LOOK);
 		return;
 	}
-	WRITE_ONCE(symswap_stopped, true);
-	symswap_process_restore_all();
-	symswap_reclaim_forget();
-	symswap_hold_drop();
+	symswap_let_go();
 }
 
 static void symswap_swapoff_begin(void)
 {
 	atomic_inc(&symswap_inside);
+	mutex_lock(&symswap_swapoff_lock);
 	atomic_inc(&symswap_swapoffs);
 	queue_delayed_work(system_unbound_wq, &symswap_swapoff_work, SYMSWAP_SWAPOFF_LOOK);
+	mutex_unlock(&symswap_swapoff_lock);
 }
 
 static void symswap_swapoff_end(void)
 {
-	if (atomic_dec_and_test(&symswap_swapoffs)) {
-		cancel_delayed_work_sync(&symswap_swapoff_work);
-		symswap_area_look();
-		WRITE_ONCE(symswap_stopped, false);
-		symswap_hold_adjust();
-	}
+	bool more;
+
+	mutex_lock(&symswap_swapoff_lock);
+	more = !atomic_dec_and_test(&symswap_swapoffs);
+	cancel_delayed_work_sync(&symswap_swapoff_work);
+	symswap_go_on();
+	/* It may be ours that another one is about. */
+	if (more)
+		queue_delayed_work(system_unbound_wq, &symswap_swapoff_work,
+				   SYMSWAP_SWAPOFF_LOOK);
+	mutex_unlock(&symswap_swapoff_lock);
 	atomic_dec(&symswap_inside);
 }
 

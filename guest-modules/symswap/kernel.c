@@ -20,7 +20,7 @@ unsigned long symswap_p_flush, symswap_p_get_slot, symswap_p_free_slot;
 unsigned long symswap_p_lru_add, symswap_p_lru_del, symswap_p_zswap_never;
 unsigned long symswap_p_lookup;
 unsigned long symswap_p_fault, symswap_p_gup, symswap_p_swapoff;
-unsigned long symswap_p_swapoff_ia32, symswap_p_look_around;
+unsigned long symswap_p_swapoff_ia32, symswap_p_look_around, symswap_p_hmm;
 struct swap_info_struct **symswap_p_areas;
 
 /* Releases on which the torture test has passed; docs/swapbypass.md has the table. */

@@ -37,6 +37,8 @@ long symswap_k_gup(struct mm_struct *mm, unsigned long start, unsigned long nr_p
 		   unsigned int flags, SYMSWAP_GUP_ARGS);
 long symswap_k_swapoff(const struct pt_regs *regs);
 long symswap_k_swapoff_ia32(const struct pt_regs *regs);
+struct hmm_range;
+int symswap_k_hmm(struct hmm_range *range);
 bool symswap_k_look_around(struct page_vma_mapped_walk *walk);
 
 /* What takes their place; the first is symswap_fault(), or do_swap_page() after it. */
@@ -45,6 +47,7 @@ long symswap_h_gup(struct mm_struct *mm, unsigned long start, unsigned long nr_p
 		   unsigned int flags, SYMSWAP_GUP_ARGS);
 long symswap_h_swapoff(const struct pt_regs *regs);
 long symswap_h_swapoff_ia32(const struct pt_regs *regs);
+int symswap_h_hmm(struct hmm_range *range);
 bool symswap_h_look_around(struct page_vma_mapped_walk *walk);
 
 /* Their addresses, for entry.S. */
@@ -52,7 +55,7 @@ extern unsigned long symswap_p_flush, symswap_p_get_slot, symswap_p_free_slot;
 extern unsigned long symswap_p_lru_add, symswap_p_lru_del, symswap_p_zswap_never;
 extern unsigned long symswap_p_lookup;
 extern unsigned long symswap_p_fault, symswap_p_gup, symswap_p_swapoff;
-extern unsigned long symswap_p_swapoff_ia32, symswap_p_look_around;
+extern unsigned long symswap_p_swapoff_ia32, symswap_p_look_around, symswap_p_hmm;
 
 extern struct swap_info_struct **symswap_p_areas; /* swap_info[] */
 

@@ -32,6 +32,8 @@ static DECLARE_WAIT_QUEUE_HEAD(symswap_reclaim_done);
 /* Of the last answer, kept free until the VMM is done: grabbed, and held ones. */
 static struct sym_window_run symswap_last[SYM_WINDOW_RUNS];
 static unsigned int symswap_nr_last;
+static unsigned long symswap_answered; /* jiffies */
+static u64 symswap_answer_number;
 static unsigned int symswap_grabbed[SYMSWAP_LOOK];
 static unsigned int symswap_nr_grabbed;
 static unsigned int symswap_hand; /* where the search for cold pages goes on */
@@ -136,14 +138,34 @@ static void symswap_forget_locked(void)
 	wake_up_all(&symswap_reclaim_done);
 }
 
+/* May the VMM be taking what it was told is free? */
+static bool symswap_taking(void)
+{
+	return READ_ONCE(symswap_nr_last) &&
+	       time_before(jiffies, READ_ONCE(symswap_answered) + SYMSWAP_TAKEN_WITHIN);
+}
+
+bool symswap_reclaim_pause(void)
+{
+	mutex_lock(&symswap_reclaim_lock);
+	if (!symswap_taking())
+		return true;
+	mutex_unlock(&symswap_reclaim_lock);
+	return false;
+}
+
+void symswap_reclaim_resume(void)
+{
+	mutex_unlock(&symswap_reclaim_lock);
+}
+
 /* Before the slots of the last answer are let go; sleeps while the VMM may take them. */
 void symswap_reclaim_forget(void)
 {
-	wait_event_timeout(symswap_reclaim_done, !READ_ONCE(symswap_nr_last),
-			   SYMSWAP_TAKEN_WITHIN);
-	mutex_lock(&symswap_reclaim_lock);
+	while (!symswap_reclaim_pause())
+		wait_event_timeout(symswap_reclaim_done, !symswap_taking(), HZ);
 	symswap_forget_locked();
-	mutex_unlock(&symswap_reclaim_lock);
+	symswap_reclaim_resume();
 }
 
 int symswap_reclaim(void *arg, struct sym_call *call)
@@ -155,7 +177,9 @@ int symswap_reclaim(void *arg, struct sym_call *call)
 
 	/* What has become free beyond the limit is ours, and found by looking there. */
 	symswap_hold_adjust();
-	mutex_lock(&symswap_reclaim_lock);
+	/* A question that the VMM gave up comes late: it may be at another answer. */
+	if (!symswap_reclaim_pause())
+		return -EBUSY;
 	symswap_forget_locked();
 	if (symswap_area()) {
 		symswap_answer_held(&answer);
@@ -163,21 +187,25 @@ int symswap_reclaim(void *arg, struct sym_call *call)
 		symswap_answer_cold(&answer, false);
 		symswap_answer_cold(&answer, true);
 	}
-	symswap_nr_last = answer.runs;
+	WRITE_ONCE(symswap_answered, jiffies);
+	WRITE_ONCE(symswap_nr_last, answer.runs);
+	call->result[1] = ++symswap_answer_number;
 	call->reply_len = answer.runs * sizeof(*answer.run);
 	memcpy(call->payload, symswap_last, call->reply_len);
 	call->result[0] = answer.pages;
-	mutex_unlock(&symswap_reclaim_lock);
+	symswap_reclaim_resume();
 	return 0;
 }
 
-/* What was free has no contents any more, and may be used again. */
+/* What was free and taken has no contents any more; all may be used again. */
 int symswap_reclaimed(void *arg, struct sym_call *call)
 {
-	unsigned int i, slot;
+	unsigned int i, slot, runs;
 
 	mutex_lock(&symswap_reclaim_lock);
-	for (i = 0; i < symswap_nr_last; i++) {
+	runs = call->arg[0] == symswap_answer_number ?
+	       min_t(u64, call->arg[1], symswap_nr_last) : 0;
+	for (i = 0; i < runs; i++) {
 		if (!(symswap_last[i].flags & SYM_WINDOW_RUN_FREE))
 			continue;
 		for (slot = 0; slot < symswap_last[i].count; slot++)

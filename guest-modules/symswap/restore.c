@@ -129,7 +129,7 @@ void symswap_restore_range(struct symswap_process *p, unsigned long start,
 	pmd_t *pmd;
 
 	start &= PAGE_MASK;
-	end = min(PAGE_ALIGN(end), TASK_SIZE_MAX);
+	end = end > TASK_SIZE_MAX ? TASK_SIZE_MAX : PAGE_ALIGN(end);
 	rcu_read_lock();
 	for (; start < end && READ_ONCE(p->mapped); start = next) {
 		pmd = symswap_next_pmd(mm, start, end, &next);

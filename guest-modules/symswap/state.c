@@ -45,7 +45,7 @@ void symswap_state_show(void)
 
 static void symswap_state_renew(struct work_struct *work)
 {
-	symswap_hold_adjust();
+	symswap_swapoff_poll();
 	symswap_state_show();
 	schedule_delayed_work(&symswap_state_work, HZ);
 }

@@ -30,10 +30,16 @@ struct swap_info_struct *symswap_area_cached(void)
 	return READ_ONCE(symswap_found);
 }
 
+/* A file on the device is something else. */
+bool symswap_area_ours(const struct swap_info_struct *si)
+{
+	return si->flags & SWP_BLKDEV && READ_ONCE(si->bdev) == symswap_bdev();
+}
+
 /* The kernel never frees a description; it may come to describe something else. */
 static bool symswap_area_is(const struct swap_info_struct *si)
 {
-	return si && si->flags & SWP_WRITEOK && READ_ONCE(si->bdev) == symswap_bdev();
+	return si && si->flags & SWP_WRITEOK && symswap_area_ours(si);
 }
 
 void symswap_area_look(void)
@@ -57,8 +63,8 @@ bool symswap_area_leaves(void)
 {
 	const struct swap_info_struct *si = READ_ONCE(symswap_last);
 
-	return si && !(READ_ONCE(si->flags) & SWP_WRITEOK) &&
-	       READ_ONCE(si->bdev) == symswap_bdev();
+	return si && (READ_ONCE(si->flags) & (SWP_USED | SWP_WRITEOK)) == SWP_USED &&
+	       symswap_area_ours(si);
 }
 
 struct swap_info_struct *symswap_area(void)
@@ -110,7 +116,7 @@ int symswap_on(char *why)
 		err = symswap_program(plain, why);
 	if (!err)
 		*why = 0;
-	symswap_area_look();
+	symswap_go_on();
 	return err;
 }
 
@@ -141,7 +147,8 @@ int symswap_off(char *why)
 		return 0;
 	if (!symswap_room(why))
 		return -ENOMEM;
+	symswap_let_go();
 	err = symswap_program(argv, why);
-	symswap_area_look();
+	symswap_go_on();
 	return err;
 }

@@ -91,6 +91,8 @@ bool symswap_in_use(void);
 struct swap_info_struct *symswap_area(void);
 struct swap_info_struct *symswap_area_cached(void);
 void symswap_area_look(void);
+/* Is it (still) what describes the device?  For who has a swap entry of it. */
+bool symswap_area_ours(const struct swap_info_struct *si);
 bool symswap_area_leaves(void); /* swapoff is at work on it */
 extern int symswap_type;
 
@@ -99,6 +101,7 @@ extern int symswap_type;
  * are free ones.  symswap_grab() takes one for the caller; 0: there is none.
  */
 void symswap_hold_limit(u64 bytes);
+bool symswap_may_fill(void); /* a slot that has had no contents yet? */
 void symswap_hold_adjust(void);
 void symswap_hold_drop(void);
 unsigned int symswap_allowed(void); /* the limit, in slots */
@@ -113,6 +116,9 @@ void symswap_hold_exit(void);
 int symswap_reclaim(void *arg, struct sym_call *call);
 int symswap_reclaimed(void *arg, struct sym_call *call);
 void symswap_reclaim_forget(void);
+/* Slots may be let go until symswap_reclaim_resume(): the VMM takes none now. */
+bool symswap_reclaim_pause(void);
+void symswap_reclaim_resume(void);
 
 /* state.c: figures, shown about once a second. */
 struct symswap_counts {
@@ -148,6 +154,13 @@ void symswap_hooks_exit(void);
 void symswap_bypass(bool on);
 bool symswap_bypassing(void);
 bool symswap_swapping_off(void);
+/*
+ * A swapoff waits for slots that we hold and for entries that are not there: let go of all,
+ * and go on when it is over.  Where swapoff has no hook of ours, ask now and then.
+ */
+void symswap_let_go(void);
+void symswap_go_on(void);
+void symswap_swapoff_poll(void);
 
 /*
  * process.c: an address space that has or may have pages mapped.  Ranges of it are
@@ -168,6 +181,7 @@ struct symswap_process {
 	} range[SYMSWAP_RANGES];
 	unsigned long mapped; /* pages, at this time */
 	unsigned long ready; /* jiffies: not before this */
+	bool settling; /* and not yet */
 	bool gone; /* no page may be mapped any more */
 };
 

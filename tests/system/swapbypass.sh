@@ -13,7 +13,7 @@
 
 seconds=${SYMKIT_SWAP_SECONDS:-40}
 seed=${SYMKIT_SWAP_SEED:-1}
-each=$(awk -v s="$seconds" 'BEGIN { printf "%.2f", s / (32 + 8) }')
+each=$(awk -v s="$seconds" 'BEGIN { printf "%.2f", s / (33 + 8) }')
 other=
 trap '[ -z "$other" ] || kill -9 "$other" 2>/dev/null; leave' EXIT
 truncate -s 64M "$work/second.img"

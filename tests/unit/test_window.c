@@ -43,6 +43,7 @@ static struct {
 	bool reset_meanwhile, other_meanwhile;
 	uint64_t freed_meanwhile; /* pages */
 	uint64_t late_ms;
+	uint64_t taken; /* runs, as it was told */
 	uint64_t reached;
 	const char *reason;
 
@@ -133,6 +134,12 @@ int sym_call_wait(struct sym *sym, unsigned int id, struct sym_call *call)
 		if (guest.times && guest.calls[SET] > (unsigned int)guest.times)
 			return 0;
 	}
+	if (which == RECLAIMED) {
+		assert_true(call->arg[0] == 77 || !call->arg[1]);
+		if (call->arg[1])
+			guest.taken = call->arg[1];
+	}
+	call->value[1] = 77;
 	if (which == RECLAIM && !guest.code[RECLAIM])
 		answer_reclaim(call);
 	return guest.code[which];
@@ -526,6 +533,11 @@ static void test_reclaim_late(void **state)
 	assert_int_equal(sym_window_reclaim(window, PAGE, &got), -ETIMEDOUT);
 	assert_true(holds(2));
 	assert_int_equal(guest.calls[RECLAIMED], 1);
+	assert_int_equal(guest.taken, 0);
+	guest.late_ms = 0;
+	REPLY({ 2, 1, FREE }, { 4, 1, 0 });
+	assert_int_equal(sym_window_reclaim(window, 2 * PAGE, &got), 0);
+	assert_int_equal(guest.taken, 2);
 }
 
 /* The limit */
@@ -684,12 +696,18 @@ static void test_limit_not_heard(void **state)
 static void test_limit_other_module(void **state)
 {
 	pass(1);
-	touch(1, 500);
 	set_limit(100);
+	touch(1, 300);
 	guest.first_handler = 20;
 	pass(15);
 	assert_string_equal(guest.violation, "");
-	assert_int_equal(sym_window_lent(window), 500 * PAGE);
+	assert_int_equal(sym_window_lent(window), 300 * PAGE);
+	/* Again and again it gains nothing by that. */
+	touch(301, 200);
+	guest.first_handler = 30;
+	pass(15);
+	assert_string_not_equal(guest.violation, "");
+	assert_true(sym_window_lent(window) <= 328 * PAGE);
 }
 
 /* Files */

@@ -14,8 +14,6 @@
 
 #include "torture.h"
 
-#define HOT 16 /* every second access goes to one part of so many */
-
 static pthread_rwlock_t gate;
 static __thread sigjmp_buf back;
 static __thread volatile sig_atomic_t armed;

@@ -32,6 +32,7 @@ const struct scenario scenarios[] = {
 	{ "direct", do_direct, "O_DIRECT from and to it" },
 	{ "vmsplice", do_vmsplice, "into a pipe and back" },
 	{ "softdirty", do_softdirty, "clear_refs; no page that was written is clean" },
+	{ "glance", do_glance, "/proc/self/mem, a few bytes, while all is in use" },
 	{ "proc", do_proc, "smaps, pagemap, numa_maps" },
 	{ "mincore", do_mincore, "mincore" },
 	{ "mlock", do_mlock, "mlock, mlock2, munlock" },

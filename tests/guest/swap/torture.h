@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define HOT 16 /* every second access goes to one part of so many */
 #define PAGE   4096u
 #define WORDS  (PAGE / 8)
 #define ZEROED (1u << 31) /* of a version: the page reads as zeros now */
@@ -165,6 +166,7 @@ const char *do_ptrace(struct run *r);
 const char *do_direct(struct run *r);
 const char *do_vmsplice(struct run *r);
 const char *do_softdirty(struct run *r);
+const char *do_glance(struct run *r);
 const char *do_proc(struct run *r);
 const char *do_mlock(struct run *r);
 const char *do_mlockall(struct run *r);
