@@ -62,6 +62,7 @@ static const uint8_t *input, *input_end;
 static struct sym_call calls[NR_CALLS];
 static uint8_t replies[NR_CALLS][SYM_CALL_PAYLOAD];
 static unsigned int in_flight, nesting;
+static unsigned int running; /* op_run()s: a vCPU that runs is not reset */
 
 /* The clock of deadlines is a step here, not a thread. */
 int __wrap_deadline_create(struct sym *s);
@@ -96,10 +97,14 @@ static int take_step(unsigned int id);
 static int op_run(void *vm, void *v)
 {
 	unsigned int id = (struct kvm_run *)v == &vcpu[0].run ? 0 : 1;
+	int ret;
 
 	if (input == input_end)
 		return -ESHUTDOWN;
-	return take_step(id);
+	running++;
+	ret = take_step(id);
+	running--;
+	return ret;
 }
 
 static int op_handle_exit(void *vm, void *v)
@@ -423,7 +428,7 @@ static int take_step(unsigned int id)
 		hypercall(id, &s, s.a < 16 ? s.a : SYM_HC_SERVICE + s.a, s.value);
 		return 0;
 	case OP_REGISTER:
-		if (!nesting)
+		if (!running)
 			register_all();
 		return -EINTR;
 	case OP_HANDLER:
@@ -453,11 +458,11 @@ static int take_step(unsigned int id)
 			sym->calls->vcpu[id].expired = sym->calls->vcpu[id].nested_number;
 		return -EINTR;
 	case OP_INTERRUPT:
-		if (!nesting)
+		if (!running)
 			sym_handle_exit(sym, id, &vcpu[id].run, -EINTR);
 		return -EINTR;
 	case OP_RESET:
-		if (!nesting)
+		if (!running)
 			sym_reset(sym);
 		return -EINTR;
 	case OP_WINDOW:
@@ -480,7 +485,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memory = calloc(1, MEMORY); /* of its own, so that the sanitizer knows its ends */
 	memset(vcpu, 0, sizeof(vcpu));
 	memset(calls, 0, sizeof(calls));
-	in_flight = nesting = 0;
+	in_flight = nesting = running = 0;
 	input = data;
 	input_end = data + size;
 	if (!memory || sym_create(&ops, NULL, &config, &sym))

@@ -177,6 +177,11 @@ J
 	expect "$(stat_of .maps)" 0 "pages mapped"
 	symctl swapbypass on test >"$work/out" 2>&1
 	level device || fail "on: $(symctl swapbypass stat test)"
+	# Slots beyond the limit are held, and let go when it swaps to it no more.
+	symctl swapbypass limit test 256M >"$work/out" 2>&1 || fail "limit: $(cat "$work/out")"
+	[ "$(stat_of .held)" -gt 0 ] || fail "limit: $(symctl swapbypass stat test)"
+	symctl swapbypass off test >"$work/out" 2>&1 || fail "off: $(cat "$work/out")"
+	level off || fail "off: $(symctl swapbypass stat test)"
 	end
 }
 

@@ -80,6 +80,9 @@ lending() { # file or nothing
 	echo "$version: limit, reclaim, pause under load, ${1:-memory}"
 	begin ${1:+--swapbypass-file "$file"} <<J
 $(swap_script 512M)
+dd if=\$dev of=/dev/null bs=1M 2>/dev/null
+echo "all of it was read"
+await load
 $(load 25 random pageout)
 echo "load ended"
 await on
@@ -88,6 +91,9 @@ $swap_dmesg
 J
 	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
 	tell go
+	console "all of it was read" 60
+	at_most "$slack" || fail "$(lent) bytes are lent to who only reads"
+	tell load
 	console "^swaptorture: set of" 60
 	wait_for 60 at_least "$(mib 100)" || fail "$(lent) bytes are lent"
 	sleep 2
