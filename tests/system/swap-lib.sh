@@ -121,14 +121,6 @@ swap_options() {
 	esac
 }
 
-# signs_of_life - now and then: where instructions are counted a second may take a minute.
-signs_of_life() {
-	while sleep 5; do
-		echo "..."
-	done &
-	trap "kill $! 2>/dev/null; leave" EXIT
-}
-
 # level WANTED - is it so?
 level() {
 	[ "$(symctl swapbypass stat test --json | jq -r .level)" = "$1" ]
