@@ -100,8 +100,8 @@ J
 
 	asked symctl swapbypass reclaim test 16M --json
 	got=$(jq '.punched + .evicted' "$work/out")
-	# In memory, what is in use has nowhere to go.
-	[ -z "${1:-}" ] || [ "$got" -ge "$(mib 15)" ] || fail "reclaim: $(cat "$work/out")"
+	# In memory, what is in use has nowhere to go; on disk, some is touched again at once.
+	[ -z "${1:-}" ] || [ "$got" -ge "$(mib 4)" ] || fail "reclaim: $(cat "$work/out")"
 	works reclaim
 	echo "    reclaimed $((got >> 10)) KiB under load: $(jq -c . "$work/out")"
 	asked symctl pause test
