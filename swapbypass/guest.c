@@ -74,6 +74,7 @@ int sym_window_tell(struct sym_window *w, struct sym_window_told *told)
 	};
 	uint32_t generation, handler;
 	unsigned int change;
+	uint64_t used;
 	int ret;
 
 	*told = (struct sym_window_told){ 0 };
@@ -92,12 +93,13 @@ int sym_window_tell(struct sym_window *w, struct sym_window_told *told)
 		told->level = call.value[0];
 	/* Who could not be asked will be asked again; any other answer is one. */
 	if (ret != -EAGAIN && ret != -EBUSY && ret != -ECANCELED) {
+		used = window_used(w);
 		pthread_mutex_lock(&w->lock);
 		w->told = change;
 		w->told_generation = generation;
 		w->told_handler = handler;
 		if (change == w->changes)
-			window_heard(w);
+			window_heard(w, used);
 		pthread_mutex_unlock(&w->lock);
 	}
 	return ret;

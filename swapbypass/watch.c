@@ -32,14 +32,20 @@ struct view {
 	uint32_t handler;
 };
 
-static struct view look(struct sym_window *w)
+uint64_t window_used(struct sym_window *w)
 {
-	struct view view = { .used = 0 };
 	struct sym_item_window_state state;
 
+	if (sym_window_state(w, &state))
+		return 0;
+	return min(state.used, w->backing.size / PAGE) * PAGE;
+}
+
+static struct view look(struct sym_window *w)
+{
+	struct view view = { .used = window_used(w) };
+
 	view.present = guest_handler(w, &view.generation, &view.handler);
-	if (!sym_window_state(w, &state))
-		view.used = min(state.used, w->backing.size / PAGE) * PAGE;
 	return view;
 }
 
@@ -62,7 +68,7 @@ static uint64_t excess(struct sym_window *w, const struct view *view, uint64_t l
 		w->stale = min(lent, w->limit + slack(w));
 	}
 	w->stale = min(w->stale, lent);
-	w->excuse = min(w->excuse, lent);
+	w->excuse = min(w->excuse, max(lent, view->used));
 	may = min(view->used, w->excuse);
 	if (view->present)
 		may = max(may, w->unheard);
@@ -70,10 +76,11 @@ static uint64_t excess(struct sym_window *w, const struct view *view, uint64_t l
 	return lent > may ? lent - may : 0;
 }
 
-void window_heard(struct sym_window *w)
+/* Slots may be in use that were not written yet, and so are not lent yet. */
+void window_heard(struct sym_window *w, uint64_t used)
 {
 	if (w->unheard)
-		w->excuse = max(w->excuse, min(sym_window_lent(w), w->unheard));
+		w->excuse = max(w->excuse, min(max(sym_window_lent(w), used), w->unheard));
 	w->unheard = 0;
 }
 
@@ -85,7 +92,7 @@ bool sym_window_watch(struct sym_window *w)
 
 	pthread_mutex_lock(&w->lock);
 	if (w->unheard && ++w->unheard_s > HEAR_S)
-		window_heard(w);
+		window_heard(w, view.used);
 	if (!excess(w, &view, lent))
 		w->over_since_ms = 0;
 	else if (!w->over_since_ms)

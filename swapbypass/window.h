@@ -41,7 +41,7 @@ struct sym_window {
 	unsigned int resets;
 
 	/* watch.c */
-	uint64_t excuse; /* bytes that were lent when the limit was lowered */
+	uint64_t excuse; /* bytes that were in use when the limit was lowered */
 	uint64_t unheard; /* the limit it has until it hears of the lower one; 0: it has */
 	unsigned int unheard_s; /* seconds that it has had for that */
 	uint64_t stale; /* and those that an earlier symswap module left behind */
@@ -81,8 +81,11 @@ uint64_t backing_evict_end(const struct backing *b, uint64_t at, uint64_t len);
  */
 int guest_call(struct sym_window *w, const char *name, struct sym_call *call);
 
-/* window_heard - the guest knows the limit; lock held. */
-void window_heard(struct sym_window *w);
+/* window_heard - the guest knows the limit, and uses @used bytes, it says; lock held. */
+void window_heard(struct sym_window *w, uint64_t used);
+
+/* window_used - bytes that the guest says it uses, as far as that can be; 0: it says nothing. */
+uint64_t window_used(struct sym_window *w);
 
 /* guest_handler - of the guest's symswap module, by its generation; false: there is none. */
 bool guest_handler(struct sym_window *w, uint32_t *generation, uint32_t *number);
