@@ -11,6 +11,7 @@
 #include "swapbypass/window.h"
 
 #define HEAR_S	  120 /* who does not listen has a lower limit all the same */
+#define PATIENCE  3
 #define PIECES	  4096 /* in which an excess is punched out */
 #define PIECE_MIN (64 * PAGE)
 
@@ -49,10 +50,13 @@ static struct view look(struct sym_window *w)
 	return view;
 }
 
-/* Bookkeeping: a file system counts its own blocks, one for each few hundred at worst. */
+/*
+ * Bookkeeping: a file system counts its own blocks, one for each few hundred pages at worst
+ * of those that were there once.
+ */
 static uint64_t slack(const struct sym_window *w)
 {
-	return SYM_WINDOW_SLACK + (w->backing.file ? w->limit / 128 : 0);
+	return SYM_WINDOW_SLACK + (w->backing.file ? w->backing.size / 128 : 0);
 }
 
 /* excess - bytes beyond what the guest may have; 0: it keeps its limit.  Lock held. */
@@ -94,7 +98,7 @@ bool sym_window_watch(struct sym_window *w)
 	if (w->unheard && ++w->unheard_s > HEAR_S)
 		window_heard(w, view.used);
 	if (!excess(w, &view, lent))
-		w->over_since_ms = 0;
+		w->over_since_ms = w->patience = 0;
 	else if (!w->over_since_ms)
 		w->over_since_ms = now;
 	else
@@ -158,14 +162,19 @@ void sym_window_enforce(struct sym_window *w)
 	over = now_over(w, &view, &lent);
 	if (!over)
 		return;
-	/* An honest guest may just have pages that it can give back, */
-	ret = sym_window_reclaim(w, over, &got);
+	/*
+	 * An honest guest may just have pages that it can give back, some more than must be:
+	 * to punch holes costs a file system blocks of its own,
+	 */
+	ret = sym_window_reclaim(w, over + slack(w), &got);
 	/* and have come to need less since it was asked for what it does not need. */
 	view = look(w);
 	view.used = max(view.used, used);
 	over = now_over(w, &view, &lent);
 	pthread_mutex_lock(&w->lock);
 	w->over_since_ms = 0;
+	if (over && got.punched && w->patience++ < PATIENCE)
+		over = 0; /* until it is looked at again */
 	limit = w->limit;
 	punched = over && may_judge(ret) ? punch_excess(w, &view) : 0;
 	pthread_mutex_unlock(&w->lock);
