@@ -214,6 +214,7 @@ test: modules all
 	@tests/run-all
 
 demo: modules all
+	@$(MAKE) --no-print-directory $(B)/tests/guest/swapload
 	@tests/rig/run --timeout 600 --disk "$$(scripts/guest-file debian.img)" tests/demo
 
 bench-swap: modules all

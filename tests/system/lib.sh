@@ -104,7 +104,7 @@ with_programs() {
 	shift
 	rm -rf "$work/root"
 	mkdir -p "$work/root/bin"
-	cp "$@" "$work/root/bin"
+	cp "$@" "$work/root/bin" || fail "a program for the guest is not built"
 	cp "$guest/tiny-initrd-$version" "$work/initrd"
 	truncate -s %4 "$work/initrd"
 	(cd "$work/root" && find . | cpio --quiet -o -H newc -R 0:0) >>"$work/initrd"
