@@ -22,7 +22,7 @@ struct round {
 	struct sym_window_run runs[SYM_WINDOW_RUNS];
 	int nr;
 	int done; /* runs, of these */
-	uint64_t number; /* of the guest's answer */
+	uint64_t number; /* of the question */
 	uint64_t asked_ms; /* when the guest was asked, */
 	unsigned int resets; /* and how often the window had been reset then */
 	uint32_t generation;
@@ -73,7 +73,6 @@ int runs_check(const struct sym_window_run *runs, size_t len, uint64_t slots, ui
 static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 {
 	struct sym_call call = {
-		.arg = { pages },
 		.deadline_ms = CALL_DEADLINE_MS,
 		.reply = (uint8_t *)round->runs,
 		.reply_max = sizeof(round->runs),
@@ -85,7 +84,10 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 	round->generation = sym_generation(w->sym);
 	pthread_mutex_lock(&w->lock);
 	round->resets = w->resets;
+	round->number = ++w->questions;
 	pthread_mutex_unlock(&w->lock);
+	call.arg[0] = pages;
+	call.arg[1] = round->number;
 	ret = guest_call(w, SYM_WINDOW_RECLAIM, &call);
 	if (ret)
 		return ret;
@@ -93,7 +95,6 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 	if (ret < 0)
 		return ret;
 	round->nr = ret;
-	round->number = call.value[1];
 	return 0;
 }
 

@@ -163,14 +163,10 @@ int sym_window_set_level(struct sym_window *w, uint32_t level)
 
 int sym_window_set_limit(struct sym_window *w, uint64_t limit)
 {
-	uint64_t lent = sym_window_lent(w);
-
 	if (!limit_ok(limit, w->backing.size))
 		return -EINVAL;
 	pthread_mutex_lock(&w->lock);
-	/* What is in use beyond a lower limit is not the guest's fault. */
-	if (limit < w->limit && lent > w->excuse)
-		w->excuse = lent;
+	/* What is in use beyond a lower limit is not the guest's fault: see window_heard(). */
 	if (limit < w->limit && w->limit > w->unheard) {
 		w->unheard = w->limit;
 		w->unheard_s = 0;

@@ -39,6 +39,7 @@ struct sym_window {
 	uint32_t told_generation; /* and which guest, by its symbiotic module */
 	uint32_t told_handler; /* and by its symswap module */
 	unsigned int resets;
+	uint64_t questions; /* that the guest was asked by "reclaim" */
 
 	/* watch.c */
 	uint64_t excuse; /* bytes that were in use when the limit was lowered */

@@ -50,7 +50,7 @@ static int finish_exit(struct call_vcpu *cv)
 int state_get(struct call_vcpu *cv, struct frame *frame)
 {
 	const struct sym *sym = cv->sym;
-	struct kvm_sync_regs *s;
+	struct kvm_sync_regs *s = &cv->run->s.regs;
 	struct sym_vcpu_state state = {
 		.what = SYM_STATE_REGS | SYM_STATE_SREGS | SYM_STATE_EVENTS,
 		.regs = &frame->regs,
@@ -68,7 +68,6 @@ int state_get(struct call_vcpu *cv, struct frame *frame)
 		return ret;
 	if (!regs_synced(cv))
 		return sym->ops->get_state(sym->vm, cv->vcpu, &state);
-	s = &cv->run->s.regs;
 	frame->regs = s->regs;
 	frame->sregs = s->sregs;
 	frame->events = s->events;
@@ -78,7 +77,7 @@ int state_get(struct call_vcpu *cv, struct frame *frame)
 int state_put(struct call_vcpu *cv, const struct frame *frame)
 {
 	const struct sym *sym = cv->sym;
-	struct kvm_sync_regs *s;
+	struct kvm_sync_regs *s = &cv->run->s.regs;
 	struct sym_vcpu_state state = {
 		.what = SYM_STATE_REGS | (frame->sregs_changed ? SYM_STATE_SREGS : 0) |
 			(frame->events_changed ? SYM_STATE_EVENTS : 0),
@@ -89,7 +88,6 @@ int state_put(struct call_vcpu *cv, const struct frame *frame)
 
 	if (!regs_synced(cv))
 		return sym->ops->set_state(sym->vm, cv->vcpu, &state);
-	s = &cv->run->s.regs;
 	s->regs = frame->regs;
 	cv->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
 	if (frame->sregs_changed) {

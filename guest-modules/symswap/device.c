@@ -24,10 +24,11 @@ static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int
 			    bool write)
 {
 	unsigned int slot = at >> PAGE_SHIFT;
-	bool lent = !slot || test_bit(slot, symswap.lent);
+	bool lent;
 
 	/* The owner may write to it until its mapping is gone. */
 	symswap_restore_slot(slot);
+	lent = !slot || test_bit(slot, symswap.lent);
 	if (write) {
 		if (!lent && !symswap_may_fill())
 			return -ENOSPC;

@@ -144,7 +144,7 @@ static DECLARE_DELAYED_WORK(symswap_swapoff_work, symswap_swapoff_look);
 static DEFINE_MUTEX(symswap_swapoff_lock); /* one begins, or ends */
 
 /* Nothing is mapped or held from now on. */
-void symswap_let_go(void)
+static void symswap_let_go(void)
 {
 	WRITE_ONCE(symswap_stopped, true);
 	symswap_process_restore_all();
@@ -163,10 +163,14 @@ void symswap_go_on(void)
 
 void symswap_swapoff_poll(void)
 {
-	if (!symswap_area_leaves())
+	if (symswap_area_leaves()) {
+		if (!symswap_hooked)
+			symswap_let_go();
+	} else if (atomic_read(&symswap_swapoffs)) {
+		symswap_hold_adjust();
+	} else {
 		symswap_go_on();
-	else if (!symswap_hooked)
-		symswap_let_go();
+	}
 }
 
 static void symswap_swapoff_look(struct work_struct *work)
@@ -181,7 +185,7 @@ static void symswap_swapoff_look(struct work_struct *work)
 	symswap_let_go();
 }
 
-static void symswap_swapoff_begin(void)
+void symswap_swapoff_begin(void)
 {
 	atomic_inc(&symswap_inside);
 	mutex_lock(&symswap_swapoff_lock);
@@ -190,7 +194,7 @@ static void symswap_swapoff_begin(void)
 	mutex_unlock(&symswap_swapoff_lock);
 }
 
-static void symswap_swapoff_end(void)
+void symswap_swapoff_end(void)
 {
 	bool more;
 

@@ -40,7 +40,7 @@ bool symswap_process_open(const struct symswap_process *p, unsigned long address
 {
 	int i;
 
-	if (p->gone || p->others || p->settling || time_before(jiffies, p->ready))
+	if (p->gone || p->others || time_before(jiffies, p->ready))
 		return false;
 	for (i = 0; i < p->nr_ranges; i++)
 		if (address >= p->range[i].start && address < p->range[i].end)
@@ -141,7 +141,7 @@ static struct mmu_notifier *symswap_alloc_notifier(struct mm_struct *mm)
 	if (!p)
 		return ERR_PTR(-ENOMEM);
 	spin_lock_init(&p->lock);
-	p->settling = true;
+	p->ready = jiffies + MAX_JIFFY_OFFSET;
 	return &p->notifier;
 }
 
@@ -185,7 +185,6 @@ static void symswap_process_new(struct mm_struct *mm)
 	mmap_write_lock(mm);
 	spin_lock(&p->lock);
 	p->ready = jiffies + SYMSWAP_SETTLE;
-	p->settling = false;
 	spin_unlock(&p->lock);
 	mmap_write_unlock(mm);
 }

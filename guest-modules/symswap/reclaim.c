@@ -33,7 +33,8 @@ static DECLARE_WAIT_QUEUE_HEAD(symswap_reclaim_done);
 static struct sym_window_run symswap_last[SYM_WINDOW_RUNS];
 static unsigned int symswap_nr_last;
 static unsigned long symswap_answered; /* jiffies */
-static u64 symswap_answer_number;
+static u64 symswap_question; /* that it was an answer to */
+static u64 symswap_settled; /* the last question that the VMM is through with */
 static unsigned int symswap_grabbed[SYMSWAP_LOOK];
 static unsigned int symswap_nr_grabbed;
 static unsigned int symswap_hand; /* where the search for cold pages goes on */
@@ -177,9 +178,13 @@ int symswap_reclaim(void *arg, struct sym_call *call)
 
 	/* What has become free beyond the limit is ours, and found by looking there. */
 	symswap_hold_adjust();
-	/* A question that the VMM gave up comes late: it may be at another answer. */
 	if (!symswap_reclaim_pause())
 		return -EBUSY;
+	/* It came so late that the VMM gave it up, and may be at another answer. */
+	if (call->arg[1] <= symswap_settled) {
+		symswap_reclaim_resume();
+		return -ECANCELED;
+	}
 	symswap_forget_locked();
 	if (symswap_area()) {
 		symswap_answer_held(&answer);
@@ -189,7 +194,7 @@ int symswap_reclaim(void *arg, struct sym_call *call)
 	}
 	WRITE_ONCE(symswap_answered, jiffies);
 	WRITE_ONCE(symswap_nr_last, answer.runs);
-	call->result[1] = ++symswap_answer_number;
+	symswap_question = call->arg[1];
 	call->reply_len = answer.runs * sizeof(*answer.run);
 	memcpy(call->payload, symswap_last, call->reply_len);
 	call->result[0] = answer.pages;
@@ -203,8 +208,13 @@ int symswap_reclaimed(void *arg, struct sym_call *call)
 	unsigned int i, slot, runs;
 
 	mutex_lock(&symswap_reclaim_lock);
-	runs = call->arg[0] == symswap_answer_number ?
-	       min_t(u64, call->arg[1], symswap_nr_last) : 0;
+	symswap_settled = max(symswap_settled, call->arg[0]);
+	if (symswap_question > call->arg[0]) {
+		/* This comes late, and the answer in hand is to another question. */
+		mutex_unlock(&symswap_reclaim_lock);
+		return 0;
+	}
+	runs = symswap_question == call->arg[0] ? min_t(u64, call->arg[1], symswap_nr_last) : 0;
 	for (i = 0; i < runs; i++) {
 		if (!(symswap_last[i].flags & SYM_WINDOW_RUN_FREE))
 			continue;

@@ -147,8 +147,8 @@ int symswap_off(char *why)
 		return 0;
 	if (!symswap_room(why))
 		return -ENOMEM;
-	symswap_let_go();
+	symswap_swapoff_begin();
 	err = symswap_program(argv, why);
-	symswap_go_on();
+	symswap_swapoff_end();
 	return err;
 }

@@ -155,10 +155,12 @@ void symswap_bypass(bool on);
 bool symswap_bypassing(void);
 bool symswap_swapping_off(void);
 /*
- * A swapoff waits for slots that we hold and for entries that are not there: let go of all,
- * and go on when it is over.  Where swapoff has no hook of ours, ask now and then.
+ * A swapoff waits for slots that we hold and for entries that are not there: between its
+ * begin and end they are let go of, if it is ours.  After a swapon, go on.  Where swapoff
+ * has no hook of ours, and for the rest, ask now and then.
  */
-void symswap_let_go(void);
+void symswap_swapoff_begin(void);
+void symswap_swapoff_end(void);
 void symswap_go_on(void);
 void symswap_swapoff_poll(void);
 
@@ -181,7 +183,6 @@ struct symswap_process {
 	} range[SYMSWAP_RANGES];
 	unsigned long mapped; /* pages, at this time */
 	unsigned long ready; /* jiffies: not before this */
-	bool settling; /* and not yet */
 	bool gone; /* no page may be mapped any more */
 };
 

@@ -104,6 +104,26 @@ quiet_kernel() {
 	[ -z "$bad" ] || fail "the guest's kernel complained: $bad"
 }
 
+# done_well SECONDS - the job ends, and nothing went wrong in the guest.
+done_well() {
+	console "SYMJOB: exit" "$1"
+	! grep -a 'FAILED' "$work/console" || fail "what is in memory is not what was written"
+	grep -qa "SYMJOB: exit 0" "$work/console" || fail "the job did not end well"
+	quiet_kernel "$work/console"
+	clean_dmesg
+}
+
+end() {
+	symctl stop --force --timeout 1 test >/dev/null 2>&1
+	wait "$vm"
+	vm=
+}
+
+# stat_of JQ [NAME] - from what "swapbypass stat" says.
+stat_of() {
+	symctl swapbypass stat "${2:-test}" --json | jq -r "$1"
+}
+
 # swap_options SIZE - the array $swap_options for symvmm run.
 swap_options() {
 	truncate -s 0 "$work/go.img"

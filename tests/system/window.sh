@@ -18,36 +18,17 @@ events=$work/events
 
 # begin OPTION... - a guest with the job on stdin, to where it swaps.
 begin() {
-	rm -f "$work/go.img"
-	truncate -s 4096 "$work/go.img"
+	swap_options 512M
 	{ echo "touch /run/symjob-stay" && cat; } | job
 	start "vmlinuz-$version" --initrd "$work/initrd" --cpus 2 --memory 256M --cmdline quiet \
-		--disk "$work/job.img,ro,serial=symjob" --disk "$work/go.img,serial=symgo" \
-		--swapbypass 512M --modules "$top/build/modules" \
-		--initrd-modules "symbiotic,symswap" "$@"
+		--disk "$work/job.img,ro,serial=symjob" "${swap_options[@]}" "$@"
 	wait_for 20 symctl info test || fail "no answer"
 	symctl events test --history >"$events" 2>&1 &
 	console "${ready:-swap is on}" 100
 }
 
-end() {
-	symctl stop --force --timeout 1 test >/dev/null 2>&1
-	wait "$vm"
-	vm=
-}
-
-ended_well() { # SECONDS
-	console "SYMJOB: exit" "$1"
-	grep -qa "SYMJOB: exit 0" "$work/console" || fail "the job did not end well"
-	quiet_kernel "$work/console"
-	clean_dmesg
-}
-
-stat_of() {
-	symctl swapbypass stat test --json | jq -r ".$1"
-}
 lent() {
-	stat_of lent
+	stat_of .lent
 }
 at_most() {
 	[ "$(lent)" -le "$1" ]
@@ -105,11 +86,11 @@ J
 	works reclaim
 	echo "    reclaimed $((got >> 10)) KiB under load: $(jq -c . "$work/out")"
 	asked symctl pause test
-	before=$(stat_of maps)
+	before=$(stat_of .maps)
 	sleep 1
 	asked symctl swapbypass limit test 64M
 	grep -q paused "$work/out" || fail "paused: $(cat "$work/out")"
-	expect "$(stat_of maps)" "$before" "pages mapped by a guest that is paused"
+	expect "$(stat_of .maps)" "$before" "pages mapped by a guest that is paused"
 	asked symctl resume test
 	works resume
 
@@ -122,9 +103,9 @@ J
 	grep -q violation "$events" && fail "an honest guest was punished: $(cat "$events")"
 	asked symctl swapbypass limit test 512M
 	tell on
-	ended_well 100
-	[ "$(stat_of maps)" -gt 0 ] || fail "nothing was mapped"
-	expect "$(stat_of exits)" 0 "exits because of the window"
+	done_well 100
+	[ "$(stat_of .maps)" -gt 0 ] || fail "nothing was mapped"
+	expect "$(stat_of .exits)" 0 "exits because of the window"
 	end
 	[ ! -e "$file" ] || fail "the file was left behind"
 }
@@ -154,7 +135,7 @@ J
 	[ "$(on_disk)" -lt "$(mib 10)" ] || fail "$(on_disk) bytes are still there"
 	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
 	tell go
-	ended_well 100
+	done_well 100
 	end
 }
 
@@ -181,7 +162,7 @@ J
 	at_most "$slack" || fail "$(lent) bytes are still lent"
 	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
 	tell go
-	ended_well 60
+	done_well 60
 	end
 }
 

@@ -43,6 +43,7 @@ static struct {
 	bool reset_meanwhile, other_meanwhile;
 	uint64_t freed_meanwhile; /* pages */
 	uint64_t late_ms;
+	uint64_t question;
 	uint64_t taken; /* runs, as it was told */
 	uint64_t reached;
 	const char *reason;
@@ -134,12 +135,15 @@ int sym_call_wait(struct sym *sym, unsigned int id, struct sym_call *call)
 		if (guest.times && guest.calls[SET] > (unsigned int)guest.times)
 			return 0;
 	}
+	if (which == RECLAIM) {
+		assert_true(call->arg[1] > guest.question);
+		guest.question = call->arg[1];
+	}
 	if (which == RECLAIMED) {
-		assert_true(call->arg[0] == 77 || !call->arg[1]);
+		assert_int_equal(call->arg[0], guest.question);
 		if (call->arg[1])
 			guest.taken = call->arg[1];
 	}
-	call->value[1] = 77;
 	if (which == RECLAIM && !guest.code[RECLAIM])
 		answer_reclaim(call);
 	return guest.code[which];
