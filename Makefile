@@ -103,7 +103,9 @@ $(B)/tests/tiny/test_%: $(B)/tests/tiny/test_%.o $(TINY_LIB) $(B)/libvmm.a $(B)/
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
-$(B)/tests/unit/test_window: $(B)/tests/unit/test_window.o \
+# Here too, and it has the time in hand.
+WINDOW := $(filter $(B)/tests/unit/test_window $(B)/tests/unit/test_window_%,$(UNIT))
+$(WINDOW): %: %.o $(B)/tests/unit/fake/window_guest.o \
 		$(patsubst %.c,$(B)/%.o,$(wildcard swapbypass/*.c))
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -Wl,--wrap=window_now_ms -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest for swapbypass/ that is made up: it stands in for the interface too, so that what
+ * it says and does can be set, and what it is told be looked at.
+ */
+#ifndef SYM_TESTS_FAKE_WINDOW_GUEST_H
+#define SYM_TESTS_FAKE_WINDOW_GUEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "swapbypass/window.h"
+
+#define SIZE  (4ull << 20)
+#define SLOTS (SIZE / PAGE)
+#define GPA   (4ull << 30)
+
+enum { SET, STAT, RECLAIM, RECLAIMED };
+
+struct window_guest {
+	uint32_t generation;
+	uint32_t first_handler;
+	bool has_state;
+	struct sym_item_window_state state;
+	int code[4]; /* what each handler returns */
+	int times; /* how often the code of SET; 0: always */
+	unsigned int dead_vcpus;
+	struct sym_window_run runs[SYM_WINDOW_RUNS + 1];
+	unsigned int nr_runs; /* of one reply */
+	unsigned int rounds; /* replies that have any */
+	uint32_t reply_len; /* 0: as many as there are */
+	uint64_t said; /* 0: what is in them */
+	bool reset_meanwhile, other_meanwhile;
+	uint64_t freed_meanwhile; /* pages */
+	uint64_t late_ms;
+	uint64_t question;
+	uint64_t taken; /* runs, as it was told */
+	uint64_t reached;
+	const char *reason;
+
+	unsigned int calls[4];
+	uint64_t asked, level, limit;
+	struct sym_item_window shown;
+	void *host;
+	bool regions;
+	char violation[256];
+	uint64_t now;
+};
+
+extern struct window_guest guest;
+extern struct sym_window *window;
+extern struct sym_window_err err;
+extern char path[128]; /* of a file, in a folder of its own */
+
+/* For cmocka: nothing yet, or a window in memory or with a file; and what is left removed. */
+int setup(void **state);
+int in_memory(void **state);
+int in_file(void **state);
+int teardown(void **state);
+
+int create(const char *file, uint64_t limit);
+
+/* The guest writes to slots. */
+void touch(unsigned int first, unsigned int count);
+bool holds(unsigned int slot);
+
+/* What it gives back when it is asked next. */
+void reply(unsigned int nr, const struct sym_window_run *runs);
+
+#define REPLY(...)                                                         \
+	do {                                                               \
+		const struct sym_window_run r[] = { __VA_ARGS__ };         \
+		reply(sizeof(r) / sizeof(r[0]), r);                        \
+	} while (0)
+#define FREE SYM_WINDOW_RUN_FREE
+
+#define PLAIN(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define MEM(fn)	  cmocka_unit_test_setup_teardown(fn, in_memory, teardown)
+#define FILED(fn) cmocka_unit_test_setup_teardown(fn, in_file, teardown)
+
+#endif
