@@ -127,29 +127,6 @@ static int punch(struct sym_window *w, struct round *round, uint64_t *punched)
 	return 0;
 }
 
-/*
- * First all are on their way, then they are waited for.  Those that were out already do not
- * count: the guest does not know, and names them again.
- */
-static uint64_t evict(const struct sym_window *w, const struct round *round)
-{
-	uint64_t before = 0, after = 0;
-
-	for (int pass = 0; pass < 2; pass++)
-		for (int i = 0; i < round->nr; i++) {
-			const struct sym_window_run *run = &round->runs[i];
-			uint64_t at = run->first * PAGE, len = run->count * PAGE;
-
-			if (run->flags & SYM_WINDOW_RUN_FREE)
-				continue;
-			if (pass == 0)
-				before += backing_evict_begin(&w->backing, at, len);
-			else
-				after += backing_evict_end(&w->backing, at, len);
-		}
-	return after > before ? after - before : 0;
-}
-
 static int reclaimed(struct sym_window *w, const struct round *round)
 {
 	struct sym_call call = {
@@ -171,7 +148,7 @@ static int one_round(struct sym_window *w, uint64_t pages, struct sym_window_rec
 	if (!ret)
 		ret = punch(w, &round, &out->punched);
 	if (!ret)
-		out->evicted += evict(w, &round);
+		out->evicted += backing_evict(&w->backing, round.runs, round.nr);
 	/* Even after an error: the guest may hold back what it has named. */
 	last = reclaimed(w, &round);
 	return ret ? ret : last;

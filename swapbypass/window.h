@@ -71,11 +71,11 @@ int backing_punch(const struct backing *b, uint64_t at, uint64_t len);
 uint64_t backing_allocated(const struct backing *b);
 
 /*
- * backing_evict_begin, backing_evict_end - get a range out of memory, contents kept: first
- * for all ranges the one, then the other.  Return the bytes that are out, before and after.
+ * backing_evict - get runs that are in use out of memory, contents kept: to the file, or to
+ * the host's swap, if it has room.  Returns the bytes that left; sleeps for the writing.
  */
-uint64_t backing_evict_begin(const struct backing *b, uint64_t at, uint64_t len);
-uint64_t backing_evict_end(const struct backing *b, uint64_t at, uint64_t len);
+uint64_t backing_evict(const struct backing *b, const struct sym_window_run *runs,
+		       unsigned int nr);
 
 /*
  * guest_call - the handler @name in thread context, on the first vCPU that takes the call;

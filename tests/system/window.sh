@@ -12,7 +12,7 @@ window=0x100000000 # the first GiB above a small guest's RAM and devices
 disk=$work/disk
 mkdir "$disk"
 mount "$SYMKIT_DISK" "$disk" || fail "the disk cannot be mounted"
-trap 'umount -l "$disk"; leave' EXIT
+trap 'swapoff "$disk/swap" 2>/dev/null; umount -l "$disk"; leave' EXIT
 file=$disk/window
 events=$work/events
 
@@ -55,6 +55,10 @@ slack=$(mib 6)
 
 load() { # SECONDS [OPTION...]
 	echo "swaptorture --seed $((set_id++)) --threads 2 --seconds $* || $swap_failed"
+}
+
+lending_file() {
+	lending file
 }
 
 lending() { # file or nothing
@@ -108,6 +112,31 @@ J
 	expect "$(stat_of .exits)" 0 "exits because of the window"
 	end
 	[ ! -e "$file" ] || fail "the file was left behind"
+}
+
+# What it lent the host may swap itself; the guest's pages come back from there as they were.
+host_swap() {
+	local area=$disk/swap used
+	echo "$version: the host swaps what it lent"
+	fallocate -l 256M "$area" && chmod 600 "$area" && mkswap "$area" >/dev/null &&
+		swapon "$area" || fail "the host has no swap"
+	begin <<J
+$(swap_script 512M)
+$(load 15 random)
+$swap_dmesg
+J
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	console "^swaptorture: set of" 60
+	wait_for 60 at_least "$(mib 100)" || fail "$(lent) bytes are lent"
+	sleep 2
+	asked symctl swapbypass reclaim test 64M --json
+	used=$(awk -v f="$area" '$1 == f { print $4 }' /proc/swaps)
+	[ "$used" -ge 4096 ] || fail "$used KiB in the host's swap: $(cat "$work/out")"
+	echo "    $used KiB in the host's swap: $(jq -c . "$work/out")"
+	done_well 200
+	end
+	swapoff "$area" && rm "$area"
 }
 
 # What a VM that was killed left in the file is never another's.
@@ -182,8 +211,6 @@ J
 }
 
 swap_initrd "$version" "$top/build/tests/guest/swaptorture" "$top/build/tests/guest/windowhog"
-lending
-lending file
-killed
-reset
-greedy
+for part in ${SYMKIT_SWAP_PARTS:-lending lending_file host_swap killed reset greedy}; do
+	"$part"
+done

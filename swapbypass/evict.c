@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Pages that are in use, moved out of memory: into the file, or into the host's swap.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+
+#include "swapbypass/window.h"
+
+/* Bytes of the range that are not in memory. */
+static uint64_t out_of_memory(const struct backing *b, uint64_t at, uint64_t len)
+{
+	unsigned char in[1024];
+	uint64_t out = 0;
+
+	for (uint64_t end = at + len; at < end; at += sizeof(in) * PAGE) {
+		size_t n = end - at < sizeof(in) * PAGE ? (end - at) / PAGE : sizeof(in);
+
+		if (mincore(b->map + at, n * PAGE, in))
+			return out;
+		for (size_t i = 0; i < n; i++)
+			out += !(in[i] & 1) * PAGE;
+	}
+	return out;
+}
+
+/* First all are on their way, then they are waited for. */
+static uint64_t evict_to_file(const struct backing *b, const struct sym_window_run *runs,
+			      unsigned int nr)
+{
+	uint64_t before = 0, after = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		uint64_t at = runs[i].first * PAGE, len = runs[i].count * PAGE;
+
+		if (runs[i].flags & SYM_WINDOW_RUN_FREE)
+			continue;
+		before += out_of_memory(b, at, len);
+		/* Unmapping tells the file which of the pages were written to. */
+		madvise(b->map + at, len, MADV_DONTNEED);
+		sync_file_range(b->fd, at, len, SYNC_FILE_RANGE_WRITE);
+	}
+	for (unsigned int i = 0; i < nr; i++) {
+		uint64_t at = runs[i].first * PAGE, len = runs[i].count * PAGE;
+
+		if (runs[i].flags & SYM_WINDOW_RUN_FREE)
+			continue;
+		sync_file_range(b->fd, at, len, SYNC_FILE_RANGE_WAIT_BEFORE |
+				SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+		posix_fadvise(b->fd, at, len, POSIX_FADV_DONTNEED);
+		after += out_of_memory(b, at, len);
+	}
+	/* Those that were out already do not count: the guest does not know, and names them. */
+	return after > before ? after - before : 0;
+}
+
+static uint64_t swap_free(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) ? 0 : (uint64_t)info.freeswap * info.mem_unit;
+}
+
+/*
+ * The first time the kernel finds that KVM has seen the guest use them, forgets that, and
+ * keeps them.  Pages that are being written are in the swap cache and to mincore() still in
+ * memory: what counts is what the host's swap has lost, if others have not taken more.
+ */
+static uint64_t evict_to_swap(const struct backing *b, const struct sym_window_run *runs,
+			      unsigned int nr)
+{
+	uint64_t before = swap_free(), named = 0, left;
+
+	if (!before)
+		return 0;
+	for (int pass = 0; pass < 2; pass++)
+		for (unsigned int i = 0; i < nr; i++) {
+			if (runs[i].flags & SYM_WINDOW_RUN_FREE)
+				continue;
+			madvise(b->map + runs[i].first * PAGE, runs[i].count * PAGE, MADV_PAGEOUT);
+			named += pass ? 0 : runs[i].count * PAGE;
+		}
+	left = swap_free();
+	if (left >= before)
+		return 0;
+	return before - left < named ? before - left : named;
+}
+
+uint64_t backing_evict(const struct backing *b, const struct sym_window_run *runs,
+		       unsigned int nr)
+{
+	return b->file ? evict_to_file(b, runs, nr) : evict_to_swap(b, runs, nr);
+}
