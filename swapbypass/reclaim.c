@@ -147,10 +147,10 @@ static int one_round(struct sym_window *w, uint64_t pages, struct sym_window_rec
 		return ret; /* nobody was asked */
 	if (!ret)
 		ret = punch(w, &round, &out->punched);
-	if (!ret)
-		out->evicted += backing_evict(&w->backing, round.runs, round.nr);
 	/* Even after an error: the guest may hold back what it has named. */
 	last = reclaimed(w, &round);
+	if (!ret)
+		out->evicted += backing_evict(&w->backing, round.runs, round.nr);
 	return ret ? ret : last;
 }
 

@@ -98,7 +98,7 @@ bool sym_window_watch(struct sym_window *w)
 	if (w->unheard && ++w->unheard_s > HEAR_S)
 		window_heard(w, view.used);
 	if (!excess(w, &view, lent))
-		w->over_since_ms = w->patience = 0;
+		w->over_since_ms = w->patience = w->least_over = 0;
 	else if (!w->over_since_ms)
 		w->over_since_ms = now;
 	else
@@ -107,27 +107,36 @@ bool sym_window_watch(struct sym_window *w)
 	return late;
 }
 
-/* From the end, in pieces, until the guest has no more than it may; lock held. */
+/* False: it is a hole already. */
+static bool has_data(const struct sym_window *w, uint64_t at, uint64_t len)
+{
+	off_t data = lseek(w->backing.fd, at, SEEK_DATA);
+
+	return data < 0 || (uint64_t)data < at + len;
+}
+
+/*
+ * From the end, in pieces, until the guest has no more than it may.  On a disk that may take
+ * a while: others get the lock in between, and may reset the window.
+ */
 static uint64_t punch_excess(struct sym_window *w, const struct view *view)
 {
-	uint64_t piece = w->backing.size / PIECES / PAGE * PAGE, at = w->backing.size;
-	uint64_t before = sym_window_lent(w), lent = before;
+	uint64_t piece = max(w->backing.size / PIECES / PAGE * PAGE, PIECE_MIN);
+	uint64_t at = w->backing.size, punched = 0, len;
+	unsigned int resets = w->resets;
+	bool more = true;
 
-	if (piece < PIECE_MIN)
-		piece = PIECE_MIN;
-	while (at > PAGE && excess(w, view, lent)) {
-		uint64_t len = min(piece, at - PAGE);
-		off_t data;
-
-		at -= len;
-		data = lseek(w->backing.fd, at, SEEK_DATA);
-		if (data >= 0 && (uint64_t)data >= at + len)
-			continue; /* a hole already */
-		if (backing_punch(&w->backing, at, len))
-			break;
-		lent = sym_window_lent(w);
+	for (; more && at > PAGE; at -= len) {
+		len = min(piece, at - PAGE);
+		if (!has_data(w, at - len, len))
+			continue;
+		pthread_mutex_lock(&w->lock);
+		more = w->resets == resets && excess(w, view, sym_window_lent(w)) &&
+		       !backing_punch(&w->backing, at - len, len);
+		pthread_mutex_unlock(&w->lock);
+		punched += more ? len : 0;
 	}
-	return before - lent;
+	return punched;
 }
 
 /* now_over - measured now; @lent gets what there is. */
@@ -142,6 +151,16 @@ static uint64_t now_over(struct sym_window *w, const struct view *view, uint64_t
 	return over;
 }
 
+/* Of a large window, one question's time does not bring all.  Lock held. */
+static bool comes_along(struct sym_window *w, uint64_t over)
+{
+	bool less = over <= w->least_over - w->least_over / 16;
+
+	if (less)
+		w->least_over = over;
+	return less;
+}
+
 /* Who was asked and not heard is not judged: it is looked at again in a while. */
 static bool may_judge(int ret)
 {
@@ -152,7 +171,7 @@ void sym_window_enforce(struct sym_window *w)
 {
 	struct sym_window_reclaimed got;
 	struct view view;
-	uint64_t lent, punched, limit, used, over;
+	uint64_t lent, punched = 0, limit, used, over;
 	char text[200];
 	int ret;
 
@@ -162,6 +181,7 @@ void sym_window_enforce(struct sym_window *w)
 	over = now_over(w, &view, &lent);
 	if (!over)
 		return;
+	w->least_over = w->least_over ? min(w->least_over, over) : over;
 	/*
 	 * An honest guest may just have pages that it can give back, some more than must be:
 	 * to punch holes costs a file system blocks of its own,
@@ -173,13 +193,14 @@ void sym_window_enforce(struct sym_window *w)
 	over = now_over(w, &view, &lent);
 	pthread_mutex_lock(&w->lock);
 	w->over_since_ms = 0;
-	if (over && got.punched && w->patience++ < PATIENCE)
+	if (over && got.punched && (comes_along(w, over) || w->patience++ < PATIENCE))
 		over = 0; /* until it is looked at again */
 	limit = w->limit;
-	punched = over && may_judge(ret) ? punch_excess(w, &view) : 0;
 	pthread_mutex_unlock(&w->lock);
 	if (!over)
 		return;
+	if (may_judge(ret))
+		punched = punch_excess(w, &view);
 	snprintf(text, sizeof(text),
 		 "the guest has %llu KiB of the window, its limit is %llu KiB; %llu KiB were taken "
 		 "from the end", (unsigned long long)lent >> 10, (unsigned long long)limit >> 10,

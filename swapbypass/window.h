@@ -50,6 +50,7 @@ struct sym_window {
 	uint32_t seen_handler; /* the symswap module that was there last time */
 	uint64_t over_since_ms; /* 0: the guest keeps its limit */
 	unsigned int patience; /* times that it gave something back, and not enough */
+	uint64_t least_over; /* bytes too many, when it had fewest of them */
 };
 
 int window_fail(struct sym_window_err *err, int code, const char *fmt, ...)

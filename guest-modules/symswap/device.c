@@ -30,7 +30,7 @@ static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int
 	symswap_restore_slot(slot);
 	lent = !slot || test_bit(slot, symswap.lent);
 	if (write) {
-		if (!lent && !symswap_may_fill())
+		if (slot && (symswap_being_taken() || (!lent && !symswap_may_fill())))
 			return -ENOSPC;
 		symswap_lend(slot);
 		memcpy_from_page(symswap.base + at, page, offset, len);

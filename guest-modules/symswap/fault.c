@@ -4,7 +4,6 @@
  * where it was.  To everybody else it stays swapped out.  What is the least bit unusual
  * is left to the kernel.
  */
-#include <linux/highmem.h>
 #include <linux/sched.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
@@ -48,23 +47,17 @@ static pte_t symswap_make_pte(const struct vm_fault *vmf, unsigned int slot)
 }
 
 /*
- * Since 6.12 a page of zeros is not written, only remembered to be one.  Ours is going to
- * be written to, so make it one that was.  Whoever finds it remembered still has put the
- * page into the swap cache before, and then we must see that.
+ * Since 6.12 a page of zeros is not written, only remembered to be one.  That is left alone:
+ * the kernel may be about to read it together with its neighbours, as one large folio, and
+ * takes it for an error if only some of them are remembered so.
  */
-static bool symswap_fill(struct swap_info_struct *si, unsigned int slot)
+static bool symswap_slot_zero(struct swap_info_struct *si, unsigned int slot)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-	if (!test_bit(slot, si->zeromap))
-		return true;
-	if (!test_bit(slot, symswap.lent) && !symswap_may_fill())
-		return false;
-	clear_page(symswap_page(slot));
-	symswap_lend(slot);
-	clear_bit(slot, si->zeromap);
-	smp_mb__after_atomic();
+	return test_bit(slot, si->zeromap);
+#else
+	return false;
 #endif
-	return true;
 }
 
 /* One reference, and no page in the swap cache or on its way there. */
@@ -79,10 +72,8 @@ static bool symswap_slot_alone(struct swap_info_struct *si, unsigned int slot)
  */
 static bool symswap_slot_take(struct swap_info_struct *si, unsigned int slot)
 {
-	if (!symswap_slot_alone(si, slot) || symswap_zswap_used(si, slot) ||
-	    WARN_ON_ONCE(symswap.slot[slot].owner))
-		return false;
-	return symswap_fill(si, slot) && symswap_slot_alone(si, slot);
+	return symswap_slot_alone(si, slot) && !symswap_slot_zero(si, slot) &&
+	       !symswap_zswap_used(si, slot) && !WARN_ON_ONCE(symswap.slot[slot].owner);
 }
 
 static bool symswap_map(struct symswap_process *p, struct swap_info_struct *si,

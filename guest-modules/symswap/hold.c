@@ -13,11 +13,13 @@
 #include "kernel.h"
 #include "symswap.h"
 
+#define SYMSWAP_SLACK 32
+
 static DEFINE_MUTEX(symswap_hold_lock);
 static unsigned long *symswap_held_map;
 static unsigned int symswap_nr_held;
 static unsigned int symswap_limit; /* slots that may be used */
-static unsigned int symswap_excuse; /* and were, when it became less */
+static unsigned int symswap_excuse; /* and may, as they were when it became less */
 
 unsigned int symswap_allowed(void)
 {
@@ -56,12 +58,13 @@ static unsigned int symswap_used(const struct swap_info_struct *si)
 }
 
 /*
- * Slots beyond the limit that are not held yet, or not any more, may get into use.  The
- * kernel keeps a page that it cannot write; the VMM would take one that it did.
+ * Slots beyond the limit that are not held yet, or not any more, may get into use; so it is
+ * from a swapon that is not ours until we notice.  The kernel keeps a page that it cannot
+ * write; the VMM would take one that it did.
  */
 bool symswap_may_fill(void)
 {
-	const struct swap_info_struct *si = symswap_area_cached();
+	const struct swap_info_struct *si = symswap_area();
 
 	return !si || symswap_used(si) <= max(READ_ONCE(symswap_limit), READ_ONCE(symswap_excuse));
 }
@@ -86,6 +89,18 @@ static void symswap_let_one(void)
 	symswap_ungrab(slot);
 }
 
+/*
+ * What was in use when the limit became less may stay, until it is not.  A few slots more
+ * are the VMM's slack: so many may become free and be used again until they are held.
+ */
+static void symswap_excuse_adjust(void)
+{
+	const struct swap_info_struct *si = symswap_area();
+	unsigned int used = si ? symswap_used(si) + SYMSWAP_SLACK : 0;
+
+	WRITE_ONCE(symswap_excuse, min(symswap_excuse, used));
+}
+
 void symswap_hold_adjust(void)
 {
 	unsigned int target;
@@ -103,6 +118,7 @@ void symswap_hold_adjust(void)
 		while (symswap_nr_held < target && symswap_hold_one())
 			cond_resched();
 	}
+	symswap_excuse_adjust();
 	mutex_unlock(&symswap_hold_lock);
 }
 
@@ -120,15 +136,12 @@ void symswap_hold_drop(void)
 void symswap_hold_limit(u64 bytes)
 {
 	u64 slots = min_t(u64, bytes >> PAGE_SHIFT, symswap.slots);
-	const struct swap_info_struct *si;
 
 	/* Until all that are free are held, more may come into use. */
 	WRITE_ONCE(symswap_excuse, symswap.slots);
 	/* The first page of the window is within the limit, but not for swapping. */
 	WRITE_ONCE(symswap_limit, slots ? slots - 1 : 0);
 	symswap_hold_adjust();
-	si = symswap_area_cached();
-	WRITE_ONCE(symswap_excuse, si ? symswap_used(si) : 0);
 }
 
 int symswap_hold_init(void)

@@ -19,6 +19,7 @@
 unsigned long symswap_p_flush, symswap_p_get_slot, symswap_p_free_slot;
 unsigned long symswap_p_lru_add, symswap_p_lru_del, symswap_p_zswap_never;
 unsigned long symswap_p_lookup;
+static unsigned long symswap_p_swapcache_clear;
 unsigned long symswap_p_fault, symswap_p_gup, symswap_p_swapoff;
 unsigned long symswap_p_swapoff_ia32, symswap_p_look_around, symswap_p_hmm;
 struct swap_info_struct **symswap_p_areas;
@@ -39,6 +40,8 @@ static const struct {
 	{ "swap_free", &symswap_p_free_slot, true },
 #endif
 	{ "swap_info", (unsigned long *)&symswap_p_areas, true },
+	/* Not called: who reads a slot past the swap cache marks it first, where this is. */
+	{ "swapcache_clear", &symswap_p_swapcache_clear, true },
 	{ "lru_gen_add_mm", &symswap_p_lru_add, IS_ENABLED(CONFIG_LRU_GEN) },
 	{ "lru_gen_del_mm", &symswap_p_lru_del, IS_ENABLED(CONFIG_LRU_GEN) },
 	{ "zswap_never_enabled", &symswap_p_zswap_never,

@@ -6,7 +6,9 @@
  */
 #include <linux/delay.h>
 #include <linux/hashtable.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -14,13 +16,21 @@
 #include "symswap.h"
 
 /* Whoever was looking at its page tables when it joined has finished by then. */
-#define SYMSWAP_SETTLE (HZ / 10)
+#define SYMSWAP_SETTLE (HZ / 10) /* and as much for each GiB */
 #define SYMSWAP_WANTED 16
 
 static DEFINE_HASHTABLE(symswap_hash, 8); /* by mm; RCU, and symswap_hash_lock */
 static DEFINE_SPINLOCK(symswap_hash_lock);
 static unsigned int symswap_nr;
 static struct mm_struct *symswap_wanted[SYMSWAP_WANTED]; /* each with a reference */
+
+/*
+ * To join is to take all locks of the reverse map, which a process shares with those it was
+ * forked from; what it maps is not worth that if it ends soon.
+ */
+static unsigned int min_age = 1000;
+module_param(min_age, uint, 0644);
+MODULE_PARM_DESC(min_age, "Map pages in processes older than this, in ms (1000)");
 
 static void symswap_process_join(struct work_struct *work);
 static DECLARE_WORK(symswap_join, symswap_process_join);
@@ -164,6 +174,7 @@ static const struct mmu_notifier_ops symswap_notifier = {
 /* Has users now, and is not known to us. */
 static void symswap_process_new(struct mm_struct *mm)
 {
+	unsigned long pages = get_mm_rss(mm) + get_mm_counter(mm, MM_SWAPENTS);
 	struct mmu_notifier *notifier;
 	struct symswap_process *p;
 
@@ -184,7 +195,7 @@ static void symswap_process_new(struct mm_struct *mm)
 	/* Who did not find it has finished, as far as it holds the lock. */
 	mmap_write_lock(mm);
 	spin_lock(&p->lock);
-	p->ready = jiffies + SYMSWAP_SETTLE;
+	p->ready = jiffies + SYMSWAP_SETTLE * (1 + (pages >> (30 - PAGE_SHIFT)));
 	spin_unlock(&p->lock);
 	mmap_write_unlock(mm);
 }
@@ -222,8 +233,11 @@ static void symswap_process_join(struct work_struct *work)
 /* From a fault.  This fault, and some more, take the kernel's own way meanwhile. */
 void symswap_process_want(struct mm_struct *mm)
 {
+	u64 age = ktime_get_ns() - current->group_leader->start_time;
 	int i, free = -1;
 
+	if (age < (u64)READ_ONCE(min_age) * NSEC_PER_MSEC)
+		return;
 	spin_lock(&symswap_hash_lock);
 	for (i = 0; i < SYMSWAP_WANTED && symswap_wanted[i] != mm; i++)
 		if (!symswap_wanted[i])

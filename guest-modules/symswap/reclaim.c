@@ -2,7 +2,7 @@
 /*
  * What the VMM may take back: first the contents that nobody needs, of slots that we hold
  * or that are free; then the pages that have not been used for longest, whose contents it
- * must keep.
+ * must keep.  When the guest does not swap to it: all.
  */
 #include <linux/bsearch.h>
 #include <linux/mutex.h>
@@ -38,6 +38,7 @@ static u64 symswap_settled; /* the last question that the VMM is through with */
 static unsigned int symswap_grabbed[SYMSWAP_LOOK];
 static unsigned int symswap_nr_grabbed;
 static unsigned int symswap_hand; /* where the search for cold pages goes on */
+static bool symswap_all_offered; /* the last answer was given with the device not in use */
 
 static bool symswap_full(const struct symswap_answer *answer)
 {
@@ -79,12 +80,16 @@ static int symswap_compare(const void *a, const void *b)
 	return *(const unsigned int *)a - *(const unsigned int *)b;
 }
 
-/* Take free slots, keep those that have contents, and let go of the rest. */
-static void symswap_answer_free(struct symswap_answer *answer)
+/*
+ * Take free slots, keep those that have contents, and let go of the rest.  Not all there
+ * are: a kernel that has no swap left, be it for a moment, kills.
+ */
+static void symswap_answer_free(struct symswap_answer *answer, const struct swap_info_struct *si)
 {
-	unsigned int i, slot, n = 0, kept = 0;
+	unsigned int used = READ_ONCE(si->inuse_pages), i, slot, n = 0, kept = 0;
+	unsigned int most = min_t(unsigned int, SYMSWAP_LOOK, (si->pages - used) / 2);
 
-	while (n < SYMSWAP_LOOK && !symswap_full(answer)) {
+	while (n < most && !symswap_full(answer)) {
 		slot = symswap_grab();
 		if (!slot)
 			break;
@@ -131,10 +136,57 @@ static void symswap_answer_cold(struct symswap_answer *answer, bool mapped)
 	}
 }
 
+/* Nothing is swapped to it: no slot but the signature's has contents that matter. */
+static void symswap_answer_all(struct symswap_answer *answer)
+{
+	unsigned int slot = find_next_bit(symswap.lent, symswap.slots, 1);
+
+	for (; slot < symswap.slots && !symswap_full(answer);
+	     slot = find_next_bit(symswap.lent, symswap.slots, slot + 1))
+		symswap_answer(answer, slot, SYM_WINDOW_RUN_FREE);
+}
+
+/* Is it so, and who begins to swap to it will find that all is being taken? */
+static bool symswap_offer_all(void)
+{
+	if (symswap_in_use())
+		return false;
+	WRITE_ONCE(symswap_all_offered, true);
+	smp_mb();
+	if (!symswap_in_use())
+		return true;
+	WRITE_ONCE(symswap_all_offered, false);
+	return false;
+}
+
+static void symswap_answer_what_there_is(struct symswap_answer *answer)
+{
+	const struct swap_info_struct *si = symswap_area();
+
+	if (symswap_offer_all()) {
+		symswap_answer_all(answer);
+		return;
+	}
+	/* During a swapoff held slots are let go of. */
+	if (!si || symswap_swapping_off())
+		return;
+	symswap_answer_held(answer);
+	symswap_answer_free(answer, si);
+	symswap_answer_cold(answer, false);
+	symswap_answer_cold(answer, true);
+}
+
+/* The VMM may be taking all slots: nothing is to be written now. */
+bool symswap_being_taken(void)
+{
+	return READ_ONCE(symswap_all_offered);
+}
+
 static void symswap_forget_locked(void)
 {
 	while (symswap_nr_grabbed)
 		symswap_ungrab(symswap_grabbed[--symswap_nr_grabbed]);
+	WRITE_ONCE(symswap_all_offered, false);
 	WRITE_ONCE(symswap_nr_last, 0);
 	wake_up_all(&symswap_reclaim_done);
 }
@@ -149,8 +201,10 @@ static bool symswap_taking(void)
 bool symswap_reclaim_pause(void)
 {
 	mutex_lock(&symswap_reclaim_lock);
-	if (!symswap_taking())
+	if (!symswap_taking()) {
+		symswap_forget_locked();
 		return true;
+	}
 	mutex_unlock(&symswap_reclaim_lock);
 	return false;
 }
@@ -165,8 +219,14 @@ void symswap_reclaim_forget(void)
 {
 	while (!symswap_reclaim_pause())
 		wait_event_timeout(symswap_reclaim_done, !symswap_taking(), HZ);
-	symswap_forget_locked();
 	symswap_reclaim_resume();
+}
+
+/* The VMM may never say that it is done. */
+void symswap_reclaim_poll(void)
+{
+	if (symswap_reclaim_pause())
+		symswap_reclaim_resume();
 }
 
 int symswap_reclaim(void *arg, struct sym_call *call)
@@ -185,13 +245,7 @@ int symswap_reclaim(void *arg, struct sym_call *call)
 		symswap_reclaim_resume();
 		return -ECANCELED;
 	}
-	symswap_forget_locked();
-	if (symswap_area()) {
-		symswap_answer_held(&answer);
-		symswap_answer_free(&answer);
-		symswap_answer_cold(&answer, false);
-		symswap_answer_cold(&answer, true);
-	}
+	symswap_answer_what_there_is(&answer);
 	WRITE_ONCE(symswap_answered, jiffies);
 	WRITE_ONCE(symswap_nr_last, answer.runs);
 	symswap_question = call->arg[1];

@@ -35,6 +35,9 @@ void symswap_state_show(void)
 	if (si) {
 		state.used = READ_ONCE(si->inuse_pages);
 		state.used -= min(state.used, state.held);
+	} else if (symswap_in_use()) {
+		/* On a kernel that we cannot ask. */
+		state.used = atomic_long_read(&symswap.nr_lent);
 	}
 	state.lent = atomic_long_read(&symswap.nr_lent);
 	state.processes = symswap_processes();
@@ -46,6 +49,7 @@ void symswap_state_show(void)
 static void symswap_state_renew(struct work_struct *work)
 {
 	symswap_swapoff_poll();
+	symswap_reclaim_poll();
 	symswap_state_show();
 	schedule_delayed_work(&symswap_state_work, HZ);
 }

@@ -116,9 +116,14 @@ void symswap_hold_exit(void);
 int symswap_reclaim(void *arg, struct sym_call *call);
 int symswap_reclaimed(void *arg, struct sym_call *call);
 void symswap_reclaim_forget(void);
-/* Slots may be let go until symswap_reclaim_resume(): the VMM takes none now. */
+void symswap_reclaim_poll(void);
+/*
+ * Slots may be let go until symswap_reclaim_resume(): the VMM takes none now, and what it
+ * was told last is forgotten.
+ */
 bool symswap_reclaim_pause(void);
 void symswap_reclaim_resume(void);
+bool symswap_being_taken(void); /* nothing may be written: all slots are to be taken */
 
 /* state.c: figures, shown about once a second. */
 struct symswap_counts {

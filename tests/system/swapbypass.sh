@@ -99,6 +99,8 @@ J
 		sleep 0.5
 	done
 	change off off
+	# Nothing of what it had there matters now, and the host has it back.
+	[ "$(stat_of .lent)" -le 65536 ] || fail "off: $(stat_of .lent) bytes are lent"
 	tell off
 	console "loaded again" 60
 	wait_for 20 symctl swapbypass on test

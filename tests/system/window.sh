@@ -195,6 +195,23 @@ J
 	end
 }
 
+# From the guest's own swapon on, too, it keeps the limit.
+own_swapon() {
+	echo "$version: the guest's own swapon, and a limit"
+	begin --swapbypass-limit 64M <<J
+$(swap_script 512M)
+swapoff \$dev && swapon \$dev || exit
+$(load 15 --set 150M pageout)
+$swap_dmesg
+J
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	done_well 100
+	! grep -q violation "$events" || fail "an honest guest was punished: $(cat "$events")"
+	at_most $((64 * 1048576 + slack)) || fail "$(lent) bytes lent, and the limit is 64M"
+	end
+}
+
 # It can reach all of the window; what it may not have is taken again.
 greedy() {
 	echo "$version: a guest that takes more than its limit"
@@ -211,6 +228,6 @@ J
 }
 
 swap_initrd "$version" "$top/build/tests/guest/swaptorture" "$top/build/tests/guest/windowhog"
-for part in ${SYMKIT_SWAP_PARTS:-lending lending_file host_swap killed reset greedy}; do
+for part in ${SYMKIT_SWAP_PARTS:-lending lending_file host_swap killed reset own_swapon greedy}; do
 	"$part"
 done

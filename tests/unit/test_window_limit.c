@@ -76,6 +76,35 @@ static void test_limit_given_back(void **state)
 	assert_true(holds(300));
 }
 
+/* Of a large window one answer brings little, and the next one more. */
+static void test_limit_slowly(void **state)
+{
+	set_limit(100);
+	guest.state.used = 50;
+	touch(1, 1000);
+	for (unsigned int i = 1; i <= 9; i++) {
+		REPLY({ 1001 - i * 80, 80, FREE });
+		pass(12);
+		assert_true(guest.calls[RECLAIM] >= i);
+	}
+	assert_string_equal(guest.violation, "");
+	assert_int_equal(sym_window_lent(window), 280 * PAGE);
+}
+
+/* A page now and then, which it takes again, is nothing. */
+static void test_limit_never_less(void **state)
+{
+	set_limit(100);
+	guest.state.used = 50;
+	for (unsigned int i = 0; i < 6; i++) {
+		touch(1, 1000);
+		REPLY({ 1000, 1, FREE });
+		pass(12);
+	}
+	assert_string_not_equal(guest.violation, "");
+	assert_true(sym_window_lent(window) <= 164 * PAGE);
+}
+
 static void test_limit_lowered(void **state)
 {
 	pass(1);
@@ -179,7 +208,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MEM(test_limit_kept), MEM(test_limit_for_a_moment), MEM(test_limit_broken),
-		MEM(test_limit_given_back), MEM(test_limit_lowered), MEM(test_limit_not_heard),
+		MEM(test_limit_given_back), MEM(test_limit_slowly), MEM(test_limit_never_less),
+		MEM(test_limit_lowered), MEM(test_limit_not_heard),
 		MEM(test_limit_unheard), MEM(test_limit_never_heard),
 		MEM(test_limit_freed_meanwhile), MEM(test_limit_other_module),
 	};

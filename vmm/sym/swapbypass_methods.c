@@ -71,14 +71,16 @@ static void note(json_t *json, const char *text)
 	json_object_set_new(json, "note", json_string(text));
 }
 
-/* The pages that a lower limit leaves over are for the host. */
-static void take_surplus(struct swapbypass *sb, json_t *json)
+/* The pages that a lower limit leaves over are for the host; and all, if it is off. */
+static void take_surplus(struct swapbypass *sb, uint32_t level, json_t *json)
 {
 	struct sym_window_reclaimed got = { 0 };
 	struct sym_item_window item;
 	uint64_t lent = sym_window_lent(sb->window);
 
 	sym_window_get(sb->window, &item);
+	if (level == SYM_WINDOW_OFF)
+		item.limit = 0;
 	if (lent <= item.limit)
 		return;
 	/* That it could not be got is nothing new: the limit is watched. */
@@ -107,7 +109,7 @@ static int do_tell(void *arg, json_t **result, struct err *err)
 					explain(sb->vm, ret, err);
 	json_object_set_new(*result, "level", json_string(swapbypass_level_name(told.level)));
 	json_object_set_new(*result, "reason", json_string(told.reason));
-	take_surplus(sb, *result);
+	take_surplus(sb, told.level, *result);
 	return 0;
 }
 
