@@ -28,9 +28,9 @@ static struct mm_struct *symswap_wanted[SYMSWAP_WANTED]; /* each with a referenc
  * To join is to take all locks of the reverse map, which a process shares with those it was
  * forked from; what it maps is not worth that if it ends soon.
  */
-static unsigned int min_age = 1000;
+static unsigned int min_age = 250;
 module_param(min_age, uint, 0644);
-MODULE_PARM_DESC(min_age, "Map pages in processes older than this, in ms (1000)");
+MODULE_PARM_DESC(min_age, "Map pages in processes older than this, in ms (250)");
 
 static void symswap_process_join(struct work_struct *work);
 static DECLARE_WORK(symswap_join, symswap_process_join);

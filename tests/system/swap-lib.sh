@@ -41,8 +41,9 @@ swap_initrd() {
 
 # swap_script SIZE - for the guest: swap is on, the device is in $dev; what follows is done
 # when the host says so, by "swapping".  "await WORD" waits until it tells WORD.
-# SYMKIT_SWAP_FORCE=1: with the bypass even on a kernel that has not been verified.  Processes
-# have it from their beginning, for the sake of those that live for a moment only.
+# SYMKIT_SWAP_FORCE=1: with the bypass even on a kernel that has not been verified.
+# $swap_age: of processes that may have it, in milliseconds, if not the module's own.
+swap_age=
 swap_script() {
 	cat <<J
 dmesg -n 1
@@ -52,7 +53,7 @@ J
 	bypass | sync)
 		cat <<J
 dev=/dev/symswap0
-insmod /symkit/00-symbiotic.ko && insmod /symkit/01-symswap.ko min_age=0 ${SYMKIT_SWAP_FORCE:+force=1}
+insmod /symkit/00-symbiotic.ko && insmod /symkit/01-symswap.ko ${swap_age:+min_age=$swap_age} ${SYMKIT_SWAP_FORCE:+force=1}
 until grep -q symswap0 /proc/swaps; do sleep 0.2; done
 J
 		;;

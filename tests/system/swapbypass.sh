@@ -11,6 +11,8 @@
 # it, SYMKIT_SWAP_PARTS only some of all this.
 . "$(dirname "$0")/swap-lib.sh"
 
+# Those that live for a moment, too: they come and go while others work on what they share.
+swap_age=0
 seconds=${SYMKIT_SWAP_SECONDS:-40}
 seed=${SYMKIT_SWAP_SEED:-1}
 each=$(awk -v s="$seconds" 'BEGIN { printf "%.2f", s / (33 + 8) }')
