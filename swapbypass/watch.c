@@ -117,13 +117,12 @@ static bool has_data(const struct sym_window *w, uint64_t at, uint64_t len)
 
 /*
  * From the end, in pieces, until the guest has no more than it may.  On a disk that may take
- * a while: others get the lock in between, and may reset the window.
+ * a while: others get the lock in between, and may reset the window.  What the host got.
  */
-static uint64_t punch_excess(struct sym_window *w, const struct view *view)
+static uint64_t punch_excess(struct sym_window *w, const struct view *view, unsigned int resets)
 {
 	uint64_t piece = max(w->backing.size / PIECES / PAGE * PAGE, PIECE_MIN);
-	uint64_t at = w->backing.size, punched = 0, len;
-	unsigned int resets = w->resets;
+	uint64_t at = w->backing.size, before = sym_window_lent(w), lent = before, len;
 	bool more = true;
 
 	for (; more && at > PAGE; at -= len) {
@@ -131,12 +130,12 @@ static uint64_t punch_excess(struct sym_window *w, const struct view *view)
 		if (!has_data(w, at - len, len))
 			continue;
 		pthread_mutex_lock(&w->lock);
-		more = w->resets == resets && excess(w, view, sym_window_lent(w)) &&
+		more = w->resets == resets && excess(w, view, lent) &&
 		       !backing_punch(&w->backing, at - len, len);
+		lent = sym_window_lent(w);
 		pthread_mutex_unlock(&w->lock);
-		punched += more ? len : 0;
 	}
-	return punched;
+	return before > lent ? before - lent : 0;
 }
 
 /* now_over - measured now; @lent gets what there is. */
@@ -151,14 +150,15 @@ static uint64_t now_over(struct sym_window *w, const struct view *view, uint64_t
 	return over;
 }
 
-/* Of a large window, one question's time does not bring all.  Lock held. */
-static bool comes_along(struct sym_window *w, uint64_t over)
+/* Of a large window, one question's time does not bring all: is it ever less?  Lock held. */
+static bool comes_along(struct sym_window *w, uint64_t before, uint64_t over)
 {
-	bool less = over <= w->least_over - w->least_over / 16;
-
-	if (less)
-		w->least_over = over;
-	return less;
+	if (!w->least_over || before < w->least_over)
+		w->least_over = before;
+	if (over > w->least_over - w->least_over / 16)
+		return false;
+	w->least_over = over;
+	return true;
 }
 
 /* Who was asked and not heard is not judged: it is looked at again in a while. */
@@ -171,36 +171,37 @@ void sym_window_enforce(struct sym_window *w)
 {
 	struct sym_window_reclaimed got;
 	struct view view;
-	uint64_t lent, punched = 0, limit, used, over;
+	uint64_t lent, punched = 0, limit, used, before, over;
+	unsigned int resets;
 	char text[200];
 	int ret;
 
 	sym_window_refresh(w); /* or what it said last must do */
 	view = look(w);
 	used = view.used;
-	over = now_over(w, &view, &lent);
-	if (!over)
+	before = now_over(w, &view, &lent);
+	if (!before)
 		return;
-	w->least_over = w->least_over ? min(w->least_over, over) : over;
 	/*
 	 * An honest guest may just have pages that it can give back, some more than must be:
 	 * to punch holes costs a file system blocks of its own,
 	 */
-	ret = sym_window_reclaim(w, over + slack(w), &got);
+	ret = sym_window_reclaim(w, before + slack(w), &got);
 	/* and have come to need less since it was asked for what it does not need. */
 	view = look(w);
 	view.used = max(view.used, used);
 	over = now_over(w, &view, &lent);
 	pthread_mutex_lock(&w->lock);
 	w->over_since_ms = 0;
-	if (over && got.punched && (comes_along(w, over) || w->patience++ < PATIENCE))
+	if (over && got.punched && (comes_along(w, before, over) || w->patience++ < PATIENCE))
 		over = 0; /* until it is looked at again */
 	limit = w->limit;
+	resets = w->resets;
 	pthread_mutex_unlock(&w->lock);
 	if (!over)
 		return;
 	if (may_judge(ret))
-		punched = punch_excess(w, &view);
+		punched = punch_excess(w, &view, resets);
 	snprintf(text, sizeof(text),
 		 "the guest has %llu KiB of the window, its limit is %llu KiB; %llu KiB were taken "
 		 "from the end", (unsigned long long)lent >> 10, (unsigned long long)limit >> 10,
