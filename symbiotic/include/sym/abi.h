@@ -387,12 +387,13 @@ SYM_ABI_ASSERT(offsetof(struct sym_call_area, payload) == 8192);
  *	    that was reached; the reply is why it is not the one wanted.
  * stat:    renew the item SYM_ITEM_WINDOW_STATE now.
  * reclaim: arg0: number of pages; arg1: the number of the question, each greater than the
- *	    last.  The reply is an array of struct sym_window_run, the
- *	    first result the number of pages in it, fewer when there are no more.  Those that
- *	    are free stay out of use until "reclaimed", or for 15 seconds; those that are not
- *	    have been unmapped.  -EBUSY: another answer is not reclaimed yet.
+ *	    last.  The reply is an array of struct sym_window_run, the first result the
+ *	    number of pages in it, fewer when there are no more.  Those that are free stay
+ *	    out of use until "reclaimed", or for 15 seconds; those that are not have been
+ *	    unmapped.  A guest that does not swap to it names all as free, and writes none
+ *	    meanwhile.  -EBUSY: another answer is not reclaimed yet.
  * reclaimed: the VMM is through with a question.  arg0: its number; arg1: how many of the
- *	    runs were dealt with, the free ones taken.
+ *	    runs were dealt with, the free ones taken; those in use it may move out later.
  */
 #define SYM_WINDOW_SET		"symswap.set"
 #define SYM_WINDOW_STAT		"symswap.stat"

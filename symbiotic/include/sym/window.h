@@ -23,7 +23,7 @@
 #define SYM_WINDOW_MAX	 (1ull << 40)
 #define SYM_WINDOW_ALIGN (1ull << 30) /* of its GPA */
 
-/* What a guest may have beyond its limit before that counts; with a file, 1/128 of the window more. */
+/* What a guest may have beyond its limit before that counts; with a file, SIZE/128 more. */
 #define SYM_WINDOW_SLACK    (64ull * SYM_PAGE_SIZE)
 #define SYM_WINDOW_GRACE_MS 10000 /* and for how long it may have more */
 
