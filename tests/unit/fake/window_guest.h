@@ -3,8 +3,8 @@
  * A guest for swapbypass/ that is made up: it stands in for the interface too, so that what
  * it says and does can be set, and what it is told be looked at.
  */
-#ifndef SYM_TESTS_FAKE_WINDOW_GUEST_H
-#define SYM_TESTS_FAKE_WINDOW_GUEST_H
+#ifndef TESTS_UNIT_FAKE_WINDOW_GUEST_H
+#define TESTS_UNIT_FAKE_WINDOW_GUEST_H
 
 #include <setjmp.h>
 #include <stdarg.h>
