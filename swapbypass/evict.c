@@ -25,16 +25,22 @@ static uint64_t out_of_memory(const struct backing *b, uint64_t at, uint64_t len
 	return out;
 }
 
+/* The bytes of a run; false: the guest has no use for them. */
+static bool in_use(const struct sym_window_run *run, uint64_t *at, uint64_t *len)
+{
+	*at = run->first * PAGE;
+	*len = run->count * PAGE;
+	return !(run->flags & SYM_WINDOW_RUN_FREE);
+}
+
 /* First all are on their way, then they are waited for. */
 static uint64_t evict_to_file(const struct backing *b, const struct sym_window_run *runs,
 			      unsigned int nr)
 {
-	uint64_t before = 0, after = 0;
+	uint64_t before = 0, after = 0, at, len;
 
 	for (unsigned int i = 0; i < nr; i++) {
-		uint64_t at = runs[i].first * PAGE, len = runs[i].count * PAGE;
-
-		if (runs[i].flags & SYM_WINDOW_RUN_FREE)
+		if (!in_use(&runs[i], &at, &len))
 			continue;
 		before += out_of_memory(b, at, len);
 		/* Unmapping tells the file which of the pages were written to. */
@@ -42,9 +48,7 @@ static uint64_t evict_to_file(const struct backing *b, const struct sym_window_r
 		sync_file_range(b->fd, at, len, SYNC_FILE_RANGE_WRITE);
 	}
 	for (unsigned int i = 0; i < nr; i++) {
-		uint64_t at = runs[i].first * PAGE, len = runs[i].count * PAGE;
-
-		if (runs[i].flags & SYM_WINDOW_RUN_FREE)
+		if (!in_use(&runs[i], &at, &len))
 			continue;
 		sync_file_range(b->fd, at, len, SYNC_FILE_RANGE_WAIT_BEFORE |
 				SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
@@ -70,16 +74,16 @@ static uint64_t swap_free(void)
 static uint64_t evict_to_swap(const struct backing *b, const struct sym_window_run *runs,
 			      unsigned int nr)
 {
-	uint64_t before = swap_free(), named = 0, left;
+	uint64_t before = swap_free(), named = 0, left, at, len;
 
 	if (!before)
 		return 0;
 	for (int pass = 0; pass < 2; pass++)
 		for (unsigned int i = 0; i < nr; i++) {
-			if (runs[i].flags & SYM_WINDOW_RUN_FREE)
+			if (!in_use(&runs[i], &at, &len))
 				continue;
-			madvise(b->map + runs[i].first * PAGE, runs[i].count * PAGE, MADV_PAGEOUT);
-			named += pass ? 0 : runs[i].count * PAGE;
+			madvise(b->map + at, len, MADV_PAGEOUT);
+			named += pass ? 0 : len;
 		}
 	left = swap_free();
 	if (left >= before)
