@@ -123,7 +123,7 @@ int cmd_check(int argc, char **argv)
 	if (mips > 0)
 		printf("Kernel code: %.1f million instructions a second\n", mips);
 	if (err.msg[0])
-		fprintf(stderr, "symvmm: %s\n", err.msg);
+		err_print(&err);
 	printf("Verdict: %s: %s\n", verdict_name(verdict), advice(verdict));
 	return verdict;
 }

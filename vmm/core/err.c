@@ -5,9 +5,14 @@
 #include "core/err.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "core/clock.h"
+#include "core/rate.h"
+#include "core/text.h"
 
 int err_set(struct err *err, int code, const char *fmt, ...)
 {
@@ -34,11 +39,42 @@ int err_errno(struct err *err, const char *fmt, ...)
 	return err_set(err, -saved, "%s: %s", text, strerror(saved));
 }
 
+/* Many a line has a cause in the guest: together they must not flood the owner's log. */
+static bool may_log(unsigned int *left_out)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct rate rate = RATE(32, 2);
+	static unsigned int held_back;
+	bool may;
+
+	pthread_mutex_lock(&lock);
+	may = rate_take(&rate, clock_ns());
+	*left_out = held_back;
+	held_back = may ? 0 : held_back + 1;
+	pthread_mutex_unlock(&lock);
+	return may;
+}
+
 static void log_line(const char *fmt, va_list ap)
 {
+	unsigned int left_out;
 	char line[600];
 
+	if (!may_log(&left_out))
+		return;
 	vsnprintf(line, sizeof(line), fmt, ap);
+	text_sanitize(line);
+	if (left_out)
+		fprintf(stderr, "symvmm: %u messages were left out\n", left_out);
+	fprintf(stderr, "symvmm: %s\n", line);
+}
+
+void err_print(const struct err *err)
+{
+	char line[sizeof(err->msg)];
+
+	memcpy(line, err->msg, sizeof(line));
+	text_sanitize(line);
 	fprintf(stderr, "symvmm: %s\n", line);
 }
 

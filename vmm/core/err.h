@@ -21,7 +21,13 @@ int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((form
 /* err_errno - as err_set(), with -errno for a code and ": strerror" at the end. */
 int err_errno(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* log_warn, log_info - one line on stderr, prefixed with the program's name. */
+/* err_print - the message as one line on stderr, safe for a terminal.  For main(). */
+void err_print(const struct err *err);
+
+/*
+ * log_warn, log_info - one line on stderr, prefixed with the program's name and safe for a
+ * terminal.  Any thread.  Beyond 32 at once and 2 a second lines are left out and counted.
+ */
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
