@@ -15,6 +15,7 @@
 #include "host/events.h"
 
 struct log {
+	int left_out;
 	struct events *ev;
 	struct loop *loop;
 	int id; /* to unsubscribe at the first event, or -1 */
@@ -31,6 +32,7 @@ static void on_event(void *arg, const json_t *event)
 	assert_true(log->nr < 400);
 	assert_true(json_is_real(json_object_get(event, "time")));
 	assert_true(json_is_object(json_object_get(event, "data")));
+	log->left_out += json_integer_value(json_object_get(event, "left_out"));
 	log->dropped += json_integer_value(json_object_get(event, "dropped"));
 	snprintf(log->names[log->nr++], 16, "%s",
 		 json_string_value(json_object_get(event, "event")));
@@ -183,6 +185,40 @@ static void test_text(void **state)
 	json_decref(string);
 }
 
+/* What a guest causes comes at a bounded rate; the last of a kind arrives all the same. */
+static void test_limited(void **state)
+{
+	struct events *ev;
+	struct loop *loop;
+	struct log *log;
+
+	make(&loop, &ev);
+	log = log_new(loop, ev);
+	assert_int_equal(events_subscribe(ev, 0, on_event, log), 0);
+	for (int i = 0; i < 100; i++) {
+		events_emit_limited(ev, EVENTS_OF_GUEST, "broken", "blk0", NULL);
+		events_emit_limited(ev, EVENTS_OF_GUEST, "broken", "net0", NULL);
+		events_emit_limited(ev, EVENTS_OF_SERVICE, i < 99 ? "busy" : "idle", "s", NULL);
+	}
+	events_flush(ev);
+	/* Each of two devices, and two kinds of events of a service. */
+	assert_int_equal(log->nr, 8 + 8 + 64 + 1);
+	assert_string_equal(log->names[log->nr - 1], "idle");
+	log->quit_at = log->nr + 3;
+	loop_run(loop); /* the held ones, one of each kind, when their time has come */
+	assert_int_equal(log->nr, 8 + 8 + 64 + 1 + 3);
+	assert_int_equal(log->left_out, 91 + 91 + 34);
+	assert_int_equal(log->dropped, 0);
+	/* And what is held is not lost at the end. */
+	for (int i = 0; i < 20; i++)
+		events_emit_limited(ev, EVENTS_OF_GUEST, "broken", "blk0", NULL);
+	events_release(ev);
+	events_flush(ev);
+	assert_int_equal(log->nr + log->left_out, 8 + 8 + 64 + 1 + 3 + 91 + 91 + 34 + 20);
+	test_free(log);
+	unmake(loop, ev);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +227,7 @@ int main(void)
 		cmocka_unit_test(test_unsubscribe_in_callback),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_limited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,8 +93,9 @@ static int check_params(const struct control_method *method, const json_t *param
 static void on_event(void *arg, const json_t *event)
 {
 	struct control_client *client = arg;
+	const char *name = json_string_value(json_object_get(event, "event"));
 
-	control_client_send(client, json_incref((json_t *)event));
+	control_client_event(client, event, !strcmp(name, "stopped"));
 	control_client_write(client);
 	control_client_settle(client);
 }

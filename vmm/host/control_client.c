@@ -2,7 +2,7 @@
 /*
  * A client of the control socket, as a stream of lines in and out.  A client that
  * does not read its answers is not read from either; one that does not read its
- * events is dropped.
+ * events loses some, and is told how many.
  */
 #include "host/control_client.h"
 
@@ -18,6 +18,7 @@
 
 #define OUT_PAUSE (64 * 1024) /* no further request is taken beyond this */
 #define OUT_MAX (1024 * 1024)
+#define OUT_EVENTS (512 * 1024) /* no further event is queued beyond this */
 
 static void on_ready(void *arg, uint32_t events);
 
@@ -97,11 +98,14 @@ static char *out_room(struct control_client *client, size_t len)
 
 void control_client_send(struct control_client *client, json_t *line)
 {
-	const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(16);
+	/* ASCII only: nothing that a guest has chosen can act on a terminal. */
+	const size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(16);
 	char *text = line ? json_dumps(line, flags) : NULL, *out;
 	size_t len = text ? strlen(text) : 0;
 
 	json_decref(line);
+	for (char *del = text; del && (del = strchr(del, 0x7f));)
+		*del = '?'; /* the one control character that JSON leaves as it is */
 	out = text && !client->dead ? out_room(client, len + 1) : NULL;
 	if (out) {
 		memcpy(out, text, len);
@@ -113,18 +117,41 @@ void control_client_send(struct control_client *client, json_t *line)
 	free(text);
 }
 
+/* After the events that it did get, and before any later one. */
+static void send_lost(struct control_client *client)
+{
+	json_t *lost;
+
+	if (!client->lost || control_client_queued(client) > OUT_EVENTS / 2)
+		return;
+	lost = events_make("lost", json_pack("{s:i}", "count", (int)client->lost));
+	client->lost = 0;
+	control_client_send(client, lost);
+}
+
+void control_client_event(struct control_client *client, const json_t *event, bool last)
+{
+	send_lost(client);
+	if (!last && (client->lost || control_client_queued(client) > OUT_EVENTS))
+		client->lost++;
+	else
+		control_client_send(client, json_incref((json_t *)event));
+}
+
 void control_client_write(struct control_client *client)
 {
 	while (control_client_queued(client) && !client->dead) {
 		ssize_t n = send(client->fd, client->out + client->out_start,
 				 control_client_queued(client), MSG_DONTWAIT | MSG_NOSIGNAL);
 
-		if (n >= 0)
+		if (n >= 0) {
 			client->out_start += n;
-		else if (errno == EAGAIN)
+			send_lost(client);
+		} else if (errno == EAGAIN) {
 			return;
-		else if (errno != EINTR)
+		} else if (errno != EINTR) {
 			client->dead = true;
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ struct control_client {
 	int fd;
 	struct loop_source *source;
 	int subscription; /* to the events; -1: none */
+	unsigned int lost; /* events that it was too slow for, and was not told of yet */
 	bool busy;	  /* in the middle of its lines: whoever set this frees it */
 	bool closing;	  /* once everything queued is sent */
 	bool dead;
@@ -55,6 +56,14 @@ void control_client_free(struct control_client *client);
 
 /* control_client_send - queue @line, whose reference is taken over; never fails, may kill. */
 void control_client_send(struct control_client *client, json_t *line);
+
+/*
+ * control_client_event - as control_client_send(), for an event (the reference stays the
+ * caller's): while the client lags too far behind, events are left out; a record "lost" with
+ * their number comes as soon as there is room.  Unless @last, which takes the room that is
+ * kept for it.
+ */
+void control_client_event(struct control_client *client, const json_t *event, bool last);
 
 /* control_client_write - send what the socket takes of what is queued. */
 void control_client_write(struct control_client *client);

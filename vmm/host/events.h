@@ -24,6 +24,25 @@ void events_destroy(struct events *ev);
 void events_emit(struct events *ev, const char *name, json_t *data);
 
 /*
+ * events_emit_limited - as events_emit(), for what a guest can cause: @rate for each pair
+ * of @name and @key (a device, a service; NULL: none).  Of those beyond the rate only the
+ * latest is kept; it is delivered when its time comes, and says in "left_out" how many
+ * came before it and were not.  So the last event of a kind always arrives.
+ */
+enum event_rate {
+	EVENTS_OF_GUEST,   /* 8 at once, then 1 a second */
+	EVENTS_OF_SERVICE, /* 64 at once, then 16 a second */
+};
+void events_emit_limited(struct events *ev, enum event_rate rate, const char *name,
+			 const char *key, json_t *data);
+
+/* events_release - queue what is still held back, before the last events.  Loop's thread. */
+void events_release(struct events *ev);
+
+/* events_make - the JSON of an event, for who sends one by himself; takes over @data. */
+json_t *events_make(const char *name, json_t *data);
+
+/*
  * events_text - a JSON string of @text, which may come from the guest or be a file's
  * name: where it is not UTF-8, every byte beyond ASCII becomes '?'.
  */

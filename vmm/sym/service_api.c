@@ -51,7 +51,7 @@ int sym_service_event(struct sym_service_vm *vm, const char *name, const char *d
 		return -EINVAL;
 	}
 	json_object_set_new(json, "service", json_string(vm->ops->name));
-	events_emit(vm->all->vm->events, name, json);
+	events_emit_limited(vm->all->vm->events, EVENTS_OF_SERVICE, name, vm->ops->name, json);
 	return 0;
 }
 

@@ -33,7 +33,7 @@ static void on_event(void *arg, const struct sym_event *event)
 		json_object_set_new(data, "handler", json_integer(event->value));
 	if (event->text[0])
 		json_object_set_new(data, "reason", events_text(event->text));
-	events_emit(vm->events, names[event->type], data);
+	events_emit_limited(vm->events, EVENTS_OF_GUEST, names[event->type], NULL, data);
 	if (event->type == SYM_EVENT_READY)
 		swapbypass_guest_ready(vm, event->generation);
 }
