@@ -29,8 +29,8 @@ int cmd_run(int argc, char **argv)
 	}
 	vm_config_free(&config);
 	if (err.msg[0])
-		fprintf(stderr, "symvmm: %s\n", err.msg);
+		err_print(&err);
 	if (ret < 0)
 		return usage ? EXIT_USAGE : 1;
-	return ret == VM_STOP_FORCED ? 0 : ret;
+	return vm_stop_status(ret);
 }

@@ -145,6 +145,14 @@ void vcpu_kick(struct vcpu *vcpu)
 	pthread_kill(vcpu->thread, SIGRTMIN);
 }
 
+static void tell_parked(struct vm *vm)
+{
+	uint64_t one = 1;
+
+	if (write(vm->pause.parked_fd, &one, sizeof(one)) < 0)
+		return; /* already pending */
+}
+
 /* vcpu_may_run - wait out a pause; false when the VM is stopping. */
 static bool vcpu_may_run(struct vcpu *vcpu)
 {
@@ -155,8 +163,8 @@ static bool vcpu_may_run(struct vcpu *vcpu)
 	while (vm->state == VM_PAUSED && !vm->stopping) {
 		if (!paused) {
 			paused = true;
-			vm->parked++;
-			pthread_cond_broadcast(&vm->cond);
+			if (++vm->parked == vm->nr_vcpus)
+				tell_parked(vm);
 		}
 		pthread_cond_wait(&vm->cond, &vm->lock);
 	}

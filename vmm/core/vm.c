@@ -22,6 +22,7 @@
 
 #include "boot/boot.h"
 #include "core/config.h"
+#include "core/exit_deadline.h"
 #include "core/kvm.h"
 #include "core/layout.h"
 #include "core/loop.h"
@@ -39,7 +40,7 @@
 #include "sym/sym_glue.h"
 #include "sym/sym_host.h"
 
-#define PAUSE_DEADLINE_S 5
+#define DESTROY_DEADLINE_MS 5000
 
 /* What only vm_run() needs to know. */
 struct vm_life {
@@ -77,7 +78,12 @@ const char *vm_stop_name(enum vm_stop stop)
 	}
 }
 
-static void kick_all(struct vm *vm)
+int vm_stop_status(enum vm_stop stop)
+{
+	return stop == VM_STOP_FORCED ? 0 : (int)stop;
+}
+
+void vm_kick_all(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i] && vm->vcpus[i]->has_thread)
@@ -98,69 +104,12 @@ void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
 		vsnprintf(vm->stop_reason, sizeof(vm->stop_reason), fmt, ap);
 		va_end(ap);
 		__atomic_store_n(&vm->attention, 1, __ATOMIC_SEQ_CST);
-		kick_all(vm);
+		vm_kick_all(vm);
 		pthread_cond_broadcast(&vm->cond);
 		if (write(vm->stop_fd, &one, sizeof(one)) < 0)
 			abort(); /* an eventfd that was never written to */
 	}
 	pthread_mutex_unlock(&vm->lock);
-}
-
-int vm_pause(struct vm *vm)
-{
-	struct timespec deadline;
-	int ret = 0;
-
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += PAUSE_DEADLINE_S;
-	pthread_mutex_lock(&vm->lock);
-	if (vm->state == VM_PAUSED)
-		ret = -EALREADY;
-	else if (vm->state != VM_RUNNING || vm->stopping)
-		ret = -EINVAL;
-	if (!ret) {
-		vm->state = VM_PAUSED;
-		__atomic_store_n(&vm->attention, 1, __ATOMIC_SEQ_CST);
-		kick_all(vm);
-		while (!ret && vm->parked < vm->nr_vcpus && !vm->stopping)
-			ret = -pthread_cond_timedwait(&vm->cond, &vm->lock, &deadline);
-		if (!ret && vm->stopping)
-			ret = -EINVAL;
-		if (ret) {
-			vm->state = VM_RUNNING;
-			if (!vm->stopping)
-				__atomic_store_n(&vm->attention, 0, __ATOMIC_SEQ_CST);
-			pthread_cond_broadcast(&vm->cond);
-		}
-	}
-	pthread_mutex_unlock(&vm->lock);
-	if (ret)
-		return ret;
-	if (vm->sym)
-		sym_pause(vm->sym, true);
-	events_emit(vm->events, "paused", NULL);
-	return 0;
-}
-
-int vm_resume(struct vm *vm)
-{
-	int ret = 0;
-
-	if (vm->sym)
-		sym_pause(vm->sym, false);
-	pthread_mutex_lock(&vm->lock);
-	if (vm->state != VM_PAUSED) {
-		ret = vm->state == VM_RUNNING ? -EALREADY : -EINVAL;
-	} else {
-		vm->state = VM_RUNNING;
-		if (!vm->stopping)
-			__atomic_store_n(&vm->attention, 0, __ATOMIC_SEQ_CST);
-		pthread_cond_broadcast(&vm->cond);
-	}
-	pthread_mutex_unlock(&vm->lock);
-	if (!ret)
-		events_emit(vm->events, "resumed", NULL);
-	return ret;
 }
 
 int vm_power_button(struct vm *vm)
@@ -212,6 +161,11 @@ static int start_vcpus(struct vm *vm, struct err *err)
 	int ret = 0;
 
 	pthread_mutex_lock(&vm->lock);
+	/* Whoever asked for the end while a reset was in hand still wants it. */
+	if (vm->stopping && vm->stop != VM_STOP_RESET) {
+		pthread_mutex_unlock(&vm->lock);
+		return -ECANCELED;
+	}
 	vm->stopping = false;
 	vm->state = VM_RUNNING;
 	vm->boots++;
@@ -261,6 +215,32 @@ static void unboot(struct vm *vm)
 	vm->vm_fd = -1;
 }
 
+static bool stop_is_reset(struct vm *vm)
+{
+	bool reset;
+
+	pthread_mutex_lock(&vm->lock);
+	reset = vm->stop == VM_STOP_RESET;
+	pthread_mutex_unlock(&vm->lock);
+	return reset;
+}
+
+static void reset(struct vm_life *life)
+{
+	struct vm *vm = &life->vm;
+
+	events_emit_limited(vm->events, EVENTS_OF_GUEST, "reset", NULL,
+			    json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
+	unboot(vm);
+	if (vm->sym)
+		sym_reset(vm->sym);
+	gmem_discard(&vm->mem);
+	swapbypass_reset(vm);
+	if (boot(life, &life->err) || start_vcpus(vm, &life->err))
+		/* In place of the reset, unless somebody has asked for the end already. */
+		vm_stop(vm, VM_STOP_ERROR, "%s", life->err.msg);
+}
+
 static void on_stop(void *arg, uint32_t events)
 {
 	struct vm_life *life = arg;
@@ -269,22 +249,11 @@ static void on_stop(void *arg, uint32_t events)
 
 	if (read(vm->stop_fd, &count, sizeof(count)) < 0)
 		return;
-	if (vm->stop != VM_STOP_RESET) {
+	vm_pause_cancel(vm);
+	if (stop_is_reset(vm))
+		reset(life);
+	else
 		loop_quit(vm->loop);
-		return;
-	}
-	events_emit(vm->events, "reset", json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
-	unboot(vm);
-	if (vm->sym)
-		sym_reset(vm->sym);
-	gmem_discard(&vm->mem);
-	swapbypass_reset(vm);
-	if (boot(life, &life->err) || start_vcpus(vm, &life->err)) {
-		vm->stop = VM_STOP_ERROR;
-		snprintf(vm->stop_reason, sizeof(vm->stop_reason), "%.*s",
-			 (int)sizeof(vm->stop_reason) - 1, life->err.msg);
-		loop_quit(vm->loop);
-	}
 }
 
 static void on_signal(void *arg, uint32_t events)
@@ -375,6 +344,8 @@ static int prepare(struct vm_life *life, struct err *err)
 		return err_set(err, -ENOMEM, "event loop: out of memory or file descriptors");
 	ret = watch_signals(life, err);
 	if (!ret)
+		ret = vm_pause_init(vm, err);
+	if (!ret)
 		ret = vm_build(vm, err);
 	if (!ret && vm->config->symbiotic)
 		ret = sym_glue_create(vm, err);
@@ -395,6 +366,7 @@ static int prepare(struct vm_life *life, struct err *err)
 
 static void announce_stop(struct vm *vm)
 {
+	events_release(vm->events);
 	if (vm->stop == VM_STOP_PANIC)
 		events_emit(vm->events, "panic", json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
 	events_emit(vm->events, "stopped",
@@ -408,9 +380,13 @@ static void destroy(struct vm_life *life)
 	struct vm *vm = &life->vm;
 
 	unboot(vm);
+	exit_deadline_stage("its services and upcalls");
 	sym_host_destroy(vm);
 	sym_glue_destroy(vm);
+	exit_deadline_stage("its devices");
 	vm_unbuild(vm);
+	exit_deadline_stage("clients of its control socket");
+	vm_pause_cancel(vm);
 	control_destroy(life->control); /* last: it frees the name */
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		if (vm->vcpus[i])
@@ -424,6 +400,8 @@ static void destroy(struct vm_life *life)
 	free(life->cpuid);
 	if (vm->stop_fd >= 0)
 		close(vm->stop_fd);
+	if (vm->pause.parked_fd >= 0)
+		close(vm->pause.parked_fd);
 	if (life->signal_fd >= 0)
 		close(life->signal_fd);
 	if (vm->kvm_fd >= 0)
@@ -432,11 +410,23 @@ static void destroy(struct vm_life *life)
 	pthread_mutex_destroy(&vm->lock);
 }
 
+/* halt - whatever state it is in: no vCPU enters the guest again. */
+static void halt(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->state = VM_STOPPED;
+	vm->stopping = true;
+	__atomic_store_n(&vm->attention, 1, __ATOMIC_SEQ_CST);
+	vm_kick_all(vm);
+	pthread_cond_broadcast(&vm->cond);
+	pthread_mutex_unlock(&vm->lock);
+}
+
 int vm_run(const struct vm_config *config, struct err *err)
 {
 	struct vm_life life = {
 		.vm = { .config = config, .kvm_fd = -1, .vm_fd = -1, .stop_fd = -1,
-			.doorbell_fd = -1, .nr_vcpus = config->cpus },
+			.doorbell_fd = -1, .pause.parked_fd = -1, .nr_vcpus = config->cpus },
 		.image = { .kernel_fd = -1, .initrd_fd = -1 },
 		.signal_fd = -1,
 	};
@@ -457,18 +447,18 @@ int vm_run(const struct vm_config *config, struct err *err)
 		ret = start_vcpus(vm, err);
 	if (!ret) {
 		events_emit(vm->events, "started", NULL);
-		loop_run(vm->loop);
-		/* vm_stop() made the loop end, or a reset failed. */
-		vm->state = VM_STOPPED;
+		ret = loop_run(vm->loop);
+		if (ret)
+			vm_stop(vm, VM_STOP_ERROR, "event loop: %s", strerror(-ret));
+		halt(vm);
 		announce_stop(vm);
 		ret = vm->stop;
 		if (ret != VM_STOP_POWEROFF)
 			err_set(err, 0, "%s: %s", config->name, vm->stop_reason);
-	} else {
-		vm->stopping = true;
-		__atomic_store_n(&vm->attention, 1, __ATOMIC_SEQ_CST);
-		kick_all(vm);
 	}
+	exit_deadline_start(config->name, DESTROY_DEADLINE_MS, ret < 0 ? 1 : vm_stop_status(ret));
+	halt(vm);
 	destroy(&life);
+	exit_deadline_stop();
 	return ret;
 }

@@ -21,6 +21,7 @@ struct console;
 struct control;
 struct events;
 struct loop;
+struct loop_source;
 struct metrics;
 struct pci_bus;
 struct platform;
@@ -50,6 +51,17 @@ enum vm_stop {
 	VM_STOP_ERROR = 12, /* KVM could not go on */
 	VM_STOP_FORCED = 13, /* by signal or the control socket; status 0 */
 	VM_STOP_RESET = 14, /* never a status: the machine boots again */
+};
+
+/* What became of a pause: 0, -ETIMEDOUT, -EINVAL (the VM stops), -ECANCELED (resumed). */
+typedef void (*vm_pause_fn)(void *arg, int ret);
+
+/* A pause that waits for the vCPUs (vm_pause.c); loop's thread but for parked_fd. */
+struct vm_pause {
+	int parked_fd; /* eventfd: the last vCPU has parked */
+	struct loop_source *timer;
+	vm_pause_fn done; /* NULL: none in hand */
+	void *arg;
 };
 
 struct vm {
@@ -90,6 +102,7 @@ struct vm {
 	enum vm_stop stop;
 	char stop_reason[256];
 	unsigned int parked; /* vCPUs waiting while paused */
+	struct vm_pause pause;
 	unsigned int boots;
 	uint64_t started_ns; /* CLOCK_BOOTTIME */
 
@@ -99,6 +112,9 @@ struct vm {
 
 const char *vm_state_name(enum vm_state state);
 const char *vm_stop_name(enum vm_stop stop);
+
+/* vm_stop_status - symvmm's exit status for @stop. */
+int vm_stop_status(enum vm_stop stop);
 
 /*
  * vm_run - build the machine @config describes, run its guest until it stops
@@ -114,12 +130,21 @@ void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * vm_pause - park every vCPU; returns when all are out of the guest (or
- * -ETIMEDOUT after five seconds, -EALREADY, -EINVAL when it is not running).
- * vm_resume - the way back.  Loop's thread.
+ * vm_pause - park every vCPU; @done(@arg, result) is called later, from the loop, when all
+ * are out of the guest or five seconds have passed (it runs on then).  Only after
+ * vm_pause_check() returned 0; otherwise that says -EALREADY, or -EINVAL: not running.
+ * vm_resume - the way back; 0, -EALREADY or -EINVAL.
+ * vm_pause_cancel - the VM stops: whoever waits for a pause is told so.
+ * All in the loop's thread.
  */
-int vm_pause(struct vm *vm);
+int vm_pause_init(struct vm *vm, struct err *err);
+int vm_pause_check(struct vm *vm);
+void vm_pause(struct vm *vm, vm_pause_fn done, void *arg);
 int vm_resume(struct vm *vm);
+void vm_pause_cancel(struct vm *vm);
+
+/* vm_kick_all - every vCPU out of the guest, to look at the state; vm->lock held. */
+void vm_kick_all(struct vm *vm);
 
 /*
  * vm_build, vm_unbuild - the machine's memory, buses and devices, which live from

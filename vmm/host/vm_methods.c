@@ -119,17 +119,33 @@ static int method_kill(struct control_call *call)
 	return 0;
 }
 
+static void on_paused(void *arg, int ret)
+{
+	struct err err = { 0 };
+
+	if (ret == -ETIMEDOUT)
+		err_set(&err, ret, "a vCPU did not leave the guest in time");
+	else if (ret == -ECANCELED)
+		err_set(&err, ret, "the VM was resumed");
+	else if (ret)
+		err_set(&err, ret, "the VM is not running");
+	control_answer(arg, NULL, &err);
+}
+
 static int method_pause(struct control_call *call)
 {
-	int ret = vm_pause(call->arg);
+	int ret = vm_pause_check(call->arg);
+	struct control_later *later;
 
 	if (ret == -EALREADY)
 		return err_set(&call->err, ret, "the VM is paused already");
-	if (ret == -EINVAL)
+	if (ret)
 		return err_set(&call->err, ret, "the VM is not running");
-	if (ret == -ETIMEDOUT)
-		return err_set(&call->err, ret, "a vCPU did not leave the guest in time");
-	return ret;
+	later = control_defer(call);
+	if (!later)
+		return -ENOMEM;
+	vm_pause(call->arg, on_paused, later);
+	return CONTROL_LATER;
 }
 
 static int method_resume(struct control_call *call)
