@@ -2,7 +2,7 @@
 /*
  * virtio-blk (virtio 1.2, 5.2): reads, writes, flush, discard, write-zeroes, id.
  * Requests are served in order in the disk's own thread, straight between the image
- * and guest memory.
+ * and guest memory, in chunks, so that a reset or the VM's end waits for one at most.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,9 @@
 #define DISCARD_MAX (1u << 22) /* sectors in one discard segment: 2 GiB */
 #define DISCARD_SEG 16
 #define BATCH	    16 /* completions before the driver is interrupted */
+#define DATA_MAX    (256u << 20) /* bytes in one request; Linux asks for 1280 KiB */
+#define CHUNK	    (1u << 20)	 /* bytes between two looks at whether to go on */
+#define ZERO_CHUNK  (64u << 20)	 /* the same, where the file system only notes them */
 
 enum { OP_READ, OP_WRITE, OP_FLUSH, OP_DISCARD, OP_ERROR, OP_COUNT };
 
@@ -59,15 +62,41 @@ static void iov_skip(struct iovec **iov, unsigned int *nr, size_t skip)
 	}
 }
 
+/*
+ * The first @nr_out buffers of @iov that hold at most CHUNK bytes; where the first one alone
+ * is larger, that much of it, in *@one.
+ */
+static const struct iovec *first_chunk(const struct iovec *iov, unsigned int nr,
+				       unsigned int *nr_out, struct iovec *one)
+{
+	size_t len = 0;
+	unsigned int n;
+
+	for (n = 0; n < nr && n < IOV_MAX && len + iov[n].iov_len <= CHUNK; n++)
+		len += iov[n].iov_len;
+	*nr_out = n;
+	if (n)
+		return iov;
+	*one = (struct iovec){ iov->iov_base, CHUNK };
+	*nr_out = 1;
+	return one;
+}
+
 /* Move @len bytes; short transfers go on where they stopped.  0 or -errno. */
 static int transfer(struct blk *blk, bool write, struct iovec *iov, unsigned int nr, size_t len,
 		    uint64_t offset)
 {
 	while (len) {
-		int count = nr < IOV_MAX ? (int)nr : IOV_MAX;
-		ssize_t n = write ? pwritev(blk->fd, iov, count, offset) :
-				    preadv(blk->fd, iov, count, offset);
+		const struct iovec *chunk;
+		unsigned int count;
+		struct iovec one;
+		ssize_t n;
 
+		if (virtio_cancelled(&blk->dev))
+			return -ECANCELED;
+		chunk = first_chunk(iov, nr, &count, &one);
+		n = write ? pwritev(blk->fd, chunk, count, offset) :
+			    preadv(blk->fd, chunk, count, offset);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -93,7 +122,7 @@ static uint8_t do_rw(struct blk *blk, uint64_t sector, bool write, uint32_t *wri
 	unsigned int nr = write ? c->nr_out : c->nr_in;
 	size_t len = write ? c->out_len - sizeof(struct virtio_blk_outhdr) : c->in_len;
 
-	if (len % SECTOR || !in_range(blk, sector, len / SECTOR) || (write && blk->readonly))
+	if (len % SECTOR || len > DATA_MAX || !in_range(blk, sector, len / SECTOR) || (write && blk->readonly))
 		return VIRTIO_BLK_S_IOERR;
 	if (write)
 		iov_skip(&iov, &nr, sizeof(struct virtio_blk_outhdr));
@@ -114,8 +143,13 @@ static int write_zeroes(struct blk *blk, uint64_t offset, uint64_t len)
 
 	while (len) {
 		size_t n = len < sizeof(zeroes) ? len : sizeof(zeroes);
-		ssize_t done = pwrite(blk->fd, zeroes, n, offset);
+		ssize_t done;
 
+		if (virtio_cancelled(&blk->dev))
+			return -ECANCELED;
+		done = pwrite(blk->fd, zeroes, n, offset);
+		if (done < 0 && errno == EINTR)
+			continue;
 		if (done <= 0)
 			return done < 0 ? -errno : -EIO;
 		offset += done;
@@ -124,36 +158,62 @@ static int write_zeroes(struct blk *blk, uint64_t offset, uint64_t len)
 	return 0;
 }
 
+/* By the file system where it can; 0 or -errno. */
+static int zero_range(struct blk *blk, int mode, uint64_t offset, uint64_t len)
+{
+	while (len) {
+		uint64_t n = len < ZERO_CHUNK ? len : ZERO_CHUNK;
+
+		if (virtio_cancelled(&blk->dev))
+			return -ECANCELED;
+		if (fallocate(blk->fd, FALLOC_FL_KEEP_SIZE | mode, offset, n)) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		offset += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static uint8_t discard_segment(struct blk *blk, bool zero,
+			       const struct virtio_blk_discard_write_zeroes *seg)
+{
+	uint64_t offset = seg->sector * SECTOR, len = (uint64_t)seg->num_sectors * SECTOR;
+	int mode = !zero || seg->flags ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+
+	if (seg->num_sectors > DISCARD_MAX || !in_range(blk, seg->sector, seg->num_sectors))
+		return VIRTIO_BLK_S_IOERR;
+	if (seg->flags & ~(zero ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0))
+		return VIRTIO_BLK_S_UNSUPP;
+	/* A discard is only a hint; zeroes are a promise. */
+	if (zero_range(blk, mode, offset, len) && zero && write_zeroes(blk, offset, len))
+		return VIRTIO_BLK_S_IOERR;
+	return VIRTIO_BLK_S_OK;
+}
+
 static uint8_t do_discard(struct blk *blk, bool zero)
 {
 	struct virtio_blk_discard_write_zeroes seg;
 	struct virtq_chain *c = &blk->chain;
 	size_t at = sizeof(struct virtio_blk_outhdr);
+	uint8_t status = VIRTIO_BLK_S_OK;
 
 	if (blk->readonly || (c->out_len - at) % sizeof(seg) ||
 	    (c->out_len - at) / sizeof(seg) > DISCARD_SEG)
 		return VIRTIO_BLK_S_IOERR;
-	for (; at < c->out_len; at += sizeof(seg)) {
-		int mode = FALLOC_FL_KEEP_SIZE;
-		uint64_t offset, len;
-
+	for (; at < c->out_len && status == VIRTIO_BLK_S_OK; at += sizeof(seg)) {
 		chain_read(c, at, &seg, sizeof(seg));
-		if (seg.num_sectors > DISCARD_MAX || !in_range(blk, seg.sector, seg.num_sectors))
-			return VIRTIO_BLK_S_IOERR;
-		if (seg.flags & ~(zero ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0))
-			return VIRTIO_BLK_S_UNSUPP;
-		offset = seg.sector * SECTOR;
-		len = (uint64_t)seg.num_sectors * SECTOR;
-		if (!len)
-			continue;
-		mode |= !zero || seg.flags ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
-		if (!fallocate(blk->fd, mode, offset, len))
-			continue;
-		/* A discard is only a hint; zeroes are a promise. */
-		if (zero && write_zeroes(blk, offset, len))
-			return VIRTIO_BLK_S_IOERR;
+		status = discard_segment(blk, zero, &seg);
 	}
-	return VIRTIO_BLK_S_OK;
+	return status;
+}
+
+/* A read-only image may lie where there is nothing to flush. */
+static uint8_t do_flush(struct blk *blk)
+{
+	return fdatasync(blk->fd) && !blk->readonly ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
 }
 
 /* serve - one request; returns the status byte. */
@@ -174,8 +234,7 @@ static uint8_t serve(struct blk *blk, uint32_t *written)
 		break;
 	case VIRTIO_BLK_T_FLUSH:
 		op = OP_FLUSH;
-		status = fdatasync(blk->fd) && !blk->readonly ? VIRTIO_BLK_S_IOERR :
-								VIRTIO_BLK_S_OK;
+		status = do_flush(blk);
 		break;
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
@@ -210,25 +269,37 @@ static uint8_t *take_status(struct virtq_chain *c)
 	return NULL;
 }
 
+/* One request, with the lock let go meanwhile; false when the queue is gone after it. */
+static bool blk_request(struct blk *blk, struct virtq *vq)
+{
+	struct virtq_chain *c = &blk->chain;
+	uint8_t *status = take_status(c), result;
+	uint32_t written = 0;
+
+	if (!status) {
+		virtio_broken(&blk->dev, "queue %u: a request without a status byte", vq->index);
+		return false;
+	}
+	virtio_io_begin(&blk->dev);
+	result = serve(blk, &written);
+	if (!virtio_io_end(&blk->dev))
+		return false;
+	*status = result;
+	virtq_push(vq, c, written + 1);
+	return true;
+}
+
 static void blk_notify(struct virtio_device *dev, unsigned int q)
 {
 	struct blk *blk = (struct blk *)dev;
 	struct virtq *vq = &dev->queues[q];
-	struct virtq_chain *c = &blk->chain;
 	unsigned int batch = 0;
 
 	do {
 		virtq_quiet(vq);
-		while (virtq_pop(vq, c) > 0) {
-			uint32_t written = 0;
-			uint8_t *status = take_status(c);
-
-			if (!status) {
-				virtio_broken(dev, "queue %u: a request without a status byte", q);
+		while (virtq_pop(vq, &blk->chain) > 0) {
+			if (!blk_request(blk, vq))
 				return;
-			}
-			*status = serve(blk, &written);
-			virtq_push(vq, c, written + 1);
 			if (++batch % BATCH == 0)
 				virtq_flush(vq);
 		}

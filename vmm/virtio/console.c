@@ -17,6 +17,8 @@
 #define RX 0
 #define TX 1
 
+#define WRITE_MAX (1024 * 1024) /* bytes at once; Linux writes 32 KiB at most */
+
 struct vcon {
 	struct virtio_device dev;
 	struct virtq_chain chain;
@@ -55,10 +57,16 @@ static void serve_tx(struct vcon *con)
 	do {
 		virtq_quiet(vq);
 		while (virtq_pop(vq, c) > 0) {
+			if (c->out_len > WRITE_MAX) {
+				virtio_broken(&con->dev, "queue %u: a write of %zu bytes", TX,
+					      c->out_len);
+				return;
+			}
 			for (unsigned int i = 0; i < c->nr_out; i++)
 				console_write(con->dev.vm->console, c->iov[i].iov_base,
 					      c->iov[i].iov_len);
 			counter_add(&con->tx_bytes, c->out_len);
+			virtq_spend(vq, c->out_len);
 			virtq_push(vq, c, 0);
 		}
 		virtq_flush(vq);

@@ -34,6 +34,7 @@ int virtio_init(struct virtio_device *dev, struct vm *vm, const struct virtio_op
 	dev->quit_fd = -1;
 	snprintf(dev->name, sizeof(dev->name), "%s%u", ops->kind, index);
 	pthread_mutex_init(&dev->lock, NULL);
+	pthread_cond_init(&dev->idle, NULL);
 	for (unsigned int i = 0; i < ops->nr_queues; i++)
 		dev->queues[i].kick_fd = -1;
 	for (unsigned int i = 0; i < ops->nr_queues; i++) {
@@ -55,6 +56,7 @@ void virtio_free_common(struct virtio_device *dev)
 {
 	uint64_t one = 1;
 
+	__atomic_fetch_add(&dev->cancel, 1, __ATOMIC_SEQ_CST);
 	if (dev->has_thread && write(dev->quit_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(dev->thread, NULL);
 	if (dev->quit_fd >= 0)
@@ -62,7 +64,36 @@ void virtio_free_common(struct virtio_device *dev)
 	for (unsigned int i = 0; i < dev->ops->nr_queues; i++)
 		if (dev->queues[i].kick_fd >= 0)
 			close(dev->queues[i].kick_fd);
+	pthread_cond_destroy(&dev->idle);
 	pthread_mutex_destroy(&dev->lock);
+}
+
+void virtio_io_begin(struct virtio_device *dev)
+{
+	dev->in_flight = true;
+	pthread_mutex_unlock(&dev->lock);
+}
+
+bool virtio_io_end(struct virtio_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	dev->in_flight = false;
+	pthread_cond_broadcast(&dev->idle);
+	return !dev->cancel;
+}
+
+bool virtio_cancelled(const struct virtio_device *dev)
+{
+	return __atomic_load_n(&dev->cancel, __ATOMIC_SEQ_CST);
+}
+
+/* The device must not touch the driver's memory after a reset (2.4.1): wait for that. */
+static void cancel_io(struct virtio_device *dev)
+{
+	__atomic_fetch_add(&dev->cancel, 1, __ATOMIC_SEQ_CST);
+	while (dev->in_flight)
+		pthread_cond_wait(&dev->idle, &dev->lock);
+	__atomic_fetch_sub(&dev->cancel, 1, __ATOMIC_SEQ_CST);
 }
 
 void virtio_broken(struct virtio_device *dev, const char *fmt, ...)
@@ -78,8 +109,9 @@ void virtio_broken(struct virtio_device *dev, const char *fmt, ...)
 	vsnprintf(reason, sizeof(reason), fmt, ap);
 	va_end(ap);
 	if (dev->vm->events)
-		events_emit(dev->vm->events, "device_broken",
-			    json_pack("{s:s, s:s}", "device", dev->name, "reason", reason));
+		events_emit_limited(dev->vm->events, EVENTS_OF_GUEST, "device_broken", dev->name,
+				    json_pack("{s:s, s:s}", "device", dev->name, "reason",
+					      reason));
 	dev->signal(dev, dev->config_vector);
 }
 
@@ -92,8 +124,10 @@ void virtio_config_changed(struct virtio_device *dev)
 
 void virtio_reset(struct virtio_device *dev)
 {
-	bool was_up = dev->status & VIRTIO_CONFIG_S_DRIVER_OK;
+	bool was_up;
 
+	cancel_io(dev);
+	was_up = dev->status & VIRTIO_CONFIG_S_DRIVER_OK;
 	dev->status = 0;
 	dev->features = 0;
 	dev->broken = false;
@@ -164,6 +198,7 @@ void virtio_serve(struct virtio_device *dev, unsigned int q)
 {
 	pthread_mutex_lock(&dev->lock);
 	dev->queues[q].budget = VIRTQ_BUDGET;
+	dev->queues[q].budget_bytes = VIRTQ_BUDGET_BYTES;
 	if (dev->queues[q].live && !dev->broken)
 		dev->ops->notify(dev, q);
 	pthread_mutex_unlock(&dev->lock);

@@ -6,7 +6,7 @@
  *
  * Threads: the guest's driver configures on vCPU threads, requests are served on the
  * device's I/O thread (the loop, or a thread of the disk's own).  device->lock covers
- * both; it is never held while a guest runs.
+ * both; it is never held while a guest runs, nor while a disk moves data (virtio_io_begin()).
  */
 #ifndef VMM_VIRTIO_VIRTIO_H
 #define VMM_VIRTIO_VIRTIO_H
@@ -20,7 +20,9 @@
 #include "devices/pci.h"
 
 #define VIRTQ_MAX_SIZE 256
-#define VIRTQ_BUDGET   256 /* requests in a row before others get their turn */
+/* What a queue may take in a row before others get their turn. */
+#define VIRTQ_BUDGET	   256 /* requests, and looks for them */
+#define VIRTQ_BUDGET_BYTES (1024 * 1024)
 #define VIRTIO_QUEUES  4
 #define VIRTIO_NO_VEC  0xffff
 
@@ -48,6 +50,7 @@ struct virtq {
 	uint16_t signalled;  /* next_used at the last interrupt decision */
 	bool event_idx;
 	unsigned int budget; /* what is left of its turn, in requests and looks for them */
+	size_t budget_bytes; /* and in bytes, as far as the device counts them */
 	int kick_fd; /* eventfd: the driver rang; an ioeventfd of KVM's */
 	uint64_t kicks;
 };
@@ -98,6 +101,9 @@ struct virtio_device {
 	uint8_t status;
 	uint8_t generation; /* of the device configuration */
 	bool broken; /* the driver broke a rule; until reset */
+	bool in_flight; /* between virtio_io_begin() and virtio_io_end() */
+	unsigned int cancel; /* what is in flight is not wanted any more; read without the lock */
+	pthread_cond_t idle; /* in_flight has become false */
 	bool notify_exit; /* no ioeventfd: doorbells exit, for services to see */
 	struct virtq queues[VIRTIO_QUEUES];
 	struct bus_region notify_region;
@@ -144,6 +150,17 @@ int virtio_pci_attach(struct virtio_device *dev, struct err *err);
  */
 const char *virtio_notify_at(struct vm *vm, uint64_t port);
 
+/*
+ * virtio_io_begin - let go of the lock while the data of the request in hand moves; the
+ * chain's buffers stay valid.  virtio_io_end - take it back; false when the driver has reset
+ * the device (or the VM ends): then the request and the rings are gone, and the device's
+ * notify must return.  virtio_cancelled - look at it in between, at least once for each
+ * mebibyte: a reset waits for that.  The device's own thread.
+ */
+void virtio_io_begin(struct virtio_device *dev);
+bool virtio_io_end(struct virtio_device *dev);
+bool virtio_cancelled(const struct virtio_device *dev);
+
 /* Serve one notification; for the loop, the device's thread and the fuzzer. */
 void virtio_serve(struct virtio_device *dev, unsigned int q);
 
@@ -153,6 +170,9 @@ void virtio_serve(struct virtio_device *dev, unsigned int q);
  * Returns 1, 0 when there is none, or -EINVAL after virtio_broken().  Lock held.
  */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
+
+/* virtq_spend - @bytes were moved for the request popped last: they count as part of its turn. */
+void virtq_spend(struct virtq *vq, size_t bytes);
 
 /* virtq_push - give it back, @written bytes of its in-buffers filled. */
 void virtq_push(struct virtq *vq, const struct virtq_chain *chain, uint32_t written);

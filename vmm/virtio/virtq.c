@@ -43,6 +43,7 @@ int virtq_live(struct virtq *vq)
 	vq->next_used = 0;
 	vq->signalled = 0;
 	vq->budget = VIRTQ_BUDGET;
+	vq->budget_bytes = VIRTQ_BUDGET_BYTES;
 	vq->event_idx = vq->dev->features >> VIRTIO_RING_F_EVENT_IDX & 1;
 	vq->live = true;
 	return 0;
@@ -118,12 +119,22 @@ static int walk(struct virtq *vq, struct virtq_chain *c, const struct vring_desc
 	return -EINVAL;
 }
 
+static bool turn_over(const struct virtq *vq)
+{
+	return !vq->budget || !vq->budget_bytes;
+}
+
+void virtq_spend(struct virtq *vq, size_t bytes)
+{
+	vq->budget_bytes -= bytes < vq->budget_bytes ? bytes : vq->budget_bytes;
+}
+
 int virtq_pop(struct virtq *vq, struct virtq_chain *c)
 {
 	uint16_t idx;
 	int ret;
 
-	if (!vq->live || vq->dev->broken || !vq->budget)
+	if (!vq->live || vq->dev->broken || vq->dev->cancel || turn_over(vq))
 		return 0;
 	idx = load16(&vq->avail->idx);
 	if (idx == vq->next_avail)
@@ -197,7 +208,7 @@ bool virtq_rearm(struct virtq *vq)
 
 	if (!vq->live || vq->dev->broken)
 		return false;
-	if (!vq->budget && write(vq->kick_fd, &one, sizeof(one)) == sizeof(one))
+	if (turn_over(vq) && write(vq->kick_fd, &one, sizeof(one)) == sizeof(one))
 		return false; /* virtio_serve() goes on */
 	if (vq->event_idx)
 		store16(avail_event(vq), vq->next_avail);
