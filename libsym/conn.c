@@ -73,6 +73,13 @@ int64_t sym__deadline(unsigned int timeout_ms)
 	return now_ms() + timeout_ms;
 }
 
+int sym__late(struct sym_conn *conn, int64_t deadline)
+{
+	if (sym__left(deadline))
+		return 0;
+	return sym__fail(conn, -ETIMEDOUT, "VM '%s' did not answer in time", conn->name);
+}
+
 int sym__left(int64_t deadline)
 {
 	int64_t left = deadline - now_ms();
@@ -92,10 +99,7 @@ static int wait_for(struct sym_conn *conn, short events, int64_t deadline)
 	while ((n < 0 && errno == EINTR) || (n == 0 && sym__left(deadline)));
 	if (n < 0)
 		return sym__fail(conn, -errno, "poll: %s", strerror(errno));
-	if (n == 0)
-		return sym__fail(conn, -ETIMEDOUT, "VM '%s' did not answer in time",
-				 conn->name);
-	return 0;
+	return n ? 0 : sym__late(conn, deadline);
 }
 
 static int conn_gone(struct sym_conn *conn)
@@ -137,6 +141,8 @@ static int send_all(struct sym_conn *conn, const char *text, size_t len, int fd,
 			len -= n;
 			if (n)
 				fd = -1;
+			if (len)
+				ret = sym__late(conn, deadline);
 		} else if (errno == EAGAIN) {
 			ret = wait_for(conn, POLLOUT, deadline);
 		} else if (errno != EINTR) {
@@ -197,7 +203,8 @@ int sym__receive(struct sym_conn *conn, int64_t deadline, json_t **line)
 {
 	size_t scanned = 0;
 
-	for (;;) {
+	/* A peer that sends without end must not carry us past the deadline. */
+	for (bool first = true;; first = false) {
 		char *start = conn->buf + conn->buf_start;
 		size_t len = conn->buf_len - conn->buf_start;
 		char *end = len > scanned ? memchr(start + scanned, '\n', len - scanned) : NULL;
@@ -214,7 +221,9 @@ int sym__receive(struct sym_conn *conn, int64_t deadline, json_t **line)
 					 conn->name);
 		}
 		scanned = len;
-		ret = conn->ended ? conn_gone(conn) : buf_fill(conn, deadline);
+		ret = first ? 0 : sym__late(conn, deadline);
+		if (!ret)
+			ret = conn->ended ? conn_gone(conn) : buf_fill(conn, deadline);
 		if (ret)
 			return ret;
 	}
@@ -258,7 +267,7 @@ int sym__call(struct sym_conn *conn, const char *method, json_t *params, json_t 
 
 int sym__dump(struct sym_conn *conn, json_t *json, char **text)
 {
-	*text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16));
+	*text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16));
 	json_decref(json);
 	return *text ? 0 : sym__fail(conn, -ENOMEM, "out of memory");
 }
@@ -284,6 +293,9 @@ int sym__call_long(struct sym_conn *conn, const char *method, json_t *params, in
 		else if (json_integer_value(id) == conn->last_id || json_is_null(id))
 			break;
 		json_decref(line); /* an event, or the answer to a call that gave up */
+		ret = sym__late(conn, deadline);
+		if (ret)
+			return ret;
 	}
 	if (json_object_get(line, "error"))
 		ret = answer_error(conn, json_object_get(line, "error"));

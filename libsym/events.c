@@ -26,7 +26,7 @@ void sym__keep_event(struct sym_conn *conn, const json_t *json)
 	if (!event)
 		return;
 	event->next = NULL;
-	event->text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(16));
+	event->text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(16));
 	if (!event->text) {
 		free(event);
 		return;
@@ -58,6 +58,7 @@ int sym_events_next(struct sym_conn *conn, unsigned int timeout_ms, char **text)
 {
 	int64_t deadline = sym__deadline(timeout_ms);
 	struct sym_event *event;
+	bool first = true;
 	json_t *line;
 	int ret;
 
@@ -65,7 +66,10 @@ int sym_events_next(struct sym_conn *conn, unsigned int timeout_ms, char **text)
 	if (!conn->subscribed)
 		return sym__fail(conn, -ENODATA, "not subscribed to the events");
 	while (!conn->events) {
-		ret = sym__receive(conn, deadline, &line);
+		ret = first ? 0 : sym__late(conn, deadline);
+		first = false;
+		if (!ret)
+			ret = sym__receive(conn, deadline, &line);
 		if (ret == -ETIMEDOUT)
 			sym__fail(conn, ret, "no event of VM '%s' in time", conn->name);
 		if (ret)

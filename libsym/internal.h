@@ -57,12 +57,20 @@ int sym__opts(void *known, const void *opts);
 /* Points in time, in milliseconds of CLOCK_MONOTONIC. */
 int64_t sym__deadline(unsigned int timeout_ms);
 int sym__left(int64_t deadline); /* for poll(); 0 when it has passed */
+/* sym__late - -ETIMEDOUT with the error set when @deadline has passed, 0 before. */
+int sym__late(struct sym_conn *conn, int64_t deadline);
 
 /*
  * sym__connect - to NAME.@suffix in the runtime folder: a non-blocking socket, or
  * -errno with the thread's error set.
  */
 int sym__connect(const char *runtime, const char *name, const char *suffix, int64_t deadline);
+
+/*
+ * sym__name_free - has the VM of that name ended?  Its lock on the name says so, whatever
+ * became of its socket.  1, 0, or -errno with the thread's error set.
+ */
+int sym__name_free(const char *runtime, const char *name);
 
 /* sym__call - sym_call_method() on JSON values; takes over @params. */
 int sym__call(struct sym_conn *conn, const char *method, json_t *params, json_t **result);

@@ -5,11 +5,13 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -104,6 +106,26 @@ int sym__connect(const char *runtime, const char *name, const char *suffix, int6
 		return sym__fail(NULL, -EPERM, "%s: belongs to another user", addr.sun_path);
 	}
 	return fd;
+}
+
+int sym__name_free(const char *runtime, const char *name)
+{
+	char folder[PATH_MAX - SYM_NAME_MAX - 8], path[PATH_MAX];
+	int fd, ret = 1;
+
+	folder_path(runtime, folder, sizeof(folder));
+	snprintf(path, sizeof(path), "%s/%s.lock", folder, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return 1;
+	/* Held for a moment only; a VM that starts just then tries again. */
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB))
+		ret = fd >= 0 && errno == EWOULDBLOCK ? 0 : -errno;
+	if (ret < 0)
+		sym__fail(NULL, ret, "%s: %s", path, strerror(-ret));
+	if (fd >= 0)
+		close(fd);
+	return ret;
 }
 
 /* A name from "NAME.sock" whose socket somebody listens on. */

@@ -105,9 +105,21 @@ static int open_watch(struct sym_conn *conn, struct sym_conn **watch)
 	return ret;
 }
 
+int sym_vm_gone(struct sym_conn *conn)
+{
+	int free = sym__name_free(conn->runtime, conn->name);
+
+	if (free == 1)
+		return 0;
+	if (free < 0)
+		return sym__fail(conn, free, "%s", sym_conn_error(NULL));
+	return sym__fail(conn, -ECONNABORTED,
+			 "the connection was lost, but a VM named '%s' is running", conn->name);
+}
+
 /*
  * Until the connection ends: the VMM keeps it open until the VM's name is free.
- * @event gets the "stopped" event if it comes.
+ * @event gets the "stopped" event if it comes; without it, the name must be free.
  */
 static int wait_gone(struct sym_conn *watch, unsigned int timeout_ms, char **event)
 {
@@ -115,14 +127,14 @@ static int wait_gone(struct sym_conn *watch, unsigned int timeout_ms, char **eve
 	char *text;
 	int ret;
 
-	for (;;) {
+	while (!(ret = sym__late(watch, deadline))) {
 		json_t *json;
 
 		ret = sym_events_next(watch, sym__left(deadline), &text);
 		if (ret == -EPIPE)
-			return 0;
+			return *event ? 0 : sym_vm_gone(watch);
 		if (ret)
-			return ret;
+			break;
 		json = json_loads(text, 0, NULL);
 		if (!*event && string_field(json, "event") &&
 		    !strcmp(string_field(json, "event"), "stopped"))
@@ -131,6 +143,7 @@ static int wait_gone(struct sym_conn *watch, unsigned int timeout_ms, char **eve
 			free(text);
 		json_decref(json);
 	}
+	return ret;
 }
 
 static int kill_and_wait(struct sym_conn *conn, struct sym_conn *watch, char **event)
@@ -148,6 +161,37 @@ static int kill_and_wait(struct sym_conn *conn, struct sym_conn *watch, char **e
 	return ret;
 }
 
+static bool same_vm(struct sym_conn *conn, const char *uuid)
+{
+	struct sym_info *info;
+	bool same;
+
+	if (sym_vm_info(conn, &info))
+		return false;
+	same = !strcmp(info->uuid, uuid);
+	sym_info_free(info);
+	return same;
+}
+
+/* Force it after the guest did not follow; the connection may have been lost meanwhile. */
+static int force(struct sym_conn *conn, struct sym_conn **watch, const char *uuid, char **event)
+{
+	int ret;
+
+	sym__clear_error(conn);
+	if ((*watch)->ended) {
+		sym_close(*watch);
+		*watch = NULL;
+		ret = open_watch(conn, watch);
+		if (ret == -ENOENT || (!ret && !same_vm(*watch, uuid)))
+			return 0; /* it has ended; another one may have its name by now */
+		if (ret)
+			return ret;
+	}
+	ret = kill_and_wait(conn, *watch, event);
+	return ret ? ret : 1;
+}
+
 static void hand_over(char *text, char **event)
 {
 	if (event)
@@ -159,6 +203,7 @@ static void hand_over(char *text, char **event)
 int sym_vm_stop(struct sym_conn *conn, const struct sym_stop_opts *opts, char **event)
 {
 	struct sym_stop_opts known = { .size = sizeof(known) };
+	struct sym_info *info = NULL;
 	struct sym_conn *watch;
 	char *stopped = NULL;
 	int ret;
@@ -172,7 +217,9 @@ int sym_vm_stop(struct sym_conn *conn, const struct sym_stop_opts *opts, char **
 	ret = open_watch(conn, &watch);
 	if (ret)
 		return ret;
-	ret = sym__call(watch, "stop", NULL, NULL);
+	ret = sym_vm_info(watch, &info);
+	if (!ret)
+		ret = sym__call(watch, "stop", NULL, NULL);
 	if (!ret || ret == -EPIPE) /* gone already: its events are still to be read */
 		ret = wait_gone(watch, known.timeout_ms, &stopped);
 	if (ret == -ETIMEDOUT)
@@ -180,11 +227,9 @@ int sym_vm_stop(struct sym_conn *conn, const struct sym_stop_opts *opts, char **
 			  known.timeout_ms / 1000, known.timeout_ms % 1000 / 100);
 	else if (ret)
 		sym__fail(conn, ret, "%s", watch->error);
-	if (ret && known.force) {
-		sym__clear_error(conn);
-		ret = kill_and_wait(conn, watch, &stopped);
-		ret = ret ? ret : 1;
-	}
+	if (ret && known.force)
+		ret = force(conn, &watch, info ? info->uuid : "", &stopped);
+	sym_info_free(info);
 	sym_close(watch);
 	hand_over(stopped, event);
 	return ret;
@@ -218,7 +263,7 @@ int sym_metrics(struct sym_conn *conn, enum sym_metrics_format format, char **te
 		return ret;
 	value = json_object_get(result, want_json ? "metrics" : "text");
 	if (want_json)
-		*text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+		*text = value ? json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 	else
 		*text = json_is_string(value) ? strdup(json_string_value(value)) : NULL;
 	json_decref(result);

@@ -9,7 +9,7 @@
 #include "ctl.h"
 
 #define LIST_TIMEOUT_MS 2000 /* one VM that hangs must not hide the others */
-#define ROW "%-20s %-9s %8s %5s %8s %12s\n"
+#define ROW "%8s %5s %8s %12s\n"
 
 static const char *text_of(const json_t *json, const char *key)
 {
@@ -58,6 +58,12 @@ static json_t *info_of(const struct ctl *ctl, const char *name)
 	return info;
 }
 
+static void print_cell(const char *text, int width)
+{
+	ctl_print_text(stdout, text);
+	printf("%*s", width + 1 - (int)strnlen(text, width), "");
+}
+
 static void list_row(const json_t *info)
 {
 	char memory[24] = "-", uptime[32] = "-", cpus[16] = "-", pid[16] = "-";
@@ -72,7 +78,9 @@ static void list_row(const json_t *info)
 		snprintf(pid, sizeof(pid), "%d",
 			 (int)json_integer_value(json_object_get(info, "pid")));
 	}
-	printf(ROW, text_of(info, "name"), text_of(info, "state"), pid, cpus, memory, uptime);
+	print_cell(text_of(info, "name"), 20);
+	print_cell(text_of(info, "state"), 9);
+	printf(ROW, pid, cpus, memory, uptime);
 }
 
 int cmd_list(struct ctl *ctl)
@@ -89,7 +97,7 @@ int cmd_list(struct ctl *ctl)
 	if (ctl->json)
 		return ctl_print_json(list);
 	if (json_array_size(list))
-		printf(ROW, "NAME", "STATE", "PID", "CPUS", "MEMORY", "UPTIME");
+		printf("%-20s %-9s " ROW, "NAME", "STATE", "PID", "CPUS", "MEMORY", "UPTIME");
 	json_array_foreach(list, i, info)
 		list_row(info);
 	json_decref(list);

@@ -92,7 +92,8 @@ json_int_t ctl_integer(const json_t *json, const char *key)
 int ctl_print_json(json_t *json)
 {
 	size_t style = isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT;
-	int ret = json_dumpf(json, stdout, style | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16));
+	int ret = json_dumpf(json, stdout, style | JSON_ENSURE_ASCII | JSON_ENCODE_ANY |
+						 JSON_REAL_PRECISION(16));
 
 	json_decref(json);
 	putchar('\n');

@@ -33,6 +33,7 @@ static void print_value(const char *key, const json_t *value)
 
 static void print_event(const char *text)
 {
+	static const char *const counts[] = { "left_out", "dropped" };
 	json_t *event = json_loads(text, 0, NULL), *data = json_object_get(event, "data");
 	const char *name = json_string_value(json_object_get(event, "event")), *key;
 	double when = json_number_value(json_object_get(event, "time"));
@@ -47,8 +48,9 @@ static void print_event(const char *text)
 	ctl_print_text(stdout, name ? name : "?");
 	json_object_foreach(data, key, value)
 		print_value(key, value);
-	if (json_object_get(event, "dropped"))
-		print_value("dropped", json_object_get(event, "dropped"));
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		if (json_object_get(event, counts[i]))
+			print_value(counts[i], json_object_get(event, counts[i]));
 	putchar('\n');
 	json_decref(event);
 }
@@ -75,7 +77,9 @@ int cmd_events(struct ctl *ctl)
 		if (fflush(stdout))
 			break;
 	}
-	if (ret && ret != -EPIPE)
+	if (ret == -EPIPE)
+		ret = sym_vm_gone(conn);
+	if (ret)
 		return ctl_failed(ctl, conn);
 	sym_close(conn);
 	return 0;

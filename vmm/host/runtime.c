@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 bool runtime_name_ok(const char *name)
@@ -87,6 +88,17 @@ static bool same_file(int fd, const char *path)
 	       ours.st_dev == there.st_dev;
 }
 
+/* symctl holds the lock for a moment to see whether the VM has ended. */
+static int lock_patiently(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	int ret;
+
+	for (int i = 0; (ret = flock(fd, LOCK_EX | LOCK_NB)) && errno == EWOULDBLOCK && i < 10; i++)
+		nanosleep(&pause, NULL);
+	return ret;
+}
+
 static int name_lock(const char *path, const char *name, struct err *err)
 {
 	for (;;) {
@@ -94,7 +106,7 @@ static int name_lock(const char *path, const char *name, struct err *err)
 
 		if (fd < 0)
 			return err_errno(err, "%s", path);
-		if (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (lock_patiently(fd)) {
 			if (errno == EWOULDBLOCK)
 				name_taken(fd, name, err);
 			else

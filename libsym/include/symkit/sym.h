@@ -104,7 +104,8 @@ struct sym_stop_opts {
 
 /*
  * sym_vm_stop - press the power button and wait until the VM has gone: its name, its
- * disks and its memory are free again then.  -ETIMEDOUT: it has not shut down.
+ * disks and its memory are free again then.  -ETIMEDOUT: it has not shut down;
+ * -ECONNABORTED: the connection was lost while it runs.
  * Returns 1 if it had to be forced.  @event (may be NULL) gets the text of the
  * VM's "stopped" event, or NULL if it went without one.
  */
@@ -112,6 +113,12 @@ SYM_API int sym_vm_stop(struct sym_conn *conn, const struct sym_stop_opts *opts,
 
 /* sym_vm_kill - stop it the hard way, at once, and wait until it has gone. */
 SYM_API int sym_vm_kill(struct sym_conn *conn, char **event);
+
+/*
+ * sym_vm_gone - after -EPIPE: has the VM ended?  0: yes, its name is free; -ECONNABORTED:
+ * only the connection was lost, a VM of that name is running.
+ */
+SYM_API int sym_vm_gone(struct sym_conn *conn);
 
 SYM_API int sym_vm_pause(struct sym_conn *conn);
 SYM_API int sym_vm_resume(struct sym_conn *conn);
@@ -127,8 +134,9 @@ SYM_API int sym_events_subscribe(struct sym_conn *conn, const struct sym_events_
 
 /*
  * sym_events_next - the next event, as the text of a JSON object.  -ETIMEDOUT: none
- * within @timeout_ms; -EPIPE: the VM has gone, and there are no more; -ENODATA: not
- * subscribed.  Past 1024 events that were not asked for, the oldest are dropped.
+ * within @timeout_ms; -EPIPE: the connection has ended, and there are no more (see
+ * sym_vm_gone()); -ENODATA: not subscribed.  An event "lost" stands for those that this
+ * client was too slow to read.  Past 1024 events that were not asked for, the oldest are dropped.
  */
 SYM_API int sym_events_next(struct sym_conn *conn, unsigned int timeout_ms, char **event);
 
