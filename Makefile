@@ -103,6 +103,19 @@ $(B)/tests/tiny/test_%: $(B)/tests/tiny/test_%.o $(TINY_LIB) $(B)/libvmm.a $(B)/
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
+# Guests of a page of C, and the owner of a hostile one.
+GUEST_CFLAGS := -std=gnu11 -O1 $(WARN) -ffreestanding -fno-pic -no-pie \
+	-nostdlib -static -mno-red-zone -mgeneral-regs-only -fcf-protection=none \
+	-fno-stack-protector -fno-asynchronous-unwind-tables
+$(B)/tests/tiny/hostile: $(wildcard tests/tiny/guests/*)
+	@mkdir -p $(@D)
+	@echo "  GUEST   $@"
+	@$(CC) $(GUEST_CFLAGS) -Wl,-T,tests/tiny/guests/guest.ld,--build-id=none \
+		-Wl,--no-warn-rwx-segments -o $@ $(filter %.c,$^)
+
+$(B)/tests/tiny/owner: $(B)/tests/tiny/owner.o $(B)/libsym.a
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(shell pkg-config --libs jansson)
+
 # Here too, and it has the time in hand.
 WINDOW := $(filter $(B)/tests/unit/test_window $(B)/tests/unit/test_window_%,$(UNIT))
 $(WINDOW): %: %.o $(B)/tests/unit/fake/window_guest.o \
@@ -196,9 +209,10 @@ lint: guest
 	@echo "lint   guest modules: W=1, sparse"
 	@SPARSE=1 scripts/build-modules >/dev/null
 
+TINY_ATTACKS := $(B)/tests/tiny/hostile $(B)/tests/tiny/owner
 tiny: host-test all
 	@$(MAKE) --no-print-directory $(B)/tests/tiny/test_host_ops \
-		$(B)/tests/tiny/test_symcall $(B)/embed/embed
+		$(B)/tests/tiny/test_symcall $(B)/embed/embed $(TINY_ATTACKS)
 	@tests/tiny/run
 
 modules: guest

@@ -167,9 +167,10 @@ static int start_vcpus(struct vm *vm, struct err *err)
 		return -ECANCELED;
 	}
 	vm->stopping = false;
-	vm->state = VM_RUNNING;
+	/* A pause that a reset overtook holds for the new boot. */
+	vm->state = vm->pause.done ? VM_PAUSED : VM_RUNNING;
 	vm->boots++;
-	__atomic_store_n(&vm->attention, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&vm->attention, vm->state == VM_PAUSED, __ATOMIC_SEQ_CST);
 	for (unsigned int i = 0; i < vm->nr_vcpus && !ret; i++)
 		ret = vcpu_start(vm->vcpus[i], err);
 	pthread_mutex_unlock(&vm->lock);
@@ -249,11 +250,12 @@ static void on_stop(void *arg, uint32_t events)
 
 	if (read(vm->stop_fd, &count, sizeof(count)) < 0)
 		return;
-	vm_pause_cancel(vm);
-	if (stop_is_reset(vm))
+	if (stop_is_reset(vm)) {
 		reset(life);
-	else
-		loop_quit(vm->loop);
+		return;
+	}
+	vm_pause_cancel(vm);
+	loop_quit(vm->loop);
 }
 
 static void on_signal(void *arg, uint32_t events)

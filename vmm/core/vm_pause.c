@@ -77,7 +77,7 @@ int vm_pause_check(struct vm *vm)
 	pthread_mutex_lock(&vm->lock);
 	if (vm->state == VM_PAUSED)
 		ret = -EALREADY;
-	else if (vm->state != VM_RUNNING || vm->stopping)
+	else if (vm->state != VM_RUNNING || (vm->stopping && vm->stop != VM_STOP_RESET))
 		ret = -EINVAL;
 	pthread_mutex_unlock(&vm->lock);
 	return ret;
