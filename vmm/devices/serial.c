@@ -2,6 +2,9 @@
 /*
  * 16550A UART.  Output leaves at once, so the transmitter is always empty; input
  * waits in a FIFO of our own and the console is told when there is room again.
+ *
+ * A driver clears the FIFO when it opens the port.  So that it does not throw away what was
+ * typed before, nothing is put there until it listens: by interrupt, or by polling.
  */
 #include "devices/serial.h"
 
@@ -36,6 +39,7 @@ enum { REG_DATA, REG_IER, REG_IIR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR, 
 #define MSR_READY   0xb0 /* carrier, data set ready, clear to send */
 
 #define RX_SIZE 64
+#define POLLS	16 /* looks at the line status in a row: a driver that polls for input */
 
 struct serial {
 	struct vm *vm;
@@ -47,6 +51,8 @@ struct serial {
 	bool tx_pending; /* a "transmitter empty" interrupt is due */
 	uint8_t rx[RX_SIZE];
 	unsigned int rx_head, rx_count;
+	unsigned int polls; /* looks at the line status since something was written */
+	bool room; /* input that was turned away may come again: tell the console */
 	uint64_t rx_bytes, tx_bytes;
 };
 
@@ -65,13 +71,24 @@ static void rx_push(struct serial *s, uint8_t byte)
 	s->rx[(s->rx_head + s->rx_count++) % RX_SIZE] = byte;
 }
 
+static bool listens(const struct serial *s)
+{
+	return s->ier & IER_RX || s->polls >= POLLS;
+}
+
+/* Whatever has made room, or a listener: a console that was turned away waits for it. */
+static void note_room(struct serial *s)
+{
+	s->room |= listens(s) && s->rx_count < RX_SIZE;
+}
+
 static size_t serial_input(void *arg, const uint8_t *buf, size_t len)
 {
 	struct serial *s = arg;
 	size_t n = 0;
 
 	pthread_mutex_lock(&s->lock);
-	while (n < len && s->rx_count < RX_SIZE)
+	while (n < len && s->rx_count < RX_SIZE && listens(s))
 		rx_push(s, buf[n++]);
 	s->rx_bytes += n;
 	if (n)
@@ -80,7 +97,7 @@ static size_t serial_input(void *arg, const uint8_t *buf, size_t len)
 	return n;
 }
 
-static uint8_t read_data(struct serial *s, bool *room)
+static uint8_t read_data(struct serial *s)
 {
 	uint8_t byte = 0;
 
@@ -90,7 +107,8 @@ static uint8_t read_data(struct serial *s, bool *room)
 		byte = s->rx[s->rx_head];
 		s->rx_head = (s->rx_head + 1) % RX_SIZE;
 		s->rx_count--;
-		*room = !s->rx_count;
+		if (!s->rx_count)
+			note_room(s);
 		update_irq(s);
 	}
 	return byte;
@@ -109,11 +127,18 @@ static uint8_t read_iir(struct serial *s)
 	return iir | (s->fcr & FCR_ENABLE ? IIR_FIFO : 0);
 }
 
-static uint8_t serial_read(struct serial *s, unsigned int reg, bool *room)
+static uint8_t read_lsr(struct serial *s)
+{
+	if (s->polls < POLLS && ++s->polls == POLLS)
+		note_room(s);
+	return LSR_TX_IDLE | (s->rx_count ? LSR_DR : 0);
+}
+
+static uint8_t serial_read(struct serial *s, unsigned int reg)
 {
 	switch (reg) {
 	case REG_DATA:
-		return read_data(s, room);
+		return read_data(s);
 	case REG_IER:
 		return s->lcr & LCR_DLAB ? s->divisor[1] : s->ier;
 	case REG_IIR:
@@ -123,7 +148,7 @@ static uint8_t serial_read(struct serial *s, unsigned int reg, bool *room)
 	case REG_MCR:
 		return s->mcr;
 	case REG_LSR:
-		return LSR_TX_IDLE | (s->rx_count ? LSR_DR : 0);
+		return read_lsr(s);
 	case REG_MSR:
 		/* In loop-back, the modem lines are our own outputs. */
 		if (s->mcr & MCR_LOOP)
@@ -148,6 +173,7 @@ static bool serial_write(struct serial *s, unsigned int reg, uint8_t value)
 				rx_push(s, value);
 			return false;
 		}
+		s->polls = 0;
 		s->tx_pending = true;
 		s->tx_bytes++;
 		update_irq(s);
@@ -160,12 +186,14 @@ static bool serial_write(struct serial *s, unsigned int reg, uint8_t value)
 		if (value & IER_TX & ~s->ier)
 			s->tx_pending = true;
 		s->ier = value & 0x0f;
+		note_room(s);
 		update_irq(s);
 		break;
 	case REG_IIR: /* FCR when written */
 		s->fcr = value;
 		if (value & FCR_CLEAR_RX)
 			s->rx_count = 0;
+		note_room(s);
 		break;
 	case REG_LCR:
 		s->lcr = value;
@@ -184,7 +212,7 @@ static void serial_access(void *arg, uint64_t offset, uint8_t *data, unsigned in
 			  bool is_write)
 {
 	struct serial *s = arg;
-	bool out = false, room = false;
+	bool out = false, room;
 
 	if (len != 1) {
 		if (!is_write)
@@ -195,7 +223,9 @@ static void serial_access(void *arg, uint64_t offset, uint8_t *data, unsigned in
 	if (is_write)
 		out = serial_write(s, offset, data[0]);
 	else
-		data[0] = serial_read(s, offset, &room);
+		data[0] = serial_read(s, offset);
+	room = s->room;
+	s->room = false;
 	pthread_mutex_unlock(&s->lock);
 	if (out)
 		console_write(s->vm->console, data, 1);
@@ -251,6 +281,8 @@ void serial_reset(struct serial *s)
 	pthread_mutex_lock(&s->lock);
 	s->ier = s->lcr = s->mcr = s->scr = s->fcr = 0;
 	s->tx_pending = false;
+	s->room = false;
+	s->polls = 0;
 	s->rx_count = 0;
 	pthread_mutex_unlock(&s->lock);
 }
