@@ -88,15 +88,16 @@ static void *deadline_thread(void *arg)
 	pthread_setname_np(pthread_self(), "symdeadline");
 	pthread_mutex_lock(&calls->lock);
 	while (!calls->quit) {
-		bool paused = calls->paused;
+		uint32_t now;
 
+		if (calls->paused) { /* no deadline passes meanwhile */
+			pthread_cond_wait(&calls->cond, &calls->lock);
+			continue;
+		}
 		pthread_mutex_unlock(&calls->lock);
 		nanosleep(&tick, NULL);
-		if (!paused) {
-			uint32_t now = __atomic_add_fetch(&calls->tick, 1, __ATOMIC_RELAXED);
-
-			idle = check_all(sym, now) ? 0 : idle + 1;
-		}
+		now = __atomic_add_fetch(&calls->tick, 1, __ATOMIC_RELAXED);
+		idle = check_all(sym, now) ? 0 : idle + 1;
 		pthread_mutex_lock(&calls->lock);
 		if (idle > IDLE_TICKS && !calls->quit) {
 			wait_for_work(sym);
@@ -138,5 +139,6 @@ void sym_pause(struct sym *sym, bool paused)
 {
 	pthread_mutex_lock(&sym->calls->lock);
 	WRITE_ONCE(sym->calls->paused, paused);
+	pthread_cond_signal(&sym->calls->cond);
 	pthread_mutex_unlock(&sym->calls->lock);
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <linux/virtio_ids.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -20,6 +21,22 @@ struct rng {
 	uint64_t bytes;
 };
 
+/* The pool is ready since symvmm started, so this does not wait.  False: it failed. */
+static bool fill(uint8_t *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = getrandom(buf, len, 0);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0) {
+			buf += n;
+			len -= n;
+		}
+	}
+	return true;
+}
+
 static void rng_notify(struct virtio_device *dev, unsigned int q)
 {
 	struct rng *rng = (struct rng *)dev;
@@ -30,11 +47,16 @@ static void rng_notify(struct virtio_device *dev, unsigned int q)
 	do {
 		while (virtq_pop(vq, c) > 0) {
 			size_t want = c->in_len < sizeof(buf) ? c->in_len : sizeof(buf);
-			ssize_t got = getrandom(buf, want, GRND_NONBLOCK);
-			size_t n = got > 0 ? chain_write(c, 0, buf, got) : 0;
 
-			counter_add(&rng->bytes, n);
-			virtq_push(vq, c, n);
+			/* The device must put at least one byte in a buffer (5.4.6.2). */
+			if (!want || !fill(buf, want)) {
+				virtio_broken(dev, "queue %u: %s", q,
+					      want ? "the host has no random numbers" :
+						     "a buffer without room");
+				return;
+			}
+			virtq_push(vq, c, chain_write(c, 0, buf, want));
+			counter_add(&rng->bytes, want);
 		}
 		virtq_flush(vq);
 	} while (virtq_rearm(vq));
