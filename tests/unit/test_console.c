@@ -29,6 +29,7 @@
 
 #include "core/loop.h"
 #include "host/console.h"
+#include "host/terminal.h"
 
 #define HISTORY (64 * 1024)
 
@@ -99,14 +100,19 @@ static void on_quit(void *arg)
 	loop_quit(host.loop);
 }
 
-static void start(const char *spec)
+static void start_limited(const char *spec, uint64_t limit)
 {
 	struct err err = { 0 };
 
 	assert_int_equal(loop_create(&host.loop), 0);
-	assert_int_equal(console_create(host.loop, spec, path, on_quit, NULL, &host.console,
+	assert_int_equal(console_create(host.loop, spec, limit, path, on_quit, NULL, &host.console,
 					&err), 0);
 	assert_int_equal(pthread_create(&host.thread, NULL, serve, NULL), 0);
+}
+
+static void start(const char *spec)
+{
+	start_limited(spec, 0);
 }
 
 static void stop(void)
@@ -333,15 +339,77 @@ static void test_file(void **state)
 	close(fd);
 	unlink(name);
 	assert_int_equal(loop_create(&host.loop), 0);
-	assert_int_equal(console_create(host.loop, "file:/nowhere/log", path, on_quit, NULL,
+	assert_int_equal(console_create(host.loop, "file:/nowhere/log", 0, path, on_quit, NULL,
 					&host.console, &err), -ENOENT);
 	assert_non_null(strstr(err.msg, "/nowhere/log"));
 	err.code = 0;
-	assert_int_equal(console_create(host.loop, "tty9", path, on_quit, NULL, &host.console,
+	assert_int_equal(console_create(host.loop, "tty9", 0, path, on_quit, NULL, &host.console,
 					&err), -EINVAL);
 	assert_non_null(strstr(err.msg, "tty9"));
 	assert_int_equal(access(path, F_OK), -1);
 	loop_destroy(host.loop);
+}
+
+static off_t size_of(const char *name)
+{
+	struct stat st;
+
+	return stat(name, &st) ? -1 : st.st_size;
+}
+
+/* The file system is full for a while: the log goes on when there is room again. */
+static void test_file_without_room(void **state)
+{
+	static uint8_t text[10000];
+	struct rlimit before, small;
+	char name[80], spec[96];
+
+	snprintf(name, sizeof(name), "%s/log", folder);
+	snprintf(spec, sizeof(spec), "file:%s", name);
+	memset(text, 'x', sizeof(text));
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){ 4096, before.rlim_max };
+	start(spec);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	console_write(host.console, text, sizeof(text));
+	usleep(50000);
+	assert_int_equal(size_of(name), 4096);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	for (int i = 0; i < 100 && size_of(name) != sizeof(text); i++)
+		usleep(50000); /* without another word of the guest's */
+	assert_int_equal(size_of(name), sizeof(text));
+	stop();
+	unlink(name);
+}
+
+static void test_file_has_a_limit(void **state)
+{
+	char name[80], spec[96], line[32], last[32] = "";
+	const off_t limit = 300000;
+	off_t largest = 0;
+	struct stat st;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/log", folder);
+	snprintf(spec, sizeof(spec), "file:%s", name);
+	start_limited(spec, limit);
+	for (int i = 0; i < 100000; i++) {
+		snprintf(line, sizeof(line), "line %010d\n", i);
+		console_write(host.console, (const uint8_t *)line, 16);
+		if (i % 1000 == 0 && size_of(name) > largest)
+			largest = size_of(name);
+	}
+	stop();
+	assert_true(largest > 100000 && largest <= limit + 256 * 1024);
+	fd = open(name, O_RDONLY);
+	assert_true(size_of(name) > 16);
+	assert_int_equal(pread(fd, last, 16, size_of(name) - 16), 16);
+	assert_string_equal(last, line);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600); /* what a guest says is the owner's alone */
+	close(fd);
+	unlink(name);
 }
 
 /*
@@ -369,6 +437,11 @@ static size_t shout(void *arg, const uint8_t *buf, size_t len)
 	return 1;
 }
 
+static void on_continue(int sig)
+{
+	terminal_continue();
+}
+
 static pid_t child(int in, int out)
 {
 	pid_t pid = fork();
@@ -382,9 +455,10 @@ static pid_t child(int in, int out)
 	dup2(in, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR2, on_continue);
 	alarm(20);
 	if (loop_create(&host.loop) ||
-	    console_create(host.loop, "stdio", path, on_quit, NULL, &host.console, &err))
+	    console_create(host.loop, "stdio", 0, path, on_quit, NULL, &host.console, &err))
 		_exit(3);
 	console_set_input(host.console, shout, NULL);
 	loop_run(host.loop);
@@ -441,6 +515,27 @@ static void test_terminal(void **state)
 	assert_false(fcntl(tty, F_GETFL) & O_NONBLOCK);
 	close(tty);
 	close(far);
+}
+
+/* A shell that continues a stopped job has given the terminal its own settings meanwhile. */
+static void test_terminal_after_a_stop(void **state)
+{
+	struct termios cooked;
+	int tty, shell;
+	pid_t pid;
+
+	assert_int_equal(openpty(&shell, &tty, NULL, NULL, NULL), 0);
+	assert_int_equal(tcgetattr(tty, &cooked), 0);
+	pid = child(tty, tty);
+	wait_raw(tty);
+	assert_int_equal(tcsetattr(tty, TCSANOW, &cooked), 0);
+	kill(pid, SIGUSR2); /* stands for the loop's SIGCONT */
+	wait_raw(tty);
+	assert_int_equal(write(shell, "\001x", 2), 2);
+	assert_int_equal(ended(pid), 0);
+	assert_false(is_raw(tty));
+	close(shell);
+	close(tty);
 }
 
 static void test_terminal_after_a_crash(void **state)
@@ -534,8 +629,11 @@ int main(void)
 		cmocka_unit_test(test_fast_client),
 		cmocka_unit_test(test_input_waits),
 		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_file_without_room),
+		cmocka_unit_test(test_file_has_a_limit),
 		cmocka_unit_test(test_terminal),
 		cmocka_unit_test(test_terminal_after_a_crash),
+		cmocka_unit_test(test_terminal_after_a_stop),
 		cmocka_unit_test(test_pipes),
 		cmocka_unit_test(test_plain_files),
 	};

@@ -133,7 +133,7 @@ static int start(void **state)
 	assert_int_equal(control_reserve("vm", &vm.control, &err), 0);
 	assert_int_equal(control_runtime_path(vm.control, "console", path, sizeof(path), &err),
 			 0);
-	assert_int_equal(console_create(vm.loop, "socket", path, on_quit, NULL, &vm.console,
+	assert_int_equal(console_create(vm.loop, "socket", 0, path, on_quit, NULL, &vm.console,
 					&err), 0);
 	server.loop = vm.loop;
 	server.events = vm.events;

@@ -33,8 +33,8 @@ static int setup(void **state)
 	g = *state;
 	vm = &g->vm;
 	snprintf(path, sizeof(path), "%s/console", g->dir);
-	assert_int_equal(console_create(g->loop, "off", path, on_quit, NULL, &vm->console, &err),
-			 0);
+	assert_int_equal(console_create(g->loop, "off", 0, path, on_quit, NULL, &vm->console,
+					&err), 0);
 	assert_int_equal(serial_create(vm, &vm->serial, &err), 0);
 	return 0;
 }

@@ -57,6 +57,12 @@ static int set_console(struct vm_config *c, const char *v, const char *where, st
 	return set_string(&c->console, v, err);
 }
 
+static int set_console_limit(struct vm_config *c, const char *v, const char *where,
+			     struct err *err)
+{
+	return parse_size(v, where, &c->console_limit, err);
+}
+
 static int set_console_device(struct vm_config *c, const char *v, const char *where,
 			      struct err *err)
 {
@@ -212,6 +218,8 @@ static const struct setting {
 	{ "vsock", set_vsock, NULL, "CID[,path=SOCKET]", "vsock device" },
 	{ "console", set_console, NULL, "stdio|socket|file:PATH|off",
 	  "serial console (default stdio)" },
+	{ "console-limit", set_console_limit, NULL, "SIZE",
+	  "how large the log of --console file: may become (default 64M; 0: no limit)" },
 	{ "console-device", set_console_device, NULL, "serial|virtio",
 	  "what the guest sees of it: ttyS0 (default) or hvc0" },
 	{ "symbiotic", set_symbiotic, "on", "on|off", "symbiotic interface (default on)" },
@@ -344,6 +352,7 @@ void vm_config_init(struct vm_config *config)
 		.rng = true,
 		.symbiotic = true,
 		.seccomp = true,
+		.console_limit = 64 * MiB,
 		.console = strdup("stdio"),
 	};
 	for (unsigned int i = 0; i < CONFIG_MAX_NETS; i++)

@@ -55,6 +55,7 @@ struct vm_config {
 	uint32_t vsock_cid; /* 0: none */
 	char *vsock_path;   /* NULL: NAME.vsock in the runtime folder */
 	char *console;	    /* see host/console.h */
+	uint64_t console_limit; /* bytes of a log file; 0: none */
 	bool console_virtio; /* the console is virtio, not the serial port */
 	bool symbiotic; /* offer the symbiotic interface */
 	char *modules; /* folders of guest modules, separated by ':'; NULL: the default */

@@ -35,6 +35,7 @@
 #include "host/events.h"
 #include "host/metrics.h"
 #include "host/seccomp.h"
+#include "host/terminal.h"
 #include "sym/host.h"
 #include "sym/swapbypass.h"
 #include "sym/sym_glue.h"
@@ -263,22 +264,36 @@ static void on_signal(void *arg, uint32_t events)
 	struct vm_life *life = arg;
 	struct signalfd_siginfo si;
 
-	if (read(life->signal_fd, &si, sizeof(si)) == sizeof(si))
+	if (read(life->signal_fd, &si, sizeof(si)) != sizeof(si))
+		return;
+	if (si.ssi_signo == SIGCONT)
+		terminal_continue();
+	else
 		vm_stop(&life->vm, VM_STOP_FORCED, "signal %u (%s)", si.ssi_signo,
 			strsignal(si.ssi_signo));
 }
 
+/* nohup and shells' background jobs start us with signals ignored: they stay so. */
+static bool ignored(int sig)
+{
+	struct sigaction sa;
+
+	return !sigaction(sig, NULL, &sa) && sa.sa_handler == SIG_IGN;
+}
+
 static int watch_signals(struct vm_life *life, struct err *err)
 {
+	static const int ends[] = { SIGINT, SIGHUP, SIGQUIT };
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGQUIT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	sigaddset(&set, SIGCONT);
+	for (unsigned int i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!ignored(ends[i]))
+			sigaddset(&set, ends[i]);
+	/* Whatever else our parent had blocked is not: vCPUs are kicked by a signal. */
+	sigprocmask(SIG_SETMASK, &set, NULL);
 	life->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (life->signal_fd < 0)
 		return err_errno(err, "signalfd");

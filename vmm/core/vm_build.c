@@ -48,8 +48,8 @@ static int make_console(struct vm *vm, struct err *err)
 	char path[128];
 	int ret = control_runtime_path(vm->control, "console", path, sizeof(path), err);
 
-	return ret ? ret : console_create(vm->loop, vm->config->console, path, on_console_quit, vm,
-					  &vm->console, err);
+	return ret ? ret : console_create(vm->loop, vm->config->console, vm->config->console_limit,
+					  path, on_console_quit, vm, &vm->console, err);
 }
 
 static uint64_t guest_resident(void *arg)

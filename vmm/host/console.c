@@ -21,6 +21,7 @@
 #include "host/terminal.h"
 
 #define SERVE_DELAY_NS 1000000
+#define RETRY_DELAY_NS 1000000000ull /* of a file that had no room */
 #define FLUSH_LAG (64 * 1024) /* a port this far behind is served by the writer itself */
 #define READ_ROOM 4096
 #define DESTROY_DEADLINE_MS 1000
@@ -78,6 +79,16 @@ void console_write(struct console *console, const uint8_t *buf, size_t len)
 	pthread_mutex_unlock(&console->lock);
 }
 
+/* A regular file never says that it has room again. */
+static void retry_later(struct console *console)
+{
+	pthread_mutex_lock(&console->lock);
+	for (struct console_port *port = console->ports; port; port = port->next)
+		if (!console->armed && console_port_waits(port))
+			console->armed = !loop_arm(console->timer, RETRY_DELAY_NS);
+	pthread_mutex_unlock(&console->lock);
+}
+
 static void on_timer(void *arg, uint32_t events)
 {
 	struct console *console = arg;
@@ -92,6 +103,7 @@ static void on_timer(void *arg, uint32_t events)
 		next = port->next; /* serving may free it */
 		console_port_serve(port);
 	}
+	retry_later(console);
 }
 
 size_t console_tail(struct console *console, char *buf, size_t len)
@@ -193,19 +205,21 @@ static void on_client(void *arg, uint32_t events)
 		console_port_client(console, fd);
 }
 
-static int open_spec(struct console *console, const char *spec, struct err *err)
+static int open_spec(struct console *console, const char *spec, uint64_t file_max,
+		     struct err *err)
 {
 	if (!strcmp(spec, "stdio"))
 		return console_port_stdio(console, err);
 	if (!strncmp(spec, "file:", 5) && spec[5])
-		return console_port_file(console, spec + 5, err);
+		return console_port_file(console, spec + 5, file_max, err);
 	if (!strcmp(spec, "socket") || !strcmp(spec, "off"))
 		return 0;
 	return err_set(err, -EINVAL, "--console %s: must be stdio, socket, file:PATH or off",
 		       spec);
 }
 
-int console_create(struct loop *loop, const char *spec, const char *socket_path,
+int console_create(struct loop *loop, const char *spec, uint64_t file_max,
+		   const char *socket_path,
 		   void (*quit)(void *arg), void *arg, struct console **out, struct err *err)
 {
 	struct console *console = calloc(1, sizeof(*console));
@@ -235,7 +249,7 @@ int console_create(struct loop *loop, const char *spec, const char *socket_path,
 	if (!console->socket_path || loop_add(loop, console->listener.fd, EPOLLIN, on_client,
 					      console, &console->listen_source))
 		goto nomem;
-	ret = open_spec(console, spec, err);
+	ret = open_spec(console, spec, file_max, err);
 	if (ret)
 		goto fail;
 	*out = console;
@@ -253,7 +267,8 @@ static bool output_waits(struct console *console, struct pollfd *pfd, unsigned i
 	pthread_mutex_lock(&console->lock);
 	for (struct console_port *port = console->ports; port; port = port->next) {
 		console_port_flush(port);
-		if (port->out_fd < 0 || port->failed || port->pos == console->total)
+		if (port->out_fd < 0 || port->failed || port->pos == console->total ||
+		    console_port_waits(port))
 			continue;
 		if (*nr < CONSOLE_CLIENTS + 1)
 			pfd[(*nr)++] = (struct pollfd){ .fd = port->out_fd, .events = POLLOUT };

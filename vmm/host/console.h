@@ -22,11 +22,13 @@ typedef size_t (*console_input_fn)(void *arg, const uint8_t *buf, size_t len);
 /*
  * console_create - @spec is "stdio" (raw mode when stdin is a terminal, with the
  * escape Ctrl-A x: stop the guest at once, Ctrl-A h: help, Ctrl-A Ctrl-A: a Ctrl-A),
- * "socket" (only the socket), "file:PATH" (appended to) or "off".  A Unix socket at
+ * "socket" (only the socket), "file:PATH" (appended to; made with mode 0600; begun
+ * anew, with the latest output, when it has @file_max bytes, unless that is 0) or "off".  A Unix socket at
  * @socket_path serves up to 32 `symctl console` clients in every case; each first
  * gets the history (the last 64 KiB of output).  @quit(arg) is called for Ctrl-A x.
  */
-int console_create(struct loop *loop, const char *spec, const char *socket_path,
+int console_create(struct loop *loop, const char *spec, uint64_t file_max,
+		   const char *socket_path,
 		   void (*quit)(void *arg), void *arg, struct console **out, struct err *err);
 
 /* console_destroy - restore the terminal, flush, unlink the socket. */

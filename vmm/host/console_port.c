@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/loop.h"
@@ -115,6 +116,29 @@ static void port_tell_loss(struct console_port *port)
 		port->lost = 0;
 }
 
+/*
+ * A guest must not fill the host's disk: a log at its limit begins anew, with the output
+ * that is in the ring.
+ */
+static void port_limit(struct console_port *port)
+{
+	struct console *console = port->console;
+	uint64_t kept = console->total < CONSOLE_RING ? console->total : CONSOLE_RING;
+
+	if (!port->size_max || port->size < port->size_max || ftruncate(port->out_fd, 0))
+		return;
+	port->size = 0;
+	if (console->total - kept < port->pos)
+		port->pos = console->total - kept;
+}
+
+/* Errors of a file that may pass: it is tried again as long as the VM runs. */
+static bool may_pass(const struct console_port *port, int error)
+{
+	return error == EAGAIN || (port->is_file && (error == ENOSPC || error == EDQUOT ||
+						     error == EFBIG || error == EIO));
+}
+
 void console_port_flush(struct console_port *port)
 {
 	struct console *console = port->console;
@@ -125,22 +149,31 @@ void console_port_flush(struct console_port *port)
 	if (port->lost)
 		port_tell_loss(port);
 	while (port->pos < console->total) {
-		size_t at = port->pos % CONSOLE_RING;
-		uint64_t len = console->total - port->pos;
+		size_t at;
+		uint64_t len;
 		ssize_t n;
 
+		port_limit(port);
+		at = port->pos % CONSOLE_RING;
+		len = console->total - port->pos;
 		if (len > CONSOLE_RING - at)
 			len = CONSOLE_RING - at;
 		n = port_write(port, console->ring + at, len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			port->full = n < 0 && errno == EAGAIN;
+			port->full = n < 0 && may_pass(port, errno);
 			port->failed = !port->full;
 			return;
 		}
 		port->pos += n;
+		port->size += n;
 	}
+}
+
+bool console_port_waits(const struct console_port *port)
+{
+	return port->full && !port->out_source && port->out_fd >= 0;
 }
 
 bool console_port_serve(struct console_port *port)
@@ -289,12 +322,14 @@ static int port_watch(struct console_port *port)
 int console_port_stdio(struct console *console, struct err *err)
 {
 	struct console_port *port = port_new(console);
+	struct stat st;
 	int ret;
 
 	if (!port)
 		return err_set(err, -ENOMEM, "console: out of memory");
 	port->in_fd = terminal_open(STDIN_FILENO, false);
 	port->out_fd = terminal_open(STDOUT_FILENO, true);
+	port->is_file = port->out_fd >= 0 && !fstat(port->out_fd, &st) && S_ISREG(st.st_mode);
 	port->blocking = port->out_fd >= 0 && !(fcntl(port->out_fd, F_GETFL) & O_NONBLOCK);
 	port->is_tty = port->in_fd >= 0 && isatty(port->in_fd);
 	port_link(port, 0);
@@ -317,18 +352,25 @@ int console_port_stdio(struct console *console, struct err *err)
 	return 0;
 }
 
-int console_port_file(struct console *console, const char *path, struct err *err)
+int console_port_file(struct console *console, const char *path, uint64_t size_max,
+		      struct err *err)
 {
 	struct console_port *port = port_new(console);
+	struct stat st;
 	int ret;
 
 	if (!port)
 		return err_set(err, -ENOMEM, "console: out of memory");
 	port->out_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC |
-				  O_NOCTTY, 0666);
+				  O_NOCTTY, 0600);
 	port_link(port, 0);
-	if (port->out_fd < 0)
+	if (port->out_fd < 0 || fstat(port->out_fd, &st))
 		return err_errno(err, "--console file:%s", path);
+	port->is_file = S_ISREG(st.st_mode);
+	if (port->is_file) {
+		port->size = st.st_size;
+		port->size_max = size_max;
+	}
 	ret = port_watch(port);
 	return ret ? err_set(err, ret, "--console file:%s: %s", path, strerror(-ret)) : 0;
 }

@@ -34,6 +34,9 @@ struct console_port {
 	struct loop_source *out_source;
 	bool is_socket;
 	bool blocking; /* could not be made non-blocking */
+	bool is_file; /* a regular file: never ready, but there may be room later */
+	uint64_t size; /* of a regular file, as far as we have written it */
+	uint64_t size_max; /* 0: no limit */
 	bool full;   /* wait until it can be written to */
 	bool failed; /* to be closed by the loop's thread */
 	uint64_t pos; /* bytes of output that it has had */
@@ -67,7 +70,8 @@ struct console {
 };
 
 int console_port_stdio(struct console *console, struct err *err);
-int console_port_file(struct console *console, const char *path, struct err *err);
+int console_port_file(struct console *console, const char *path, uint64_t size_max,
+		      struct err *err);
 void console_port_client(struct console *console, int fd);
 void console_port_close(struct console_port *port);
 
@@ -79,6 +83,9 @@ void console_port_flush(struct console_port *port);
  * Loop's thread, lock not held.  Returns false when @port is gone.
  */
 bool console_port_serve(struct console_port *port);
+
+/* console_port_waits - is there output that no event of the loop's will ask for again? */
+bool console_port_waits(const struct console_port *port);
 
 /* console_port_input - watch for input where there is room for it, or not. */
 void console_port_input(struct console_port *port, bool room);

@@ -18,6 +18,7 @@ static struct {
 	volatile sig_atomic_t raw;
 	int fd;
 	struct termios saved;
+	struct termios wanted;
 } terminal = { .fd = -1 };
 
 void terminal_restore(void)
@@ -46,6 +47,18 @@ static void watch_faults(void)
 			sigaction(faults[i], &sa, NULL);
 }
 
+void terminal_continue(void)
+{
+	pid_t foreground;
+
+	if (!terminal.raw)
+		return;
+	/* In the background, setting it would stop us again (SIGTTOU). */
+	foreground = tcgetpgrp(terminal.fd);
+	if (foreground < 0 || foreground == getpgrp())
+		tcsetattr(terminal.fd, TCSANOW, &terminal.wanted);
+}
+
 int terminal_raw(int fd)
 {
 	static bool at_exit;
@@ -65,6 +78,7 @@ int terminal_raw(int fd)
 	if (terminal.fd < 0)
 		return -errno;
 	watch_faults();
+	terminal.wanted = raw;
 	terminal.raw = 1;
 	if (tcsetattr(fd, TCSANOW, &raw)) {
 		int ret = -errno;

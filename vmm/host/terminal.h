@@ -16,6 +16,13 @@ int terminal_raw(int fd);
 void terminal_restore(void);
 
 /*
+ * terminal_continue - after SIGCONT: whoever stopped us (a shell's job control) has given
+ * the terminal other settings; make it raw again, if we had it so and are in its
+ * foreground.
+ */
+void terminal_continue(void);
+
+/*
  * terminal_open - a file of our own, non-blocking, for what @fd (a terminal or a
  * pipe) refers to: O_NONBLOCK on a shared one would hit the shell too.  Returns a
  * duplicate of @fd, unchanged, when there is no other way.
