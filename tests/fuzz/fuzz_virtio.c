@@ -263,7 +263,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	check(!virtio_net_create(&vm, &card, 0, &err));
 	check(net.be.ops); /* else the linker was not told to wrap */
 	check(!virtio_console_create(&vm, &err));
-	check(!virtio_vsock_create(&vm, 3, vsock_path, &err));
+	check(!virtio_vsock_create(&vm, 0, 3, vsock_path, &err));
 	find_devices();
 	for (int i = 0; i < PEERS; i++)
 		peers[i] = -1;

@@ -15,6 +15,14 @@ int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 
 /*
+ * process_prepare - before anything is opened: standard descriptors that were closed lead to
+ * /dev/null, signals that would end us are not ours to die of, limits are as high as may be.
+ * process_close_others - what was inherited beside the descriptors that @config names.
+ */
+int process_prepare(struct err *err);
+int process_close_others(const struct vm_config *config, struct err *err);
+
+/*
  * setting_apply - set what --@name (or the key @name) says to @value.  @where names
  * the origin in messages: "--disk" or "vm.conf: disk".  -EINVAL with @err set.
  */

@@ -16,8 +16,12 @@ int cmd_run(int argc, char **argv)
 	int ret;
 
 	vm_config_init(&config);
-	ret = options_parse(&config, argc, argv, &err);
+	ret = process_prepare(&err);
+	if (!ret)
+		ret = options_parse(&config, argc, argv, &err);
 	usage = ret == -EINVAL;
+	if (!ret)
+		ret = process_close_others(&config, &err);
 	if (ret == 1) {
 		printf("usage: symvmm run --kernel FILE [OPTION...]\n\n");
 		settings_help();
