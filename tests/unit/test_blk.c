@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -639,10 +640,29 @@ static void test_open_directory(void **state)
 
 static void test_open_in_use(void **state)
 {
+	char holder[64];
+
+	snprintf(holder, sizeof(holder), "in use by process %d (test_blk)", (int)getpid());
 	assert_int_equal(flock(disk.fd, LOCK_EX), 0);
-	refused(-EBUSY, "in use");
-	disk.config.readonly = true;
-	refused(-EBUSY, "in use");
+	refused(-EBUSY, holder);
+}
+
+static void *unlock_soon(void *arg)
+{
+	usleep(300000);
+	flock(disk.fd, LOCK_UN);
+	return NULL;
+}
+
+/* udev looks at block devices, and lets go. */
+static void test_open_in_use_for_a_moment(void **state)
+{
+	pthread_t thread;
+
+	assert_int_equal(flock(disk.fd, LOCK_SH), 0);
+	assert_int_equal(pthread_create(&thread, NULL, unlock_soon, NULL), 0);
+	accepted();
+	pthread_join(thread, NULL);
 }
 
 static void test_open_readers_share(void **state)
@@ -710,6 +730,7 @@ int main(void)
 		IMAGE(test_open_other_format_as_raw),
 		IMAGE(test_open_directory),
 		IMAGE(test_open_in_use),
+		IMAGE(test_open_in_use_for_a_moment),
 		IMAGE(test_open_readers_share),
 		IMAGE(test_create_fails_clean),
 	};

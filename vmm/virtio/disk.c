@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,10 +78,8 @@ int disk_open(const struct disk_config *config, uint64_t *size, struct err *err)
 	ret = check_size(fd, path, size, err);
 	if (!ret && !config->raw)
 		ret = check_format(fd, path, err);
-	if (!ret && flock(fd, (config->readonly ? LOCK_SH : LOCK_EX) | LOCK_NB))
-		ret = errno == EWOULDBLOCK ?
-			      err_set(err, -EBUSY, "disk %s: in use by another VM", path) :
-			      err_errno(err, "disk %s: flock", path);
+	if (!ret)
+		ret = disk_lock(fd, path, config->readonly, err);
 	if (ret) {
 		close(fd);
 		return ret;

@@ -5,6 +5,7 @@
 #ifndef VMM_VIRTIO_DISK_H
 #define VMM_VIRTIO_DISK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/config.h"
@@ -16,5 +17,11 @@
  * VM.  Returns a file descriptor and the size in bytes, or -errno with @err set.
  */
 int disk_open(const struct disk_config *config, uint64_t *size, struct err *err);
+
+/*
+ * disk_lock - lock the image @fd, for ourselves or @shared with other readers.  Waits two
+ * seconds for whoever has it; -EBUSY with @err naming him, -errno.
+ */
+int disk_lock(int fd, const char *path, bool shared, struct err *err);
 
 #endif
