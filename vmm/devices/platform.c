@@ -14,7 +14,9 @@
 
 #include "core/layout.h"
 #include "core/vm.h"
+#include "devices/panic_text.h"
 #include "host/console.h"
+#include "host/events.h"
 
 #define SLEEP_EN      0x20
 #define SLEEP_TYPE(v) ((v) >> 2 & 7)
@@ -29,29 +31,22 @@ struct platform {
 	struct bus_region acpi;
 	struct bus_region kbd;
 	int event_fd; /* raises GSI_GED */
+	bool panic_driver; /* the guest's pvpanic driver is up */
 	uint8_t events;
 };
 
-/*
- * A stock kernel has no channel to say that it panicked before its pvpanic driver
- * is up, but it says so on the console, as its last words before it resets.
- */
-static bool console_shows_panic(struct vm *vm, char *reason, size_t len)
+/* What the console shows of a panic; false when it does not show one. */
+static bool console_shows_panic(struct vm *vm, bool as_its_end, char *reason, size_t len)
 {
-	static const char mark[] = "Kernel panic - not syncing: ";
-	char tail[16384 + 1], *p, *end;
+	char tail[16384 + 1];
 
-	if (!vm->console || !console_tail(vm->console, tail, sizeof(tail) - 1))
-		return false;
-	p = strstr(tail, mark);
-	if (!p)
-		return false;
-	p += sizeof(mark) - 1;
-	end = p + strcspn(p, "\r\n");
-	*end = '\0';
-	strncpy(reason, p, len - 1);
-	reason[len - 1] = '\0';
-	return true;
+	return vm->console && console_tail(vm->console, tail, sizeof(tail) - 1) &&
+	       (!as_its_end || panic_text_is_end(tail)) && panic_text_reason(tail, reason, len);
+}
+
+void platform_panic_driver(struct vm *vm)
+{
+	__atomic_store_n(&vm->platform->panic_driver, true, __ATOMIC_RELAXED);
 }
 
 void platform_panicked(struct vm *vm)
@@ -59,14 +54,32 @@ void platform_panicked(struct vm *vm)
 	char reason[128];
 
 	vm_stop(vm, VM_STOP_PANIC, "kernel panic: %s",
-		console_shows_panic(vm, reason, sizeof(reason)) ? reason : "no reason given");
+		console_shows_panic(vm, false, reason, sizeof(reason)) ? reason :
+									 "no reason given");
 }
 
+void platform_crash_kernel(struct vm *vm)
+{
+	char reason[128] = "no reason given";
+
+	console_shows_panic(vm, false, reason, sizeof(reason));
+	events_emit_limited(vm->events, EVENTS_OF_GUEST, "crash_kernel", NULL,
+			    json_pack("{s:o}", "reason", events_text(reason)));
+	/* It starts from nothing, without the driver. */
+	__atomic_store_n(&vm->platform->panic_driver, false, __ATOMIC_RELAXED);
+}
+
+/*
+ * Before its pvpanic driver is up, a stock kernel has no channel to say that it panicked,
+ * but its console tells: its last words before it resets the machine.  With the driver, the
+ * driver alone counts: text can come from anywhere.
+ */
 static void guest_reset(struct platform *pf)
 {
+	bool driver = __atomic_load_n(&pf->panic_driver, __ATOMIC_RELAXED);
 	char reason[128];
 
-	if (console_shows_panic(pf->vm, reason, sizeof(reason)))
+	if (!driver && console_shows_panic(pf->vm, true, reason, sizeof(reason)))
 		vm_stop(pf->vm, VM_STOP_PANIC, "kernel panic: %s", reason);
 	else
 		vm_stop(pf->vm, VM_STOP_RESET, "the guest asked for a reset");
@@ -147,6 +160,7 @@ int platform_bind(struct platform *pf, struct err *err)
 void platform_reset(struct platform *pf)
 {
 	__atomic_store_n(&pf->events, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&pf->panic_driver, false, __ATOMIC_RELAXED);
 }
 
 int platform_power_button(struct platform *pf)

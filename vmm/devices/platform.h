@@ -21,7 +21,13 @@ void platform_reset(struct platform *pf);
 /* platform_power_button - press it.  Any thread. */
 int platform_power_button(struct platform *pf);
 
-/* platform_panicked - the guest says that its kernel panicked: stop it, with its reason. */
+/*
+ * What the guest's pvpanic driver says: that it is there; that the kernel panicked (which
+ * stops the VM, with its reason); that it panicked and a crash kernel takes over, which goes
+ * on (an event tells of it).  vCPU threads.
+ */
+void platform_panic_driver(struct vm *vm);
 void platform_panicked(struct vm *vm);
+void platform_crash_kernel(struct vm *vm);
 
 #endif

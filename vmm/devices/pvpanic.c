@@ -27,10 +27,15 @@ static void pvpanic_access(void *arg, uint64_t offset, uint8_t *data, unsigned i
 
 	if (!is_write) {
 		memset(data, 0, len);
-		if (!offset)
-			data[0] = PANICKED | CRASH_LOADED;
+		if (offset)
+			return;
+		/* A driver asks what may be said, before anything else. */
+		data[0] = PANICKED | CRASH_LOADED;
+		platform_panic_driver(dev->vm);
 	} else if (!offset && data[0] & PANICKED) {
 		platform_panicked(dev->vm);
+	} else if (!offset && data[0] & CRASH_LOADED) {
+		platform_crash_kernel(dev->vm);
 	}
 }
 

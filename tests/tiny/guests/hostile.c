@@ -160,7 +160,8 @@ static void resets(void)
 /* A panic as Linux tells of it, with bytes that a terminal acts upon. */
 static void panic_text(void)
 {
-	print("[    1.000000] Kernel panic - not syncing: \x1b]0;title\x07\x9b" "31mred\n");
+	print("[    1.000000] Kernel panic - not syncing: \x1b]0;title\x07\x9b" "31mred\n"
+	      "[    1.000001] Kernel Offset: disabled\n");
 	outb(PORT_RESET, 1);
 }
 
