@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <linux/kvm.h>
+
 #include "symbiotic/sym.h"
 
 static void forget_vcpu(struct sym_vcpu *vc)
@@ -121,6 +123,10 @@ static int set_spy_vcpu(struct sym *sym, struct sym_vcpu *vc, uint64_t value)
 	return ret;
 }
 
+#define CR4_LA57    (1ull << 12)
+#define PTE_PRESENT 1ull
+#define PTE_ADDR    0x000ffffffffff000ull
+
 /* The stack and GS must be the kernel's: the upper half, with four levels or five. */
 static bool kernel_address(uint64_t gva)
 {
@@ -150,6 +156,31 @@ static int check_setup(const struct sym *sym, const struct sym_call_setup *setup
 	return 0;
 }
 
+uint64_t sym_kernel_map(const struct sym *sym, const struct kvm_sregs *sregs, uint64_t gva,
+			uint64_t cr3_user_bits)
+{
+	unsigned int shift = sregs->cr4 & CR4_LA57 ? 48 : 39;
+	uint64_t table = sregs->cr3 & ~cr3_user_bits & PTE_ADDR, entry;
+
+	if (sym->ops->mem_read(sym->vm, table + (gva >> shift & 511) * sizeof(entry), &entry,
+			       sizeof(entry)))
+		return 0;
+	return entry & PTE_PRESENT ? entry & PTE_ADDR : 0;
+}
+
+static int read_kernel_map(struct sym *sym, unsigned int id, const struct sym_call_setup *setup,
+			   uint64_t *map)
+{
+	void *vcpu = sym->ops->vcpu(sym->vm, id);
+	struct kvm_sregs sregs;
+	struct sym_vcpu_state state = { .what = SYM_STATE_SREGS, .sregs = &sregs };
+
+	if (!vcpu || sym->ops->get_state(sym->vm, vcpu, &state))
+		return -EIO;
+	*map = sym_kernel_map(sym, &sregs, setup->entry, setup->cr3_user_bits);
+	return *map ? 0 : -EINVAL;
+}
+
 static int set_call_area(struct sym *sym, unsigned int id, uint64_t value)
 {
 	struct sym_vcpu *vc = &sym->vcpu[id];
@@ -164,6 +195,8 @@ static int set_call_area(struct sym *sym, unsigned int id, uint64_t value)
 	if (a) {
 		memcpy(&setup, &a->guest.setup, sizeof(setup));
 		ret = check_setup(sym, &setup);
+		if (!ret)
+			ret = read_kernel_map(sym, id, &setup, &vc->kernel_map);
 		if (ret)
 			return ret;
 		memset(a->host.page1, 0, sizeof(a->host.page1));

@@ -43,6 +43,7 @@ struct sym_vcpu {
 	struct sym_spy_vcpu *spy;
 	struct sym_call_area *area;
 	struct sym_call_setup setup; /* the checked copy */
+	uint64_t kernel_map; /* sym_kernel_map() when it registered */
 	struct stuck stuck;
 };
 
@@ -112,6 +113,14 @@ void show_free(struct sym *sym);
 /* sym_emit - tell the VMM.  No lock held. */
 void sym_emit(struct sym *sym, enum sym_event_type type, int vcpu, uint64_t value,
 	      const char *text);
+
+/*
+ * sym_kernel_map - what the page tables of @sregs map the kernel's address @gva by: the physical
+ * address in the entry of the top level, which all processes of one kernel share, and no other
+ * kernel has.  0: it is not mapped.
+ */
+uint64_t sym_kernel_map(const struct sym *sym, const struct kvm_sregs *sregs, uint64_t gva,
+			uint64_t cr3_user_bits);
 
 /* sym_fault - the same for a rule that the guest broke; counted, told at a bounded rate. */
 void sym_fault(struct sym *sym, int vcpu, const char *fmt, ...)

@@ -25,9 +25,24 @@ static const struct kvm_segment flat_data = {
 	.limit = 0xffffffff, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1,
 };
 
-/* A guest that is in real mode, or in the VMM-like mode of its firmware, has no kernel. */
-static int check_callable(const struct frame *frame, const struct sym_call_setup *setup)
+/*
+ * Is the kernel that registered the one that runs?  After a crash another one does, with
+ * the page tables, the interrupt table and the memory of its own.
+ */
+static bool same_kernel(const struct sym *sym, const struct frame *frame,
+			const struct sym_vcpu *vc)
 {
+	if (frame->sregs.gs.base == vc->setup.gs_base)
+		return true; /* another kernel does not have its CPU's data there */
+	return sym_kernel_map(sym, &frame->sregs, vc->setup.entry, vc->setup.cr3_user_bits) ==
+	       vc->kernel_map;
+}
+
+/* A guest that is in real mode, or in the VMM-like mode of its firmware, has no kernel. */
+static int check_callable(const struct sym *sym, const struct frame *frame,
+			  const struct sym_vcpu *vc)
+{
+	const struct sym_call_setup *setup = &vc->setup;
 	const uint64_t cr0 = CR0_PE | CR0_PG;
 
 	if ((frame->sregs.cr0 & cr0) != cr0 || !(frame->sregs.efer & EFER_LMA) ||
@@ -36,9 +51,7 @@ static int check_callable(const struct frame *frame, const struct sym_call_setup
 	/* With an address that there is not in GS KVM could not go on. */
 	if (!(frame->sregs.cr4 & CR4_LA57) && setup->gs_base >> 47 != 0x1ffff)
 		return -EAGAIN;
-	/* Another kernel than the one that registered, a crash kernel for one. */
-	if (!frame->sregs.ss.dpl && (int64_t)frame->sregs.gs.base < 0 &&
-	    frame->sregs.gs.base != setup->gs_base)
+	if (!same_kernel(sym, frame, vc))
 		return -EAGAIN;
 	if (frame->mp_state != KVM_MP_STATE_RUNNABLE && frame->mp_state != KVM_MP_STATE_HALTED)
 		return -EAGAIN;
@@ -104,9 +117,10 @@ static bool no_events(struct kvm_vcpu_events *events)
 static int enter_full(struct call_vcpu *cv, struct frame *frame, const struct sym_call *call,
 		      uint32_t context, uint64_t token)
 {
-	const struct sym_call_setup *setup = &cv->sym->vcpu[cv->id].setup;
+	const struct sym_vcpu *vc = &cv->sym->vcpu[cv->id];
+	const struct sym_call_setup *setup = &vc->setup;
 	struct frame handler;
-	int ret = check_callable(frame, setup);
+	int ret = check_callable(cv->sym, frame, vc);
 
 	if (ret)
 		return ret;

@@ -15,6 +15,7 @@
 
 #define PML4_GPA 0x2000
 #define PDPT_GPA 0x3000
+#define OTHER_GPA 0x90000 /* another kernel's PML4, and its PDPT */
 #define PD_GPA	 0x4000
 #define PTE_KERNEL_USER 7 /* present, writable, user */
 #define PTE_LARGE 0x80
@@ -69,6 +70,16 @@ static void make_page_tables(struct machine *m)
 	pdpt[0] = PD_GPA | PTE_KERNEL_USER;
 	for (uint64_t i = 0; i < 32; i++)
 		pd[i] = i << 21 | PTE_LARGE | PTE_KERNEL_USER;
+}
+
+void machine_other_kernel(struct machine *m)
+{
+	uint64_t *pml4 = machine_mem(m, OTHER_GPA);
+
+	memcpy(pml4, machine_mem(m, PML4_GPA), SYM_PAGE_SIZE);
+	memcpy(machine_mem(m, OTHER_GPA + SYM_PAGE_SIZE), machine_mem(m, PDPT_GPA), SYM_PAGE_SIZE);
+	pml4[256] = (OTHER_GPA + SYM_PAGE_SIZE) | PTE_KERNEL_USER;
+	m->cr3 = OTHER_GPA;
 }
 
 static int create_sym(struct machine *m)
@@ -126,6 +137,7 @@ int machine_create(struct machine *m)
 	m->vm.vcpus[0]->thread = pthread_self();
 	m->vm.vcpus[0]->has_thread = true;
 	make_page_tables(m);
+	m->cr3 = PML4_GPA;
 	memcpy(machine_mem(m, CODE_GPA), guest_start, guest_end - guest_start);
 	return 0;
 }
@@ -182,7 +194,7 @@ void machine_set(struct machine *m, const char *entry, int ring, struct kvm_regs
 	sregs.ds = sregs.es = sregs.ss;
 	sregs.gs.base = ring ? 0x1234 : HIGH + 0x8000;
 	sregs.fs.base = 0x4321;
-	sregs.cr3 = PML4_GPA;
+	sregs.cr3 = m->cr3;
 	sregs.cr4 = 1 << 5;
 	sregs.efer = 0x500;
 	sregs.cr0 = 0x80050033;

@@ -44,11 +44,15 @@ struct machine {
 	unsigned int events;
 	unsigned int ioctls; /* of the interface, beside KVM_RUN */
 	bool done;
+	uint64_t cr3; /* for the next machine_set() */
 };
 
 /* machine_create - with memory, guest code, and one vCPU; 0 or -1.  One at a time. */
 int machine_create(struct machine *m);
 void machine_destroy(struct machine *m);
+
+/* machine_other_kernel - page tables that map the kernel's half elsewhere, from now on. */
+void machine_other_kernel(struct machine *m);
 
 /* machine_set - the vCPU at @entry in ring @ring with @regs (rip and rsp are set here). */
 void machine_set(struct machine *m, const char *entry, int ring, struct kvm_regs *regs);

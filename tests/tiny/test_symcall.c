@@ -378,6 +378,16 @@ static void test_kick(void **state)
 	}
 }
 
+/* A crash kernel has taken over: what is registered is not its. */
+static void test_kick_finds_another_kernel(void **state)
+{
+	struct caller c = { .context = SYM_CONTEXT_KICK, .handler = HANDLER_ADD };
+
+	machine_other_kernel(&m);
+	run_with_caller(&c, guest_spin, 3, 0x8000);
+	assert_int_equal(c.status, -EAGAIN);
+}
+
 static void test_async(void **state)
 {
 	struct caller c = { .context = SYM_CONTEXT_INTERRUPT, .handler = HANDLER_IRQ };
@@ -463,6 +473,7 @@ int main(void)
 		cmocka_unit_test_setup(test_status, start),
 		cmocka_unit_test_setup(test_hang, start),
 		cmocka_unit_test_setup(test_kick, start),
+		cmocka_unit_test_setup(test_kick_finds_another_kernel, start),
 		cmocka_unit_test_setup(test_async, start),
 		cmocka_unit_test_setup(test_async_timeout, start),
 		cmocka_unit_test_setup(test_generation, start),
