@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ACPI tables: hardware-reduced (ACPI 6.5, 4.1), so there is no PM timer, no SMI and
- * no legacy device to emulate.  What devices there are, dsdt.asl says.
+ * ACPI tables: hardware-reduced (ACPI 6.5, 4.1), so there is no SMI and no legacy device to
+ * emulate.  Of the fixed hardware there is the power management timer alone: Linux takes it
+ * as its reference clock all the same, and needs one where it does not use KVM's clock.  What
+ * devices there are, dsdt.asl says.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -51,7 +53,11 @@ struct acpi_rsdp {
 /* ACPI 6.5, 5.2.9; only what a hardware-reduced platform uses has a name. */
 struct acpi_fadt {
 	struct acpi_header h;
-	uint8_t unused1[73];
+	uint8_t unused1[40];
+	uint32_t pm_timer; /* 76 */
+	uint8_t unused4[11];
+	uint8_t pm_timer_len; /* 91 */
+	uint8_t unused5[17];
 	uint16_t boot_arch; /* 109 */
 	uint8_t unused2;
 	uint32_t flags; /* 112 */
@@ -61,7 +67,9 @@ struct acpi_fadt {
 	uint8_t minor;
 	uint64_t x_facs;
 	uint64_t x_dsdt; /* 140 */
-	struct acpi_gas unused3[8];
+	struct acpi_gas unused3[5];
+	struct acpi_gas x_pm_timer; /* 208 */
+	struct acpi_gas unused6[2];
 	struct acpi_gas sleep_control; /* 244 */
 	struct acpi_gas sleep_status;
 	uint64_t hypervisor_vendor;
@@ -70,15 +78,20 @@ struct acpi_fadt {
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI 5.2.6");
 _Static_assert(offsetof(struct acpi_fadt, boot_arch) == 109, "ACPI 5.2.9");
 _Static_assert(offsetof(struct acpi_fadt, x_dsdt) == 140, "ACPI 5.2.9");
+_Static_assert(offsetof(struct acpi_fadt, pm_timer) == 76, "ACPI 5.2.9");
+_Static_assert(offsetof(struct acpi_fadt, pm_timer_len) == 91, "ACPI 5.2.9");
+_Static_assert(offsetof(struct acpi_fadt, x_pm_timer) == 208, "ACPI 5.2.9");
 _Static_assert(offsetof(struct acpi_fadt, sleep_control) == 244, "ACPI 5.2.9");
 _Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI 5.2.9");
 
 #define FADT_WBINVD	    (1u << 0)
+#define FADT_TIMER_32_BITS  (1u << 8)
 #define FADT_RESET_REG	    (1u << 10)
 #define FADT_HW_REDUCED	    (1u << 20)
 #define BOOT_ARCH_NO_VGA    (1u << 2)
 #define BOOT_ARCH_NO_ASPM   (1u << 4)
 #define BOOT_ARCH_NO_CMOS   (1u << 5)
+#define PORT32_GAS(port)    { 1, 32, 0, 3, (port) }
 #define PORT_GAS(port)	    { 1, 8, 0, 1, (port) }
 
 struct acpi_madt {
@@ -157,7 +170,10 @@ static uint64_t put_fadt(struct cursor *c, uint64_t dsdt)
 {
 	struct acpi_fadt fadt = {
 		.boot_arch = BOOT_ARCH_NO_VGA | BOOT_ARCH_NO_ASPM | BOOT_ARCH_NO_CMOS,
-		.flags = FADT_WBINVD | FADT_RESET_REG | FADT_HW_REDUCED,
+		.flags = FADT_WBINVD | FADT_TIMER_32_BITS | FADT_RESET_REG | FADT_HW_REDUCED,
+		.pm_timer = PORT_PM_TIMER,
+		.pm_timer_len = 4,
+		.x_pm_timer = PORT32_GAS(PORT_PM_TIMER),
 		.reset_reg = PORT_GAS(PORT_ACPI_RESET),
 		.reset_value = 1,
 		.minor = 5,

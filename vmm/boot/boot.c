@@ -184,7 +184,7 @@ int boot_load(const struct boot_image *img, struct vm *vm, struct err *err)
 	    gmem_write(mem, initrd + img->initrd_size, img->archive, img->archive_size))
 		ret = err_set(err, -EFAULT, "guest memory: no room for the initrd's modules");
 	if (!ret)
-		ret = params_write(img, mem, initrd, err);
+		ret = params_write(img, vm, initrd, err);
 	if (!ret && write_reset_vector(mem))
 		ret = err_set(err, -EFAULT, "guest memory: no room for the reset vector");
 	if (!ret)

@@ -76,8 +76,16 @@ int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
 		   struct guest_memory *mem, uint64_t gpa, struct err *err);
 
 /* params_write - zero page, command line, e820 map; the initrd is at @initrd_gpa. */
-int params_write(const struct boot_image *img, struct guest_memory *mem, uint64_t initrd_gpa,
+int params_write(const struct boot_image *img, struct vm *vm, uint64_t initrd_gpa,
 		 struct err *err);
+
+/*
+ * cmdline_make - the kernel's command line, malloc'ed; NULL: out of memory.  @vm tells the
+ * frequency of its vCPUs' TSC, if it has some.
+ * cmdline_check - a line on stderr for each option of the user's that cannot go well.
+ */
+char *cmdline_make(const struct boot_image *img, const struct vm *vm);
+void cmdline_check(const char *cmdline);
 
 /* acpi_write - RSDP and tables for @cpus processors. */
 int acpi_write(struct guest_memory *mem, unsigned int cpus, struct err *err);

@@ -64,7 +64,7 @@ DefinitionBlock ("", "DSDT", 2, "SYMKIT", "SYMVMM", 0x00000001)
             Name (_UID, 0)
             Name (_CRS, ResourceTemplate ()
             {
-                Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { 16 }
+                Interrupt (ResourceConsumer, Edge, ActiveHigh, ExclusiveAndWake) { 16 }
             })
             OperationRegion (EVNT, SystemIO, 0x0603, 1)
             Field (EVNT, ByteAcc, NoLock, Preserve) { EVT, 8 }

@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The zero page (struct boot_params), the e820 map and the command line.
+ * The zero page (struct boot_params) with the e820 map; the command line is put beside it.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "boot/boot.h"
 #include "core/layout.h"
 #include "core/memory.h"
+#include "core/vm.h"
 
 #define E820_RAM      1
 #define E820_RESERVED 2
 #define LOADER_OTHER  0xff
-
-/*
- * What symvmm adds in front of the user's command line, who can override each:
- * the console, a reboot straight after a panic (the VMM reports it, and
- * nobody sits at the screen), and no waiting for a keyboard controller.
- */
-#define CMDLINE_DEFAULTS "panic=-1 i8042.noaux i8042.nokbd"
 
 static void e820_add(struct boot_params *bp, uint64_t addr, uint64_t size, uint32_t type)
 {
@@ -29,33 +22,29 @@ static void e820_add(struct boot_params *bp, uint64_t addr, uint64_t size, uint3
 			(struct boot_e820_entry){ .addr = addr, .size = size, .type = type };
 }
 
-static int write_cmdline(const struct boot_image *img, struct guest_memory *mem,
-			 struct err *err)
+static int write_cmdline(const struct boot_image *img, struct vm *vm, struct err *err)
 {
-	const char *user = img->config->cmdline ? img->config->cmdline : "";
 	uint32_t max = img->hdr.cmdline_size;
-	char *line;
-	int len, ret;
+	char *line = cmdline_make(img, vm);
+	size_t len;
+	int ret = 0;
 
+	if (!line)
+		return err_set(err, -ENOMEM, "command line: out of memory");
 	if (max >= BOOT_CMDLINE_SIZE)
 		max = BOOT_CMDLINE_SIZE - 1;
-	len = asprintf(&line, "console=%s %s%s%s", img->config->console_virtio ? "hvc0" : "ttyS0",
-		       CMDLINE_DEFAULTS, *user ? " " : "", user);
-	if (len < 0)
-		return err_set(err, -ENOMEM, "command line: out of memory");
-	if ((uint32_t)len > max)
-		ret = err_set(err, -E2BIG, "--cmdline: %d bytes, the kernel takes %u", len, max);
-	else if (gmem_write(mem, BOOT_CMDLINE_GPA, line, len + 1))
+	len = strlen(line);
+	if (len > max)
+		ret = err_set(err, -E2BIG, "--cmdline: %zu bytes, the kernel takes %u", len, max);
+	else if (gmem_write(&vm->mem, BOOT_CMDLINE_GPA, line, len + 1))
 		ret = err_set(err, -EFAULT, "--cmdline: does not fit into the guest's memory");
-	else
-		ret = 0;
 	free(line);
 	return ret;
 }
 
-int params_write(const struct boot_image *img, struct guest_memory *mem, uint64_t initrd_gpa,
-		 struct err *err)
+int params_write(const struct boot_image *img, struct vm *vm, uint64_t initrd_gpa, struct err *err)
 {
+	struct guest_memory *mem = &vm->mem;
 	struct boot_params bp = { .hdr = img->hdr };
 
 	bp.hdr.type_of_loader = LOADER_OTHER;
@@ -72,5 +61,5 @@ int params_write(const struct boot_image *img, struct guest_memory *mem, uint64_
 	e820_add(&bp, RAM_HIGH_BASE, mem->high_size, E820_RAM);
 	if (gmem_write(mem, BOOT_PARAMS_GPA, &bp, sizeof(bp)))
 		return err_set(err, -EFAULT, "boot parameters: guest memory too small");
-	return write_cmdline(img, mem, err);
+	return write_cmdline(img, vm, err);
 }

@@ -45,6 +45,7 @@
 #define PORT_ACPI_STATUS 0x601
 #define PORT_ACPI_RESET	 0x602
 #define PORT_ACPI_EVENT	 0x603
+#define PORT_PM_TIMER	 0x608 /* four bytes */
 #define PORT_COM1	 0x3f8
 #define PORT_KBD	 0x60
 #define PORT_PCI_CONF1	 0xcf8

@@ -349,6 +349,8 @@ static int prepare(struct vm_life *life, struct err *err)
 	int ret;
 
 	ret = boot_open(&life->image, vm->config, err);
+	if (!ret && vm->config->cmdline)
+		cmdline_check(vm->config->cmdline);
 	if (!ret)
 		ret = control_reserve(vm->config->name, &life->control, err);
 	if (!ret)

@@ -25,6 +25,7 @@ struct loop_source;
 struct metrics;
 struct pci_bus;
 struct platform;
+struct pm_timer;
 struct serial;
 struct services;
 struct swapbypass;
@@ -77,6 +78,7 @@ struct vm {
 	struct irq_router irq;
 	struct pci_bus *pci;
 	struct platform *platform;
+	struct pm_timer *pm_timer;
 	struct serial *serial;
 	struct loop *loop;
 	struct metrics *metrics;

@@ -16,6 +16,7 @@
 #include "core/vm.h"
 #include "devices/pci.h"
 #include "devices/platform.h"
+#include "devices/pm_timer.h"
 #include "devices/pvpanic.h"
 #include "devices/serial.h"
 #include "host/console.h"
@@ -135,6 +136,8 @@ int vm_build(struct vm *vm, struct err *err)
 	if (!ret)
 		ret = platform_create(vm, &vm->platform, err);
 	if (!ret)
+		ret = pm_timer_create(vm, &vm->pm_timer, err);
+	if (!ret)
 		ret = serial_create(vm, &vm->serial, err);
 	if (!ret)
 		ret = pci_bus_create(vm, &vm->pci, err);
@@ -150,6 +153,7 @@ void vm_unbuild(struct vm *vm)
 {
 	pci_bus_destroy(vm->pci);
 	serial_destroy(vm->serial);
+	pm_timer_destroy(vm->pm_timer);
 	platform_destroy(vm->platform);
 	console_destroy(vm->console);
 	if (vm->doorbell_fd >= 0)

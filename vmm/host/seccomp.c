@@ -131,6 +131,7 @@ static const struct {
 	{ KVM_GET_VCPU_MMAP_SIZE, "a reset" },
 	{ KVM_SET_CPUID2, "a reset" },
 	{ KVM_SET_MSRS, "a reset" },
+	{ KVM_GET_TSC_KHZ, "a reset: the command line" },
 	{ TCGETS, "terminal" },
 	{ TIOCGPGRP, "terminal, after a stop and continue" },
 	{ TCSETSW, "terminal, restored at the end" },
