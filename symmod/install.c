@@ -12,10 +12,12 @@
 #include <xxhash.h>
 
 #include "sym/host.h"
+#include "symbiotic/sym.h"
 #include "symmod/symmod.h"
 
 #define DATA_DEADLINE_MS 5000u
 #define LOAD_DEADLINE_MS 30000u
+#define TOTAL_DEADLINE_MS 120000u /* of all steps together, whatever the guest does in between */
 #define TRIES 3 /* of a transfer that the guest found damaged */
 #define DAMAGED 1
 #define BUSY_TRIES 100
@@ -25,9 +27,16 @@ struct transfer {
 	struct sym *sym;
 	unsigned int vcpu;
 	struct symmod_err *err;
+	uint64_t until_ms; /* no step begins after that; sym_now_ms() */
 	char reply[256]; /* what the guest said */
 	uint64_t value;
 };
+
+static struct transfer transfer_new(struct sym *sym, struct symmod_err *err)
+{
+	return (struct transfer){ .sym = sym, .err = err,
+				  .until_ms = sym_now_ms() + TOTAL_DEADLINE_MS };
+}
 
 static int not_ready(struct symmod_err *err)
 {
@@ -70,6 +79,16 @@ static bool next_vcpu(struct transfer *t)
 	return true;
 }
 
+/* What is left for a step that may take @most; 0: nothing. */
+static uint32_t step_deadline(const struct transfer *t, uint32_t most)
+{
+	uint64_t now = sym_now_ms();
+
+	if (now >= t->until_ms)
+		return 0;
+	return t->until_ms - now < most ? t->until_ms - now : most;
+}
+
 /*
  * One handler, on the first vCPU that takes the call.  One that is busy, or in a state in
  * which it cannot be called, is asked again for a while.
@@ -87,12 +106,13 @@ static int call(struct transfer *t, const char *handler, uint64_t arg0, uint64_t
 			.arg = { arg0, arg1 },
 			.payload = payload,
 			.payload_len = len,
-			.deadline_ms = data ? DATA_DEADLINE_MS : LOAD_DEADLINE_MS,
+			.deadline_ms = step_deadline(t, data ? DATA_DEADLINE_MS :
+							       LOAD_DEADLINE_MS),
 			.reply = reply,
 			.reply_max = sizeof(reply),
 		};
 
-		ret = call_once(t, &c, handler);
+		ret = c.deadline_ms ? call_once(t, &c, handler) : -ETIMEDOUT;
 		if ((ret == -EBUSY || ret == -EAGAIN) && busy++ < BUSY_TRIES) {
 			nanosleep(&pause, NULL);
 			continue;
@@ -221,7 +241,7 @@ static int check_guest(struct sym *sym, const struct symmod_image *image,
 int symmod_install(struct sym *sym, const struct symmod_image *image, const char *params,
 		   struct symmod_err *err)
 {
-	struct transfer t = { .sym = sym, .err = err };
+	struct transfer t = transfer_new(sym, err);
 	int ret = check_guest(sym, image, err);
 
 	if (ret)
@@ -246,7 +266,7 @@ int symmod_install(struct sym *sym, const struct symmod_image *image, const char
 
 int symmod_remove(struct sym *sym, const char *name, struct symmod_err *err)
 {
-	struct transfer t = { .sym = sym, .err = err };
+	struct transfer t = transfer_new(sym, err);
 	int ret;
 
 	if (!symmod_name_ok(name))

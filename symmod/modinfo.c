@@ -154,6 +154,10 @@ static int check_elf(const char *file, Elf *elf, struct symmod_image *image,
 	if (ehdr->e_shoff > image->size ||
 	    (image->size - ehdr->e_shoff) / sizeof(Elf64_Shdr) < ehdr->e_shnum)
 		return symmod_fail(err, -ENOEXEC, "%s: not a whole kernel module (truncated)", file);
+	/* libelf hands out pointers into the file: they must be aligned as their type wants. */
+	if (ehdr->e_shoff % _Alignof(Elf64_Shdr))
+		return symmod_fail(err, -ENOEXEC, "%s: damaged: its section headers are not aligned",
+				   file);
 	data = find_modinfo(elf);
 	if (!data || !data->d_buf)
 		return symmod_fail(err, -ENOEXEC, "%s: not a kernel module (no .modinfo)", file);

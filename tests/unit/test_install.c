@@ -33,6 +33,8 @@ static struct {
 	uint64_t have;
 	unsigned int dead_vcpus; /* the first so many take no calls */
 	bool has_it; /* the module is there already */
+	uint64_t slow_ms; /* what each call takes */
+	uint64_t now_ms;
 
 	unsigned int calls;
 	char log[256];
@@ -42,6 +44,13 @@ static struct {
 } guest;
 
 /* What install.c needs of the interface; this guest has two vCPUs. */
+
+uint64_t sym_now_ms(void);
+
+uint64_t sym_now_ms(void)
+{
+	return guest.now_ms;
+}
 
 uint32_t sym_generation(const struct sym *sym)
 {
@@ -116,6 +125,8 @@ int sym_call_wait(struct sym *sym, unsigned int id, struct sym_call *call)
 
 	assert_true(id < 2);
 	assert_true(++guest.calls < 2000);
+	assert_true(call->deadline_ms > 0);
+	guest.now_ms += guest.slow_ms;
 	assert_int_equal(call->context, SYM_CONTEXT_THREAD);
 	assert_true(call->payload_len <= SYM_CALL_PAYLOAD);
 	if (id < guest.dead_vcpus)
@@ -254,6 +265,16 @@ static void test_silent(void **state)
 	refused(-ETIMEDOUT, "did not answer in time");
 }
 
+/* It answers each step, but takes its time: all steps together have a deadline too. */
+static void test_slow(void **state)
+{
+	guest.slow_ms = 4900;
+	guest.fails = SYM_MOD_DATA;
+	guest.code = -EBUSY;
+	refused(-ETIMEDOUT, "did not answer in time");
+	assert_true(guest.now_ms >= 120000 && guest.now_ms < 130000);
+}
+
 static void test_reset_meanwhile(void **state)
 {
 	guest.fails = SYM_MOD_DATA;
@@ -305,7 +326,7 @@ int main(void)
 		GUEST(test_good), GUEST(test_goes_on), GUEST(test_lies_about_what_it_has),
 		GUEST(test_busy), GUEST(test_other_vcpu), GUEST(test_no_vcpu),
 		GUEST(test_damaged_once), GUEST(test_damaged_always), GUEST(test_never_free),
-		GUEST(test_dependency), GUEST(test_guest_refuses), GUEST(test_silent),
+		GUEST(test_dependency), GUEST(test_guest_refuses), GUEST(test_silent), GUEST(test_slow),
 		GUEST(test_reset_meanwhile), GUEST(test_not_ready), GUEST(test_there_already),
 		GUEST(test_other_kernel), GUEST(test_remove),
 	};

@@ -198,6 +198,19 @@ static void test_hostile_sections(void **state)
 	}
 }
 
+static void test_misaligned_headers(void **state)
+{
+	const size_t size = sizeof(struct file) + 256, at = sizeof(struct file) + 5;
+	char *copy = calloc(1, size);
+	struct file *f = (struct file *)copy;
+
+	*f = *good();
+	memcpy(copy + at, f->sections, sizeof(f->sections));
+	f->head.e_shoff = at;
+	refused(f, size, "not aligned");
+	free(copy);
+}
+
 static void test_hostile_modinfo(void **state)
 {
 	static const struct {
@@ -380,6 +393,7 @@ int main(void)
 		cmocka_unit_test(test_program),
 		cmocka_unit_test(test_no_modinfo),
 		cmocka_unit_test(test_hostile_sections),
+		cmocka_unit_test(test_misaligned_headers),
 		cmocka_unit_test(test_hostile_modinfo),
 		cmocka_unit_test(test_params),
 		cmocka_unit_test(test_names),
