@@ -2,7 +2,8 @@
 /*
  * The guest's CPUID: what KVM supports here, with the topology of this VM put in
  * (one socket, a core for each vCPU, no hyper-threads).  KVM's own leaves at
- * 0x40000000 stay as they are.
+ * 0x40000000 stay as they are.  Guests run no guests of their own: nested virtualization is a
+ * large part of KVM that an ordinary guest does not need, and upcalls cannot do with it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,10 +12,13 @@
 
 #include "core/vcpu.h"
 
+#define LEAF1_ECX_VMX	       (1u << 5)
 #define LEAF1_ECX_X2APIC       (1u << 21)
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR   (1u << 31)
 #define LEAF1_EDX_HTT	       (1u << 28)
+
+#define LEAF8_1_ECX_SVM	       (1u << 2)
 
 #define LEVEL_SMT  (1u << 8) /* leaf 0xb, ECX bits 15:8 */
 #define LEVEL_CORE (2u << 8)
@@ -103,7 +107,7 @@ void cpuid_for(struct kvm_cpuid2 *c, unsigned int id, unsigned int nr, bool tsc_
 		case 1:
 			e->ebx = (e->ebx & 0xffff) | nr << 16 | id << 24;
 			e->ecx |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_X2APIC;
-			e->ecx &= ~LEAF1_ECX_TSC_DEADLINE;
+			e->ecx &= ~(LEAF1_ECX_TSC_DEADLINE | LEAF1_ECX_VMX);
 			if (tsc_deadline)
 				e->ecx |= LEAF1_ECX_TSC_DEADLINE;
 			e->edx &= ~LEAF1_EDX_HTT;
@@ -123,6 +127,9 @@ void cpuid_for(struct kvm_cpuid2 *c, unsigned int id, unsigned int nr, bool tsc_
 			break;
 		case 0x8000001d: /* AMD caches: private */
 			e->eax &= ~0x03ffc000;
+			break;
+		case 0x80000001:
+			e->ecx &= ~LEAF8_1_ECX_SVM;
 			break;
 		case 0x80000008:
 			e->ecx = core_bits(nr) << 12 | (nr - 1);

@@ -30,6 +30,8 @@ const struct kvm_cap kvm_caps[] = {
 	CAP(X86_USER_SPACE_MSR, false, "MSRs of the symbiotic interface"),
 	CAP(X86_MSR_FILTER, false, "MSRs of the symbiotic interface"),
 	CAP(VCPU_EVENTS, false, "interrupting a vCPU anywhere"),
+	CAP(X86_BUS_LOCK_EXIT, false, "guests that lock the memory bus are slowed down"),
+	CAP(X86_NOTIFY_VMEXIT, false, "a vCPU that cannot be interrupted is noticed"),
 	CAP(ADJUST_CLOCK, false, "the guest's clock"),
 	CAP(BINARY_STATS_FD, false, "exit statistics"),
 	{ 0 },
@@ -72,4 +74,23 @@ int kvm_check_needed(int kvm_fd, struct err *err)
 			return err_set(err, -ENOTSUP, "/dev/kvm: %s is missing: needed for %s",
 				       c->name, c->use);
 	return 0;
+}
+
+void kvm_limit(int vm_fd)
+{
+	struct kvm_enable_cap bus_lock = {
+		.cap = KVM_CAP_X86_BUS_LOCK_EXIT,
+		.args = { KVM_BUS_LOCK_DETECTION_EXIT },
+	};
+	struct kvm_enable_cap notify = {
+		.cap = KVM_CAP_X86_NOTIFY_VMEXIT,
+		/* The window, in the upper half: KVM adds what the hardware needs to 0. */
+		.args = { KVM_X86_NOTIFY_VMEXIT_ENABLED | KVM_X86_NOTIFY_VMEXIT_USER },
+	};
+
+	if (kvm_check(vm_fd, KVM_CAP_X86_BUS_LOCK_EXIT) & KVM_BUS_LOCK_DETECTION_EXIT &&
+	    ioctl(vm_fd, KVM_ENABLE_CAP, &bus_lock))
+		log_warn("/dev/kvm: bus locks are not limited: %s", strerror(errno));
+	if (kvm_check(vm_fd, KVM_CAP_X86_NOTIFY_VMEXIT) && ioctl(vm_fd, KVM_ENABLE_CAP, &notify))
+		log_warn("/dev/kvm: a stuck vCPU is not reported: %s", strerror(errno));
 }

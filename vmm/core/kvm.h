@@ -30,6 +30,13 @@ int kvm_check_needed(int kvm_fd, struct err *err);
 /* kvm_check - the capability's value, 0 when it is not there. */
 int kvm_check(int fd, int cap);
 
+/*
+ * kvm_limit - have the KVM VM @vm_fd hand over what a guest can do to the whole host: bus
+ * locks (KVM_CAP_X86_BUS_LOCK_EXIT) and running for long with no way to interrupt it
+ * (KVM_CAP_X86_NOTIFY_VMEXIT), as far as this host's KVM can.
+ */
+void kvm_limit(int vm_fd);
+
 enum kvm_speed { KVM_SPEED_NATIVE, KVM_SPEED_INTERPRETED };
 
 /*

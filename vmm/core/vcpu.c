@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/config.h"
@@ -39,6 +40,8 @@ static const char *const exit_names[VCPU_MAX_EXIT] = {
 	[KVM_EXIT_SYSTEM_EVENT] = "system_event",
 	[KVM_EXIT_X86_RDMSR] = "rdmsr",
 	[KVM_EXIT_X86_WRMSR] = "wrmsr",
+	[KVM_EXIT_X86_BUS_LOCK] = "bus_lock",
+	[KVM_EXIT_NOTIFY] = "notify",
 };
 
 const char *vcpu_exit_name(unsigned int reason)
@@ -204,6 +207,7 @@ static void handle_internal_error(struct vcpu *vcpu)
 
 void vcpu_handle_exit(struct vcpu *vcpu)
 {
+	static const struct timespec bus_lock_pause = { .tv_nsec = 10 * 1000 * 1000 };
 	struct kvm_run *run = vcpu->run;
 
 	switch (run->exit_reason) {
@@ -221,6 +225,15 @@ void vcpu_handle_exit(struct vcpu *vcpu)
 		break;
 	case KVM_EXIT_INTR:
 		break;
+	case KVM_EXIT_X86_BUS_LOCK:
+		/* It has stopped the whole host for a moment: no more than some a second. */
+		nanosleep(&bus_lock_pause, NULL);
+		break;
+	case KVM_EXIT_NOTIFY:
+		if (run->notify.flags & KVM_NOTIFY_CONTEXT_INVALID)
+			vm_stop(vcpu->vm, VM_STOP_ERROR,
+				"vCPU %u: stuck in the guest, and its state is lost", vcpu->id);
+		break; /* it was only kept from taking an interrupt for too long */
 	case KVM_EXIT_SHUTDOWN:
 		vm_stop(vcpu->vm, VM_STOP_TRIPLE_FAULT, "vCPU %u: triple fault", vcpu->id);
 		break;

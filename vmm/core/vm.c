@@ -130,6 +130,7 @@ static int create_kvm_vm(struct vm *vm, struct err *err)
 		return err_errno(err, "/dev/kvm: KVM_SET_TSS_ADDR");
 	if (ioctl(vm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity))
 		return err_errno(err, "/dev/kvm: KVM_SET_IDENTITY_MAP_ADDR");
+	kvm_limit(vm->vm_fd); /* before the first vCPU */
 	if (ioctl(vm->vm_fd, KVM_CREATE_IRQCHIP, 0))
 		return err_errno(err, "/dev/kvm: KVM_CREATE_IRQCHIP");
 	if (ioctl(vm->vm_fd, KVM_CREATE_PIT2, &pit))

@@ -49,6 +49,17 @@ int virtq_live(struct virtq *vq)
 	return 0;
 }
 
+/* Each field is loaded once: what was checked is what is used. */
+static struct vring_desc load_desc(const struct vring_desc *from)
+{
+	return (struct vring_desc){
+		.addr = __atomic_load_n(&from->addr, __ATOMIC_RELAXED),
+		.len = __atomic_load_n(&from->len, __ATOMIC_RELAXED),
+		.flags = __atomic_load_n(&from->flags, __ATOMIC_RELAXED),
+		.next = __atomic_load_n(&from->next, __ATOMIC_RELAXED),
+	};
+}
+
 /* add_buffer - one descriptor's buffer to the chain; -EINVAL after virtio_broken(). */
 static int add_buffer(struct virtq *vq, struct virtq_chain *c, const struct vring_desc *d)
 {
@@ -94,7 +105,7 @@ static int walk(struct virtq *vq, struct virtq_chain *c, const struct vring_desc
 				      vq->index, next, nr);
 			return -EINVAL;
 		}
-		memcpy(&d, &table[next], sizeof(d));
+		d = load_desc(&table[next]);
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			const struct vring_desc *inner = gmem_map(dev->mem, d.addr, d.len);
 			uint32_t count = d.len / sizeof(d);
@@ -144,7 +155,7 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *c)
 			      (uint16_t)(idx - vq->next_avail), vq->size);
 		return -EINVAL;
 	}
-	c->head = vq->avail->ring[vq->next_avail % vq->size];
+	c->head = load16(&vq->avail->ring[vq->next_avail % vq->size]);
 	c->nr_out = c->nr_in = 0;
 	c->out_len = c->in_len = 0;
 	ret = walk(vq, c, vq->desc, vq->size, c->head, false);
