@@ -185,6 +185,13 @@ $(B)/fuzz_sym: $(FUZZ_SYM_SRC) \
 		-fno-sanitize-recover=undefined -Wl,--wrap=deadline_create -o $@ \
 		$(FUZZ_SYM_SRC) -pthread
 
+# Frames that come over a stream socket.
+FUZZ_FRAMES_SRC := vmm/net/frames.c tests/fuzz/fuzz_frames.c
+$(B)/fuzz_frames: $(FUZZ_FRAMES_SRC) vmm/net/frames.h vmm/net/backend.h
+	@echo "  FUZZER  $@"
+	@clang $(filter-out -Werror,$(ALL_CFLAGS)) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $@ $(FUZZ_FRAMES_SRC)
+
 # Set-up, each quick when there is nothing to do.
 host-build:
 	@scripts/setup-host build
@@ -198,9 +205,10 @@ unit: host-test all
 	@tests/run-unit $(UNIT)
 
 fuzz: host-test
-	@$(MAKE) --no-print-directory $(B)/fuzz_virtio $(B)/fuzz_sym
+	@$(MAKE) --no-print-directory $(B)/fuzz_virtio $(B)/fuzz_sym $(B)/fuzz_frames
 	@tests/run-fuzz virtio 45
 	@tests/run-fuzz sym 30
+	@tests/run-fuzz frames 10
 
 lint: guest
 	@$(MAKE) --no-print-directory $(B)/gen/dsdt.h
@@ -218,8 +226,8 @@ tiny: host-test all
 modules: guest
 	@scripts/build-modules
 
-SYSTEM_BITS := $(B)/tests/services/stress.so $(B)/tests/system/tapfd \
-	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch kexec swaptorture swapload windowhog) \
+SYSTEM_BITS := $(B)/tests/services/stress.so $(addprefix $(B)/tests/system/,tapfd dnsd) \
+	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch kexec swaptorture swapload windowhog udpports) \
 	$(B)/tests/symvmm-garbage
 system: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)

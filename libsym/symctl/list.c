@@ -123,6 +123,15 @@ static void print_disks(const json_t *disks)
 	}
 }
 
+/* " VALUE", when there is one. */
+static void print_word(const char *value)
+{
+	if (!*value)
+		return;
+	putchar(' ');
+	ctl_print_text(stdout, value);
+}
+
 static void print_nets(const json_t *nets)
 {
 	const json_t *net, *fwd;
@@ -130,10 +139,8 @@ static void print_nets(const json_t *nets)
 
 	json_array_foreach(nets, i, net) {
 		printf("%-9s %s", i ? "" : "nets", text_of(net, "kind"));
-		if (*text_of(net, "interface")) {
-			putchar(' ');
-			ctl_print_text(stdout, text_of(net, "interface"));
-		}
+		print_word(text_of(net, "interface"));
+		print_word(text_of(net, "path"));
 		json_array_foreach(json_object_get(net, "forwards"), j, fwd)
 			printf(", %s %s:%d to %d", text_of(fwd, "protocol"),
 			       text_of(fwd, "host"),

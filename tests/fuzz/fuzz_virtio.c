@@ -72,8 +72,8 @@ static volatile uint8_t sink; /* what was read is used */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int __wrap_net_user_create(const struct net_config *c, struct net_backend **out,
-			   struct err *err);
+int __wrap_net_user_create(struct net_processes *processes, unsigned int index,
+			   struct net_backend **out, struct err *err);
 ssize_t __wrap_getrandom(void *buf, size_t len, unsigned int flags);
 void __wrap_console_write(struct console *console, const uint8_t *buf, size_t len);
 void __wrap_console_set_input(struct console *console, console_input_fn fn, void *arg);
@@ -105,7 +105,7 @@ static struct {
 
 static void net_deliver(const uint8_t *frame, size_t len)
 {
-	if (net.nr_held || net.be.rx(net.be.rx_arg, frame, len))
+	if (net.nr_held || net.be.rx(net.be.arg, frame, len))
 		return;
 	memcpy(net.held, frame, len);
 	net.nr_held = len;
@@ -130,7 +130,7 @@ static void net_send(struct net_backend *be, const struct iovec *iov, unsigned i
 
 static void net_rx_room(struct net_backend *be)
 {
-	if (net.nr_held && be->rx(be->rx_arg, net.held, net.nr_held))
+	if (net.nr_held && be->rx(be->arg, net.held, net.nr_held))
 		net.nr_held = 0;
 }
 
@@ -156,8 +156,8 @@ static const struct net_backend_ops net_ops = {
 	.destroy = net_destroy,
 };
 
-int __wrap_net_user_create(const struct net_config *c, struct net_backend **out,
-			   struct err *err)
+int __wrap_net_user_create(struct net_processes *processes, unsigned int index,
+			   struct net_backend **out, struct err *err)
 {
 	net.be.ops = &net_ops;
 	net.be.features = 0x1fffff; /* whatever a backend may offer */

@@ -179,6 +179,34 @@ static void test_net_forward_from_an_address(void **state)
 	assert_int_equal(n.fwd[1].guest_port, 8080);
 }
 
+static void test_net_unix(void **state)
+{
+	struct net_config n = net_good("unix=/run/passt.socket,mac=02:00:00:00:00:01");
+
+	assert_int_equal(n.kind, NET_UNIX);
+	assert_string_equal(n.path, "/run/passt.socket");
+	assert_int_equal(n.mac[5], 1);
+	free(n.path);
+}
+
+/* A path that a socket cannot have is refused, not cut. */
+static void test_net_unix_path_too_long(void **state)
+{
+	struct net_config n = { .fd = -1 };
+	struct err err = { 0 };
+	char s[200];
+
+	memset(s, 'x', sizeof(s));
+	memcpy(s, "unix=", 5);
+	s[5 + 107] = '\0';
+	n = net_good(s);
+	assert_int_equal(strlen(n.path), 107);
+	free(n.path);
+	n.path = NULL;
+	memcpy(s + 5 + 107, "x", 2);
+	refused(parse_net(s, "--opt", &n, &err), &err, "unix=");
+}
+
 static void test_bad_net(void **state)
 {
 	static const char *const bad[] = {
@@ -192,6 +220,7 @@ static void test_bad_net(void **state)
 		"user,hostfwd=tcp:65536:22", "user,hostfwd=tcp:22:x", "user,hostfwd=tcp:a:1:2",
 		"user,hostfwd=tcp:127.0.0.1:1:2:3", "user,hostfwd=tcp::1:2",
 		"tap=t,hostfwd=tcp:1:2", /* that is the host's business */
+		"unix", "unix=", "unix=,mac=02:00:00:00:00:01",
 	};
 
 	for (unsigned int i = 0; i < COUNT(bad); i++) {
@@ -261,6 +290,8 @@ int main(void)
 		cmocka_unit_test(test_net_mac),
 		cmocka_unit_test(test_net_forward),
 		cmocka_unit_test(test_net_forward_from_an_address),
+		cmocka_unit_test(test_net_unix),
+		cmocka_unit_test(test_net_unix_path_too_long),
 		cmocka_unit_test(test_bad_net),
 		cmocka_unit_test(test_too_many_forwards),
 		cmocka_unit_test(test_vsock),

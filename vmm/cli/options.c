@@ -212,7 +212,7 @@ static const struct setting {
 	{ "memory", set_memory, NULL, "SIZE", "guest RAM, e.g. 512M (default) or 4G" },
 	{ "cpus", set_cpus, NULL, "N", "vCPUs (default 1)" },
 	{ "disk", add_disk, NULL, "FILE[,ro][,format=raw][,serial=S][,notify=exit]", "raw image; may be repeated" },
-	{ "net", add_net, NULL, "user[,hostfwd=tcp:PORT:PORT]|tap=IF|fd=N",
+	{ "net", add_net, NULL, "user[,hostfwd=tcp:PORT:PORT]|tap=IF|fd=N|unix=SOCKET",
 	  "network card; [,mac=M]; may be repeated" },
 	{ "rng", set_rng, "on", "on|off", "entropy device (default on)" },
 	{ "vsock", set_vsock, NULL, "CID[,path=SOCKET]", "vsock device" },
@@ -374,4 +374,6 @@ void vm_config_free(struct vm_config *config)
 		free(config->services[i]);
 	for (unsigned int i = 0; i < config->nr_disks; i++)
 		free(config->disks[i].path);
+	for (unsigned int i = 0; i < config->nr_nets; i++)
+		free(config->nets[i].path);
 }

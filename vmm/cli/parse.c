@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "cli/cli.h"
 #include "core/layout.h"
@@ -125,10 +126,24 @@ static bool parse_fd(const char *s, int *fd)
 	return true;
 }
 
+static int set_path(struct net_config *n, const char *path, const char *where, struct err *err)
+{
+	size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
+
+	if (strlen(path) >= room)
+		return err_set(err, -EINVAL,
+			       "%s unix=%s: too long for the path of a socket (at most %zu "
+			       "characters)", where, path, room - 1);
+	n->kind = NET_UNIX;
+	free(n->path);
+	n->path = strdup(path);
+	return n->path ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
 int parse_net(const char *s, const char *where, struct net_config *n, struct err *err)
 {
 	static const char known[] =
-		"user, tap=INTERFACE or fd=NUMBER, then mac=AA:BB:CC:DD:EE:FF (unicast) or, with "
+		"user, tap=INTERFACE, fd=NUMBER or unix=SOCKET, then mac=AA:BB:CC:DD:EE:FF (unicast) or, with "
 		"user, hostfwd=tcp|udp:[ADDRESS:]PORT:GUESTPORT";
 	char *copy = strdup(s), *rest = copy, *key = "", *value = NULL;
 	int ret = 0;
@@ -142,6 +157,8 @@ int parse_net(const char *s, const char *where, struct net_config *n, struct err
 		n->kind = NET_TAP;
 	else if (!strcmp(key, "tap") && value && *value && strlen(value) < IFNAMSIZ)
 		n->kind = NET_TAP, strcpy(n->ifname, value);
+	else if (!strcmp(key, "unix") && value && *value)
+		ret = set_path(n, value, where, err);
 	else
 		ret = bad_part(where, key, value, known, err);
 	while (!ret && next_part(&rest, &key, &value)) {

@@ -22,7 +22,7 @@ struct disk_config {
 	char serial[21]; /* virtio-blk serial, at most 20 bytes */
 };
 
-enum net_kind { NET_USER, NET_TAP };
+enum net_kind { NET_USER, NET_TAP, NET_UNIX };
 
 struct net_fwd {
 	bool udp;
@@ -35,6 +35,7 @@ struct net_config {
 	enum net_kind kind;
 	int fd;		/* NET_TAP: an open tap, or -1 to open @ifname */
 	char ifname[16];
+	char *path;	/* NET_UNIX: the socket to connect to */
 	uint8_t mac[6]; /* all zero: made from the VM's name and the index */
 	struct net_fwd fwd[CONFIG_MAX_FWDS];
 	unsigned int nr_fwd;

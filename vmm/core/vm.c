@@ -36,6 +36,7 @@
 #include "host/metrics.h"
 #include "host/seccomp.h"
 #include "host/terminal.h"
+#include "net/user_process.h"
 #include "sym/host.h"
 #include "sym/swapbypass.h"
 #include "sym/sym_glue.h"
@@ -349,7 +350,10 @@ static int prepare(struct vm_life *life, struct err *err)
 	struct vm *vm = &life->vm;
 	int ret;
 
-	ret = boot_open(&life->image, vm->config, err);
+	/* First: there are no threads yet, and hardly any files for the processes to inherit. */
+	ret = net_processes_start(vm->config, &vm->net_processes, err);
+	if (!ret)
+		ret = boot_open(&life->image, vm->config, err);
 	if (!ret && vm->config->cmdline)
 		cmdline_check(vm->config->cmdline);
 	if (!ret)
@@ -405,6 +409,8 @@ static void destroy(struct vm_life *life)
 	sym_glue_destroy(vm);
 	exit_deadline_stage("its devices");
 	vm_unbuild(vm);
+	exit_deadline_stage("its network processes");
+	net_processes_stop(vm->net_processes);
 	exit_deadline_stage("clients of its control socket");
 	vm_pause_cancel(vm);
 	control_destroy(life->control); /* last: it frees the name */

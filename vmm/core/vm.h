@@ -23,6 +23,7 @@ struct events;
 struct loop;
 struct loop_source;
 struct metrics;
+struct net_processes;
 struct pci_bus;
 struct platform;
 struct pm_timer;
@@ -86,6 +87,7 @@ struct vm {
 	struct console *console;
 	struct control *control;
 	struct sym *sym; /* the symbiotic interface; NULL: not offered */
+	struct net_processes *net_processes; /* NULL: no card needs one */
 	struct work *work; /* does what the loop must not wait for */
 	struct services *services; /* NULL: none */
 	struct swapbypass *swapbypass; /* NULL: none */

@@ -10,11 +10,7 @@
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -22,17 +18,14 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "host/terminal.h"
+#include "host/seccomp_filter.h"
 
-static const struct {
-	int nr;
-	const char *reason;
-} allowed[] = {
+static const struct seccomp_call allowed[] = {
 	/* The event loop and the devices' threads. */
 	{ SCMP_SYS(epoll_wait), "event loop" },
 	{ SCMP_SYS(epoll_pwait), "event loop" },
 	{ SCMP_SYS(epoll_ctl), "event loop: clients come and go" },
-	{ SCMP_SYS(poll), "disk threads; libslirp; MSI-X pending bits" },
+	{ SCMP_SYS(poll), "disk and network threads; MSI-X pending bits" },
 	{ SCMP_SYS(ppoll), "the same, by newer C libraries" },
 	{ SCMP_SYS(timerfd_settime), "timers" },
 	{ SCMP_SYS(read), "eventfds, timers, sockets, terminal" },
@@ -56,21 +49,16 @@ static const struct {
 	{ SCMP_SYS(fstat), "C library" },
 	{ SCMP_SYS(newfstatat), "the same, by newer C libraries" },
 	{ SCMP_SYS(lseek), "libelf, C library" },
-	/* Sockets: control, console, vsock, user-mode network. */
+	/* Sockets: control, console, vsock, the frames of --net user and --net unix. */
 	{ SCMP_SYS(accept4), "control, console and vsock clients" },
-	{ SCMP_SYS(accept), "libslirp's port forwarding" },
-	{ SCMP_SYS(connect), "libslirp; vsock to the host" },
-	{ SCMP_SYS(bind), "libslirp" },
-	{ SCMP_SYS(listen), "libslirp" },
+	{ SCMP_SYS(connect), "vsock to the host" },
 	{ SCMP_SYS(sendto), "sockets" },
-	{ SCMP_SYS(sendmsg), "sockets" },
 	{ SCMP_SYS(recvfrom), "sockets" },
-	{ SCMP_SYS(recvmsg), "sockets" },
+	{ SCMP_SYS(recvmsg), "control: files that are passed" },
 	{ SCMP_SYS(shutdown), "half-closed connections" },
 	{ SCMP_SYS(getsockopt), "peer credentials; connection errors" },
-	{ SCMP_SYS(setsockopt), "libslirp" },
-	{ SCMP_SYS(getsockname), "libslirp" },
-	{ SCMP_SYS(getpeername), "libslirp" },
+	/* The network processes at the end. */
+	{ SCMP_SYS(waitid), "reaping them" },
 	/* Memory and threads: the allocator, and vCPU threads at a reset. */
 	{ SCMP_SYS(brk), "malloc" },
 	{ SCMP_SYS(munmap), "free; run pages at a reset" },
@@ -138,24 +126,25 @@ static const struct {
 	{ TCSETSW, "terminal, restored at the end" },
 	{ TCSETS, "the same" },
 	{ TCSETSF, "the same" },
-	{ FIONREAD, "libslirp" },
 	{ TUNSETOFFLOAD, "tap: the offloads that the guest's driver accepts" },
 };
 
 /* Calls that are fine with some arguments only. */
 static int add_conditional(scmp_filter_ctx ctx)
 {
-	static const int families[] = { AF_INET, AF_INET6, AF_UNIX };
 	int ret = 0;
 
 	for (unsigned int i = 0; i < sizeof(allowed_ioctls) / sizeof(allowed_ioctls[0]); i++)
 		ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 					SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff,
 						allowed_ioctls[i].request));
-	/* Sockets for the user-mode network and vsock; nothing raw. */
-	for (unsigned int i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-		ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-					SCMP_A0(SCMP_CMP_EQ, families[i]));
+	/* Connections of vsock to programs on the host. */
+	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+				SCMP_A1(SCMP_CMP_EQ, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK));
+	/* Processes of which there is a pidfd: the network processes. */
+	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(pidfd_send_signal), 1,
+				SCMP_A1(SCMP_CMP_EQ, SIGKILL));
 	/* Memory, but never code. */
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -171,49 +160,21 @@ static int add_conditional(scmp_filter_ctx ctx)
 	/* Kicks go to threads of this process. */
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 				SCMP_A0(SCMP_CMP_EQ, getpid()));
-	/* libslirp looks for a changed resolv.conf; it may not open it. */
+	/* The C library looks for what it can do without. */
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 0);
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(stat), 0);
 	return ret;
 }
 
-/* A thread that breaks the rule says which call it was, then the process dies. */
-static void on_sigsys(int sig, siginfo_t *info, void *context)
-{
-	char line[96];
-	int n = snprintf(line, sizeof(line), "symvmm: seccomp: system call %d is not allowed\n",
-			 info->si_syscall);
-
-	terminal_restore();
-	if (write(STDERR_FILENO, line, n) != n)
-		abort(); /* at least a signal tells */
-	_exit(1);
-}
-
 int seccomp_install(struct err *err)
 {
-	struct sigaction sa = { .sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO };
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
-	int ret = 0;
+	static const struct seccomp_filter filter = {
+		.who = "symvmm",
+		.calls = allowed,
+		.nr_calls = sizeof(allowed) / sizeof(allowed[0]),
+		.conditional = add_conditional,
+	};
 
-	if (!ctx)
-		return err_set(err, -ENOMEM, "seccomp: out of memory");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || sigaction(SIGSYS, &sa, NULL)) {
-		seccomp_release(ctx);
-		return err_errno(err, "seccomp");
-	}
-	/* Disk threads exist already. */
-	ret |= seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
-	for (unsigned int i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
-		ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i].nr, 0);
-	ret |= add_conditional(ctx);
-	if (!ret)
-		ret = seccomp_load(ctx);
-	seccomp_release(ctx);
-	if (ret)
-		return err_set(err, ret < 0 ? ret : -EINVAL,
-			       "seccomp: the filter could not be installed: %s (--seccomp off runs "
-			       "without)", strerror(-ret));
-	return 0;
+	return seccomp_filter_load(&filter, err);
 }

@@ -50,21 +50,28 @@ static json_t *forward_json(const struct net_fwd *fwd)
 			 ip, "host_port", fwd->host_port, "guest_port", fwd->guest_port);
 }
 
+static json_t *net_json(const struct net_config *net)
+{
+	static const char *const kinds[] = {
+		[NET_USER] = "user",
+		[NET_TAP] = "tap",
+		[NET_UNIX] = "unix",
+	};
+	json_t *forwards = json_array();
+
+	for (unsigned int i = 0; i < net->nr_fwd; i++)
+		json_array_append_new(forwards, forward_json(&net->fwd[i]));
+	return json_pack("{s:s, s:o, s:o, s:o}", "kind", kinds[net->kind], "interface",
+			 events_text(net->ifname), "path", events_text(net->path ? net->path : ""),
+			 "forwards", forwards);
+}
+
 static json_t *nets_json(const struct vm_config *config)
 {
 	json_t *list = json_array();
 
-	for (unsigned int i = 0; i < config->nr_nets; i++) {
-		const struct net_config *net = &config->nets[i];
-		json_t *forwards = json_array();
-
-		for (unsigned int j = 0; j < net->nr_fwd; j++)
-			json_array_append_new(forwards, forward_json(&net->fwd[j]));
-		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "kind",
-						      net->kind == NET_TAP ? "tap" : "user",
-						      "interface", events_text(net->ifname),
-						      "forwards", forwards));
-	}
+	for (unsigned int i = 0; i < config->nr_nets; i++)
+		json_array_append_new(list, net_json(&config->nets[i]));
 	return list;
 }
 

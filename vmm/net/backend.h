@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where a network card's frames go: a tap device (tap.c) or user-mode networking
- * (user.c).  Everything here runs in the card's thread with its lock held.
+ * Where a network card's frames go: a tap device (tap.c), or a stream socket (stream.c)
+ * at the other end of which is a program of the user's or the process of user-mode
+ * networking (user_process.h).  A backend runs in the card's thread with its lock held.
  */
 #ifndef VMM_NET_BACKEND_H
 #define VMM_NET_BACKEND_H
@@ -17,6 +18,7 @@
 #define NET_FRAME_MAX (NET_HDR_LEN + 65550) /* with the largest segment a tap offers */
 
 struct net_backend;
+struct net_processes;
 struct poll_set;
 
 /*
@@ -24,6 +26,12 @@ struct poll_set;
  * room, and the backend keeps it (or drops it) and tries again on rx_room().
  */
 typedef bool (*net_rx_fn)(void *arg, const uint8_t *frame, size_t len);
+
+/*
+ * There is nothing behind the card any more, and never will be again.  Called once at
+ * most, from one of the functions below.
+ */
+typedef void (*net_down_fn)(void *arg, const char *reason);
 
 struct net_backend_ops {
 	/* A frame from the guest: @iov starts with the virtio header. */
@@ -42,10 +50,24 @@ struct net_backend {
 	const struct net_backend_ops *ops;
 	uint64_t features; /* VIRTIO_NET_F_* that it makes possible */
 	net_rx_fn rx;
-	void *rx_arg;
+	net_down_fn down;
+	void *arg; /* of both */
 };
 
+/*
+ * net_*_create - a backend, to be destroyed by its ops->destroy; or -errno with @err set.
+ * Before the card's thread exists.
+ */
 int net_tap_create(const struct net_config *config, struct net_backend **out, struct err *err);
-int net_user_create(const struct net_config *config, struct net_backend **out, struct err *err);
+
+/* The socket of the process that was started for card @index. */
+int net_user_create(struct net_processes *processes, unsigned int index,
+		    struct net_backend **out, struct err *err);
+
+/* Connects to the Unix socket config->path. */
+int net_unix_create(const struct net_config *config, struct net_backend **out, struct err *err);
+
+/* Frames over @fd, which it takes over, also when it fails; @peer names the other end. */
+int net_stream_create(int fd, const char *peer, struct net_backend **out, struct err *err);
 
 #endif

@@ -45,7 +45,7 @@ static void tap_receive(struct tap *tap)
 				return;
 			tap->held = n;
 		}
-		if (!tap->be.rx(tap->be.rx_arg, tap->frame, tap->held))
+		if (!tap->be.rx(tap->be.arg, tap->frame, tap->held))
 			return;
 		tap->held = 0;
 	}

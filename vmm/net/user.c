@@ -3,34 +3,53 @@
  * User-mode networking by libslirp: the guest sits behind a NAT at 10.0.2.15, the host
  * is 10.0.2.2, DNS 10.0.2.3; connections from outside come in through the forwarded
  * ports.  No privilege needed.
+ *
+ * Runs in a process of its own, in one thread.  Nothing that the guest or a peer sends
+ * makes it use more than a fixed number of descriptors and amount of memory, or wait for
+ * anything but poll().
  */
+#include "net/user.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
+#include <glib.h>
 #include <slirp/libslirp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/poll_set.h"
-#include "net/backend.h"
+#include "net/frames.h"
 
-#define BACKLOG_MAX (1u << 20) /* bytes kept for a guest without receive buffers */
-#define FRAME_MAX   1600
+#define BUDGET	    64		/* frames of the guest's in a row */
+#define BACKLOG_MAX (1u << 20)	/* bytes kept for a guest without receive buffers */
+#define SEND_NOW    (64u << 10) /* so much is sent before libslirp's turn is over */
+#define GUEST_MAX   1600	/* bytes of a frame of the guest's: the MTU and headers */
+#define FILES_SPARE 64		/* descriptors that forwarded ports leave to others */
+#define LINES_MAX   16		/* of libslirp's on stderr */
 
-struct frame {
-	struct frame *next;
-	size_t len;
-	uint8_t data[];
-};
+/*
+ * A fragment costs libslirp up to two packet buffers, for up to 30 seconds: 8 MiB at once
+ * and 30 times 1 MiB are the most that fragments can take.
+ */
+#define FRAGMENT_COST  4096u
+#define FRAGMENT_BURST (8ull << 20)
+#define FRAGMENT_RATE  (1ull << 20) /* bytes a second */
+
+#define ETH_HEADER 14
 
 struct user_net {
-	struct net_backend be;
+	int fd;
 	Slirp *slirp;
-	struct poll_set *set; /* during poll_fill and poll_done */
-	struct frame *backlog, **backlog_end;
-	size_t backlog_bytes;
+	struct poll_set set;
+	struct frame_reader in;
+	struct frame_writer out;
+	struct fragment_limit fragments;
+	bool listener[USER_NET_FILES]; /* by descriptor: of a forwarded TCP port */
+	bool starved; /* clients of forwarded ports wait until descriptors are free */
 };
 
 static struct in_addr net_addr(uint8_t last)
@@ -38,56 +57,106 @@ static struct in_addr net_addr(uint8_t last)
 	return (struct in_addr){ htonl(0x0a000200u | last) };
 }
 
-/* A frame for the guest.  libslirp expects it to be taken, so what finds no room waits. */
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+/* From the guest */
+
+static bool is_fragment(const uint8_t *frame, size_t len)
+{
+	const uint8_t *ip = frame + ETH_HEADER;
+
+	/* More fragments, or an offset (RFC 791). */
+	return len >= ETH_HEADER + 20 && frame[12] == 0x08 && frame[13] == 0x00 &&
+	       ((ip[6] & 0x3f) || ip[7]);
+}
+
+bool user_fragment_ok(struct fragment_limit *limit, const uint8_t *frame, size_t len,
+		      uint64_t now)
+{
+	uint64_t earned;
+
+	if (!is_fragment(frame, len))
+		return true;
+	/* After a long time only the limit matters. */
+	earned = (now - limit->last_ns) / 1000 < 3600u * 1000000 ?
+			 (now - limit->last_ns) / 1000 * FRAGMENT_RATE / 1000000 :
+			 FRAGMENT_BURST;
+	if (earned >= FRAGMENT_COST) {
+		limit->tokens += earned;
+		limit->last_ns = now;
+	}
+	if (limit->tokens > FRAGMENT_BURST)
+		limit->tokens = FRAGMENT_BURST;
+	if (limit->tokens < FRAGMENT_COST)
+		return false;
+	limit->tokens -= FRAGMENT_COST;
+	return true;
+}
+
+/* False when the VMM is gone. */
+static bool receive(struct user_net *un)
+{
+	bool all = false; /* that can be received now was */
+
+	for (int i = 0; i < BUDGET; i++) {
+		uint8_t *frame;
+		ssize_t n = frame_reader_next(&un->in, &frame);
+
+		if (n < 0)
+			return false;
+		if (!n && all)
+			return true;
+		if (!n) {
+			n = frame_reader_fill(&un->in, un->fd);
+			all = !frame_reader_full(&un->in);
+			if (n == -EAGAIN)
+				return true;
+			if (n <= 0)
+				return false;
+			continue;
+		}
+		if (n <= GUEST_MAX && user_fragment_ok(&un->fragments, frame, n, now_ns()))
+			slirp_input(un->slirp, frame, n);
+		frame_reader_drop(&un->in);
+	}
+	return true;
+}
+
+/* To the guest.  libslirp expects a packet to be taken: what finds no room is lost. */
+
 static ssize_t on_packet(const void *buf, size_t len, void *opaque)
 {
 	struct user_net *un = opaque;
-	struct frame *f;
+	struct iovec iov = { (void *)buf, len };
 
-	if (len > NET_FRAME_MAX - NET_HDR_LEN || un->backlog_bytes + len > BACKLOG_MAX)
-		return len; /* lost, as on any wire */
-	f = calloc(1, sizeof(*f) + NET_HDR_LEN + len);
-	if (!f)
+	frame_writer_add(&un->out, &iov, 1, 0, len);
+	/* An error is seen again, and dealt with, where the socket is polled. */
+	if (frame_writer_pending(&un->out) >= SEND_NOW && frame_writer_flush(&un->out, un->fd))
 		return len;
-	f->len = NET_HDR_LEN + len; /* the header: all zero, no offload */
-	memcpy(f->data + NET_HDR_LEN, buf, len);
-	if (!un->backlog && un->be.rx(un->be.rx_arg, f->data, f->len)) {
-		free(f);
-		return len;
-	}
-	*un->backlog_end = f;
-	un->backlog_end = &f->next;
-	un->backlog_bytes += f->len;
 	return len;
 }
 
-static void user_rx_room(struct net_backend *be)
-{
-	struct user_net *un = (struct user_net *)be;
-	struct frame *f;
+/* The loop */
 
-	while ((f = un->backlog) && be->rx(be->rx_arg, f->data, f->len)) {
-		un->backlog = f->next;
-		un->backlog_bytes -= f->len;
-		free(f);
-	}
-	if (!un->backlog)
-		un->backlog_end = &un->backlog;
+/* The lowest free descriptor tells: those below the spare ones are then all in use. */
+static bool files_short(const struct user_net *un)
+{
+	int fd = dup(un->fd);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 || fd >= USER_NET_FILES - FILES_SPARE;
 }
 
-static void user_send(struct net_backend *be, const struct iovec *iov, unsigned int nr, size_t len)
+static bool is_listener(const struct user_net *un, int fd)
 {
-	struct user_net *un = (struct user_net *)be;
-	uint8_t frame[NET_HDR_LEN + FRAME_MAX];
-	size_t at = 0;
-
-	if (len > sizeof(frame))
-		return; /* larger than the MTU */
-	for (unsigned int i = 0; i < nr; i++) {
-		memcpy(frame + at, iov[i].iov_base, iov[i].iov_len);
-		at += iov[i].iov_len;
-	}
-	slirp_input(un->slirp, frame + NET_HDR_LEN, len - NET_HDR_LEN);
+	return fd >= 0 && fd < USER_NET_FILES && un->listener[fd];
 }
 
 static int add_poll(int fd, int events, void *opaque)
@@ -95,21 +164,28 @@ static int add_poll(int fd, int events, void *opaque)
 	struct user_net *un = opaque;
 	short e = 0;
 
+	if (un->starved && is_listener(un, fd))
+		return -1;
 	if (events & SLIRP_POLL_IN)
 		e |= POLLIN;
 	if (events & SLIRP_POLL_OUT)
 		e |= POLLOUT;
 	if (events & SLIRP_POLL_PRI)
 		e |= POLLPRI;
-	return poll_set_add(un->set, fd, e);
+	return poll_set_add(&un->set, fd, e);
 }
 
 static int get_revents(int place, void *opaque)
 {
 	struct user_net *un = opaque;
-	short r = poll_set_revents(un->set, place);
+	short r = poll_set_revents(&un->set, place);
 	int e = 0;
 
+	/* A client that cannot be accepted would be reported for ever: it waits instead. */
+	if (r && is_listener(un, un->set.fds[place].fd) && files_short(un)) {
+		un->starved = true;
+		return 0;
+	}
 	if (r & POLLIN)
 		e |= SLIRP_POLL_IN;
 	if (r & POLLOUT)
@@ -123,47 +199,44 @@ static int get_revents(int place, void *opaque)
 	return e;
 }
 
-static void user_poll_fill(struct net_backend *be, struct poll_set *set)
+/* What to wait for; its own socket is the first in the set. */
+static void fill(struct user_net *un)
 {
-	struct user_net *un = (struct user_net *)be;
-	uint32_t timeout = set->timeout_ms < 0 ? UINT32_MAX : (uint32_t)set->timeout_ms;
+	uint32_t timeout = UINT32_MAX;
+	short events = POLLIN;
 
-	un->set = set;
-	slirp_pollfds_fill(un->slirp, &timeout, add_poll, un);
-	set->timeout_ms = timeout > INT32_MAX ? -1 : (int)timeout;
-}
-
-static void user_poll_done(struct net_backend *be, struct poll_set *set)
-{
-	struct user_net *un = (struct user_net *)be;
-
-	un->set = set;
-	slirp_pollfds_poll(un->slirp, 0, get_revents, un);
-}
-
-static void user_destroy(struct net_backend *be)
-{
-	struct user_net *un = (struct user_net *)be;
-	struct frame *f;
-
-	if (un->slirp)
-		slirp_cleanup(un->slirp);
-	while ((f = un->backlog)) {
-		un->backlog = f->next;
-		free(f);
+	un->set.nr = 0;
+	if (frame_writer_pending(&un->out))
+		events |= POLLOUT;
+	poll_set_add(&un->set, un->fd, events);
+	if (un->starved) {
+		un->starved = files_short(un);
+		timeout = 1000;
 	}
-	free(un);
+	slirp_pollfds_fill(un->slirp, &timeout, add_poll, un);
+	if (frame_reader_pending(&un->in))
+		timeout = 0;
+	un->set.timeout_ms = timeout > INT32_MAX ? -1 : (int)timeout;
 }
 
-static const struct net_backend_ops user_ops = {
-	.send = user_send,
-	.rx_room = user_rx_room,
-	.poll_fill = user_poll_fill,
-	.poll_done = user_poll_done,
-	.destroy = user_destroy,
-};
+void user_net_run(struct user_net *un)
+{
+	for (;;) {
+		short revents;
 
-/* libslirp's callbacks */
+		fill(un);
+		if (poll(un->set.fds, un->set.nr, un->set.timeout_ms) < 0)
+			continue;
+		revents = poll_set_revents(&un->set, 0);
+		if ((revents & ~POLLOUT || frame_reader_pending(&un->in)) && !receive(un))
+			return;
+		slirp_pollfds_poll(un->slirp, 0, get_revents, un);
+		if (frame_writer_flush(&un->out, un->fd))
+			return;
+	}
+}
+
+/* libslirp's other callbacks */
 
 static void on_guest_error(const char *msg, void *opaque)
 {
@@ -172,10 +245,7 @@ static void on_guest_error(const char *msg, void *opaque)
 
 static int64_t on_clock(void *opaque)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+	return now_ns();
 }
 
 /* Timers serve router advertisements only, and IPv6 is off. */
@@ -199,7 +269,7 @@ static void on_poll_fd(int fd, void *opaque)
 
 static void on_notify(void *opaque)
 {
-	/* Only called from the card's own thread, which looks again by itself. */
+	/* Only called from this thread, which looks again by itself. */
 }
 
 static const SlirpCb callbacks = {
@@ -214,6 +284,17 @@ static const SlirpCb callbacks = {
 	.notify = on_notify,
 };
 
+/* Warnings that a guest can cause: it must not fill the owner's log. */
+static void on_log(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer arg)
+{
+	static unsigned int lines;
+
+	if (level & G_LOG_FLAG_FATAL || lines++ < LINES_MAX)
+		fprintf(stderr, "symvmm-net: %.200s\n", message);
+}
+
+/* Start-up */
+
 static int add_forwards(struct user_net *un, const struct net_config *config, struct err *err)
 {
 	for (unsigned int i = 0; i < config->nr_fwd; i++) {
@@ -225,10 +306,18 @@ static int add_forwards(struct user_net *un, const struct net_config *config, st
 			return err_errno(err, "--net user: forwarding %s port %u",
 					 f->udp ? "udp" : "tcp", f->host_port);
 	}
+	/* No others are made later: libslirp's protocol helpers, which would, are off. */
+	for (int fd = 0; fd < USER_NET_FILES; fd++) {
+		int on = 0;
+		socklen_t len = sizeof(on);
+
+		un->listener[fd] = !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) && on;
+	}
 	return 0;
 }
 
-int net_user_create(const struct net_config *config, struct net_backend **out, struct err *err)
+int user_net_create(int fd, const struct net_config *config, struct user_net **out,
+		    struct err *err)
 {
 	struct user_net *un = calloc(1, sizeof(*un));
 	SlirpConfig sc = {
@@ -240,21 +329,15 @@ int net_user_create(const struct net_config *config, struct net_backend **out, s
 		.vdhcp_start = net_addr(15),
 		.vnameserver = net_addr(3),
 	};
-	int ret;
 
-	if (!un)
+	/* What is left after an error goes with the process. */
+	if (!un || frame_reader_init(&un->in) || frame_writer_init(&un->out, BACKLOG_MAX))
 		return err_set(err, -ENOMEM, "network: out of memory");
-	un->be.ops = &user_ops;
-	un->backlog_end = &un->backlog;
+	un->fd = fd;
+	g_log_set_default_handler(on_log, NULL);
 	un->slirp = slirp_new(&sc, &callbacks, un);
-	if (!un->slirp) {
-		free(un);
+	if (!un->slirp)
 		return err_set(err, -EIO, "--net user: libslirp did not start");
-	}
-	ret = add_forwards(un, config, err);
-	if (ret)
-		user_destroy(&un->be);
-	else
-		*out = &un->be;
-	return ret;
+	*out = un;
+	return add_forwards(un, config, err);
 }

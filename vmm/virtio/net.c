@@ -13,6 +13,7 @@
 
 #include "core/config.h"
 #include "core/vm.h"
+#include "host/events.h"
 #include "host/metrics.h"
 #include "net/backend.h"
 #include "virtio/virtio.h"
@@ -156,6 +157,19 @@ static void net_start(struct virtio_device *dev)
 		net->be->ops->set_offload(net->be, dev->features);
 }
 
+/* The driver sees the cable unplugged; the VM goes on. */
+static void net_down(void *arg, const char *reason)
+{
+	struct net *net = arg;
+
+	net->config.status &= ~VIRTIO_NET_S_LINK_UP;
+	virtio_config_changed(&net->dev);
+	if (net->dev.vm->events)
+		events_emit(net->dev.vm->events, "net_down",
+			    json_pack("{s:s, s:o}", "device", net->dev.name, "reason",
+				      events_text(reason)));
+}
+
 static void net_config_read(struct virtio_device *dev, uint32_t off, uint8_t *data,
 			    unsigned int len)
 {
@@ -217,6 +231,19 @@ static int add_metrics(struct net *net)
 	return ret;
 }
 
+static int create_backend(struct vm *vm, const struct net_config *config, unsigned int index,
+			  struct net_backend **out, struct err *err)
+{
+	switch (config->kind) {
+	case NET_USER:
+		return net_user_create(vm->net_processes, index, out, err);
+	case NET_UNIX:
+		return net_unix_create(config, out, err);
+	default:
+		return net_tap_create(config, out, err);
+	}
+}
+
 int virtio_net_create(struct vm *vm, const struct net_config *config, unsigned int index,
 		      struct err *err)
 {
@@ -229,8 +256,7 @@ int virtio_net_create(struct vm *vm, const struct net_config *config, unsigned i
 
 	if (!net)
 		return err_set(err, -ENOMEM, "network: out of memory");
-	ret = config->kind == NET_USER ? net_user_create(config, &be, err) :
-					 net_tap_create(config, &be, err);
+	ret = create_backend(vm, config, index, &be, err);
 	if (ret) {
 		free(net);
 		return ret;
@@ -239,7 +265,8 @@ int virtio_net_create(struct vm *vm, const struct net_config *config, unsigned i
 	ret = virtio_init(&net->dev, vm, &net_ops, index, features, err);
 	net->be = be;
 	be->rx = net_receive;
-	be->rx_arg = net;
+	be->down = net_down;
+	be->arg = net;
 	net->config.status = VIRTIO_NET_S_LINK_UP;
 	net->config.max_virtqueue_pairs = 1;
 	if (memcmp(config->mac, none, 6))

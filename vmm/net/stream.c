@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A stream socket behind a network card: frames as in frames.h, to and from a process of
+ * our own (user_process.c) or a program that listens on a Unix socket (--net unix).
+ *
+ * The other end is not trusted: what it sends is bounded, and when it breaks the format
+ * or goes away the card's link goes down for good.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/poll_set.h"
+#include "net/backend.h"
+#include "net/frames.h"
+
+#define BUDGET	    64		/* frames in a row before the guest's are looked at again */
+#define SEND_BUF    (256u << 10)
+#define SEND_NOW    (32u << 10) /* so much is sent before the guest's queue is empty */
+#define CONNECT_S   2
+
+struct stream {
+	struct net_backend be;
+	int fd;	   /* -1: the link is down */
+	int place; /* in the poll set; -1: not in it */
+	bool held; /* the guest has no room for the reader's current frame */
+	struct frame_reader in;
+	struct frame_writer out;
+	char peer[128];
+};
+
+static void link_down(struct stream *s, const char *what, int error)
+{
+	char reason[256];
+
+	if (s->fd < 0)
+		return;
+	close(s->fd);
+	s->fd = -1;
+	s->held = false;
+	snprintf(reason, sizeof(reason), "%s %s%s%s", s->peer, what, error ? ": " : "",
+		 error ? strerror(error) : "");
+	s->be.down(s->be.arg, reason);
+}
+
+/* Deliver frames until there are no more, or no room, or others have waited enough. */
+static void receive(struct stream *s)
+{
+	bool all = false; /* that can be received now was */
+
+	for (int i = 0; i < BUDGET && s->fd >= 0; i++) {
+		uint8_t *frame;
+		ssize_t n = frame_reader_next(&s->in, &frame);
+
+		if (n < 0) {
+			link_down(s, "sent a frame of an impossible length", 0);
+			return;
+		}
+		if (!n && all)
+			return;
+		if (!n) {
+			n = frame_reader_fill(&s->in, s->fd);
+			all = !frame_reader_full(&s->in);
+			if (!n)
+				link_down(s, "closed the connection", 0);
+			else if (n < 0 && n != -EAGAIN)
+				link_down(s, "cannot be heard", -n);
+			if (n <= 0)
+				return;
+			continue;
+		}
+		/* The virtio header: all zero, no offload. */
+		frame -= NET_HDR_LEN;
+		memset(frame, 0, NET_HDR_LEN);
+		s->held = !s->be.rx(s->be.arg, frame, NET_HDR_LEN + n);
+		if (s->held)
+			return;
+		frame_reader_drop(&s->in);
+	}
+}
+
+static void flush(struct stream *s)
+{
+	int ret = s->fd >= 0 ? frame_writer_flush(&s->out, s->fd) : 0;
+
+	if (ret == -EPIPE || ret == -ECONNRESET)
+		link_down(s, "closed the connection", 0);
+	else if (ret)
+		link_down(s, "cannot be reached", -ret);
+}
+
+static void stream_send(struct net_backend *be, const struct iovec *iov, unsigned int nr,
+			size_t len)
+{
+	struct stream *s = (struct stream *)be;
+
+	if (s->fd < 0)
+		return;
+	/* A frame that does not fit is lost, as on any wire. */
+	frame_writer_add(&s->out, iov, nr, NET_HDR_LEN, len - NET_HDR_LEN);
+	if (frame_writer_pending(&s->out) >= SEND_NOW)
+		flush(s);
+}
+
+static void stream_rx_room(struct net_backend *be)
+{
+	receive((struct stream *)be);
+}
+
+static void stream_poll_fill(struct net_backend *be, struct poll_set *set)
+{
+	struct stream *s = (struct stream *)be;
+	short events = s->held ? 0 : POLLIN;
+
+	flush(s);
+	s->place = -1;
+	if (s->fd < 0)
+		return;
+	if (frame_writer_pending(&s->out))
+		events |= POLLOUT;
+	/* With no events asked for, the end of the other side is still told. */
+	s->place = poll_set_add(set, s->fd, events);
+	if (!s->held && frame_reader_pending(&s->in))
+		set->timeout_ms = 0;
+}
+
+static void stream_poll_done(struct net_backend *be, struct poll_set *set)
+{
+	struct stream *s = (struct stream *)be;
+	short revents = poll_set_revents(set, s->place);
+
+	if (revents & POLLOUT)
+		flush(s);
+	if (s->held && revents & (POLLHUP | POLLERR | POLLNVAL))
+		link_down(s, "closed the connection", 0);
+	if (!s->held && (revents & ~POLLOUT || frame_reader_pending(&s->in)))
+		receive(s);
+}
+
+static void stream_destroy(struct net_backend *be)
+{
+	struct stream *s = (struct stream *)be;
+
+	if (s->fd >= 0)
+		close(s->fd);
+	frame_reader_free(&s->in);
+	frame_writer_free(&s->out);
+	free(s);
+}
+
+static const struct net_backend_ops stream_ops = {
+	.send = stream_send,
+	.rx_room = stream_rx_room,
+	.poll_fill = stream_poll_fill,
+	.poll_done = stream_poll_done,
+	.destroy = stream_destroy,
+};
+
+int net_stream_create(int fd, const char *peer, struct net_backend **out, struct err *err)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		close(fd);
+		return err_set(err, -ENOMEM, "network: out of memory");
+	}
+	s->be.ops = &stream_ops;
+	s->fd = fd;
+	s->place = -1;
+	snprintf(s->peer, sizeof(s->peer), "%s", peer);
+	if (frame_reader_init(&s->in) || frame_writer_init(&s->out, SEND_BUF)) {
+		stream_destroy(&s->be);
+		return err_set(err, -ENOMEM, "network: out of memory");
+	}
+	*out = &s->be;
+	return 0;
+}
+
+/* A connected, non-blocking socket, or -errno. */
+static int connect_to(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval limit = { .tv_sec = CONNECT_S };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), saved;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	if (!setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) &&
+	    !connect(fd, (struct sockaddr *)&sa, sizeof(sa)) && !fcntl(fd, F_SETFL, O_NONBLOCK))
+		return fd;
+	saved = errno;
+	close(fd);
+	return -saved;
+}
+
+int net_unix_create(const struct net_config *config, struct net_backend **out, struct err *err)
+{
+	int fd = connect_to(config->path);
+
+	if (fd == -EAGAIN)
+		return err_set(err, fd, "--net unix=%s: nobody accepts connections there",
+			       config->path);
+	if (fd < 0) {
+		errno = -fd;
+		return err_errno(err, "--net unix=%s", config->path);
+	}
+	return net_stream_create(fd, config->path, out, err);
+}
