@@ -168,9 +168,9 @@ killed() {
 	echo "a VMM that is killed: ok"
 }
 
-# passt finds its addresses on an interface of the host's with a default route.
+# passt finds its addresses on an interface with a MAC address and a default route.
 passt_peer() {
-	ip tuntap add mode tun name up0 && ip addr add 198.51.100.2/24 dev up0 &&
+	ip tuntap add mode tap name up0 && ip addr add 198.51.100.2/24 dev up0 &&
 		ip link set up0 up && ip route add default via 198.51.100.1 dev up0 ||
 		fail "no interface for passt"
 	mkdir "$work/passt" && chmod 711 "$work" && chmod 777 "$work/passt"
@@ -190,6 +190,7 @@ J
 	answered passt symctl info test
 	grep -q "^nets *unix $work/passt/socket" "$work/out" || fail "info does not name the socket"
 	kill -9 $passt
+	wait $passt 2>/dev/null
 	link_down "$work/passt/socket closed the connection"
 	finish 60
 	expect "$status" 0 "exit status after passt was killed"
