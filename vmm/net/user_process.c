@@ -54,6 +54,12 @@ static void ignore_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* A descriptor above those of the standard streams, which the VMM may have started without. */
+static int above_standard(int fd)
+{
+	return fd > STDERR_FILENO ? fd : fcntl(fd, F_DUPFD, STDERR_FILENO + 1);
+}
+
 static int close_between(unsigned int first, unsigned int last)
 {
 	return first > last ? 0 : (int)syscall(SYS_close_range, first, last, 0);
@@ -99,6 +105,8 @@ __attribute__((noreturn)) static void child(int socket, int report, pid_t parent
 	die_with(parent);
 	prctl(PR_SET_NAME, "symvmm-net");
 	ignore_signals();
+	socket = above_standard(socket);
+	report = above_standard(report);
 	err.code = set_up(socket, report, parent, config, confine, &un, &err);
 	if (write(report, &err, sizeof(err)) != sizeof(err) || err.code)
 		_exit(1);
