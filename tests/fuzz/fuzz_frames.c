@@ -37,7 +37,8 @@ static void compare(ssize_t len, const uint8_t *frame, size_t sent)
 		check(len == 0);
 		return;
 	}
-	want = (size_t)stream[at] << 24 | stream[at + 1] << 16 | stream[at + 2] << 8 | stream[at + 3];
+	want = (size_t)stream[at] << 24 | stream[at + 1] << 16 | stream[at + 2] << 8 |
+	       stream[at + 3];
 	if (!want || want > FRAME_MAX) {
 		check(len < 0);
 	} else if (left - FRAME_LEN_SIZE < want) {

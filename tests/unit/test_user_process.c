@@ -214,8 +214,8 @@ static unsigned long ticks(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	f = fopen(path, "r");
 	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-				&user, &system), 2);
+	assert_int_equal(fscanf(f, "%*d %*s %*c%*d%*d%*d%*d%*d%*u%*u%*u%*u%*u %lu %lu", &user,
+				&system), 2);
 	fclose(f);
 	return user + system;
 }
@@ -284,8 +284,8 @@ static void test_port_in_use(void **state)
 	forward(u, port);
 	assert_int_equal(net_processes_start(&u->config, &u->np, &u->err), 0);
 	assert_int_equal(net_user_create(u->np, 0, &u->be, &u->err), -EADDRINUSE);
-	snprintf(want, sizeof(want), "--net user: forwarding tcp port %u: Address already in use",
-		 port);
+	snprintf(want, sizeof(want),
+		 "--net user: forwarding tcp port %u: Address already in use", port);
 	assert_string_equal(u->err.msg, want);
 	close(fd);
 }

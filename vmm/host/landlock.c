@@ -32,7 +32,8 @@ static int create(void)
 {
 	struct ruleset attr = { .fs = FS_ABI_1 };
 	size_t size = sizeof(attr.fs);
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+			   LANDLOCK_CREATE_RULESET_VERSION);
 	long fd;
 
 	if (abi < 0)

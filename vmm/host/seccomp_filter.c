@@ -21,8 +21,8 @@ static const char *who = "symvmm";
 static void on_sigsys(int sig, siginfo_t *info, void *context)
 {
 	char line[96];
-	int n = snprintf(line, sizeof(line), "%s: seccomp: system call %d is not allowed\n", who,
-			 info->si_syscall);
+	int n = snprintf(line, sizeof(line), "%s: seccomp: system call %d is not allowed\n",
+			 who, info->si_syscall);
 
 	terminal_restore();
 	if (write(STDERR_FILENO, line, n) != n)
@@ -60,7 +60,7 @@ int seccomp_filter_load(const struct seccomp_filter *filter, struct err *err)
 	malloc_trim(0); /* building it took more memory than the process has otherwise */
 	if (ret)
 		return err_set(err, ret < 0 ? ret : -EINVAL,
-			       "seccomp: the filter of %s could not be installed: %s (--seccomp "
-			       "off runs without)", filter->who, strerror(abs(ret)));
+			       "seccomp: the filter of %s could not be installed: %s "
+			       "(--seccomp off runs without)", filter->who, strerror(abs(ret)));
 	return 0;
 }

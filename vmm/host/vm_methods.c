@@ -62,8 +62,8 @@ static json_t *net_json(const struct net_config *net)
 	for (unsigned int i = 0; i < net->nr_fwd; i++)
 		json_array_append_new(forwards, forward_json(&net->fwd[i]));
 	return json_pack("{s:s, s:o, s:o, s:o}", "kind", kinds[net->kind], "interface",
-			 events_text(net->ifname), "path", events_text(net->path ? net->path : ""),
-			 "forwards", forwards);
+			 events_text(net->ifname), "path",
+			 events_text(net->path ? net->path : ""), "forwards", forwards);
 }
 
 static json_t *nets_json(const struct vm_config *config)

@@ -285,7 +285,8 @@ static const SlirpCb callbacks = {
 };
 
 /* Warnings that a guest can cause: it must not fill the owner's log. */
-static void on_log(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer arg)
+static void on_log(const gchar *domain, GLogLevelFlags level, const gchar *message,
+		   gpointer arg)
 {
 	static unsigned int lines;
 

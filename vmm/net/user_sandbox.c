@@ -78,8 +78,9 @@ static const struct seccomp_call allowed[] = {
 static const struct {
 	int level, name;
 } allowed_options[] = {
-	{ SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_OOBINLINE }, { IPPROTO_TCP, TCP_NODELAY },
-	{ IPPROTO_IP, IP_TTL },	      { IPPROTO_IP, IP_RECVERR },
+	{ SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_OOBINLINE },
+	{ IPPROTO_TCP, TCP_NODELAY }, { IPPROTO_IP, IP_TTL },
+	{ IPPROTO_IP, IP_RECVERR },
 };
 
 /* IPv4 only, as the guest's network is; whatever else is asked for is refused. */
@@ -157,7 +158,9 @@ static int drop_root(struct err *err)
 	    !setresuid(NOBODY, NOBODY, NOBODY))
 		return 0;
 	/* Root of a user namespace that has no other user is not the host's. */
-	return errno == EINVAL || errno == EPERM ? 0 : err_errno(err, "--net user: user nobody");
+	if (errno == EINVAL || errno == EPERM)
+		return 0;
+	return err_errno(err, "--net user: user nobody");
 }
 
 int user_sandbox_limits(struct err *err)
@@ -179,7 +182,8 @@ int user_sandbox_limits(struct err *err)
 		ret = limit(RLIMIT_DATA, MEMORY_MAX, "RLIMIT_DATA", err);
 	if (!ret)
 		ret = drop_root(err);
-	if (!ret && (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
+	if (!ret &&
+	    (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
 		ret = err_errno(err, "--net user: prctl");
 	return ret;
 }
