@@ -114,16 +114,22 @@ size_t frame_writer_pending(const struct frame_writer *w)
 	return w->end - w->start;
 }
 
-/* Room for @len bytes behind what is queued. */
+/*
+ * Room for @len bytes behind what is queued.  That is moved to the front as soon as no
+ * more of it needs copying than was sent, so that the pages in use are those of what is
+ * pending, not of the whole buffer.
+ */
 static bool make_room(struct frame_writer *w, size_t len)
 {
-	if (w->size - w->end >= len)
-		return true;
-	if (w->size - frame_writer_pending(w) < len)
+	size_t pending = frame_writer_pending(w);
+
+	if (w->size - pending < len)
 		return false;
-	memmove(w->buf, w->buf + w->start, frame_writer_pending(w));
-	w->end -= w->start;
-	w->start = 0;
+	if (w->start && (w->start >= pending || w->size - w->end < len)) {
+		memmove(w->buf, w->buf + w->start, pending);
+		w->start = 0;
+		w->end = pending;
+	}
 	return true;
 }
 
