@@ -398,7 +398,7 @@ static void test_udp_ports(void **state)
 			ask(u);
 	}
 	if (!geteuid())
-		assert_int_equal(count_fds(pid), USER_NET_FILES);
+		assert_in_range(count_fds(pid), 100, USER_NET_FILES);
 	before = ticks(pid);
 	usleep(1000000);
 	assert_in_range(ticks(pid) - before, 0, sysconf(_SC_CLK_TCK) / 5);
