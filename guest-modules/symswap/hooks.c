@@ -86,7 +86,7 @@ static struct symswap_process *symswap_close(struct mm_struct *mm, unsigned long
 	rcu_read_unlock();
 	atomic_inc(&symswap_inside);
 	if (p)
-		symswap_process_close(p, start, end);
+		symswap_process_close_live(p, start, end);
 	return p;
 }
 

@@ -58,7 +58,9 @@ bool symswap_process_open(const struct symswap_process *p, unsigned long address
 	return true;
 }
 
-void symswap_process_close(struct symswap_process *p, unsigned long start, unsigned long end)
+/* True if something is mapped, anywhere. */
+static bool symswap_process_shut(struct symswap_process *p, unsigned long start,
+				 unsigned long end)
 {
 	unsigned long mapped;
 
@@ -72,8 +74,20 @@ void symswap_process_close(struct symswap_process *p, unsigned long start, unsig
 	}
 	mapped = p->mapped;
 	spin_unlock(&p->lock);
-	if (mapped)
+	return mapped;
+}
+
+void symswap_process_close(struct symswap_process *p, unsigned long start, unsigned long end)
+{
+	if (symswap_process_shut(p, start, end))
 		symswap_restore_range(p, start, end);
+}
+
+void symswap_process_close_live(struct symswap_process *p, unsigned long start,
+				unsigned long end)
+{
+	if (symswap_process_shut(p, start, end))
+		symswap_restore_live(p, start, end);
 }
 
 void symswap_process_reopen(struct symswap_process *p, unsigned long start,
@@ -283,10 +297,16 @@ static void symswap_process_restore(struct mm_struct *mm)
 	rcu_read_unlock();
 	if (!p)
 		return;
-	mmap_read_lock(mm);
-	symswap_process_close(p, 0, TASK_SIZE_MAX);
-	symswap_process_reopen(p, 0, TASK_SIZE_MAX);
-	mmap_read_unlock(mm);
+	for (;;) {
+		mmap_read_lock(mm);
+		symswap_process_close_live(p, 0, TASK_SIZE_MAX);
+		symswap_process_reopen(p, 0, TASK_SIZE_MAX);
+		mmap_read_unlock(mm);
+		if (!READ_ONCE(p->mapped))
+			break;
+		/* A munmap() is about to see to the rest: it needs no lock that we hold. */
+		usleep_range(100, 1000);
+	}
 }
 
 /* Nothing new is mapped meanwhile, the caller has seen to that. */

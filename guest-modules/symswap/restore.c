@@ -3,8 +3,15 @@
  * Putting swap entries back.  While a page table is locked its entries are cleared, then
  * no processor can write to the pages any more, and only then is it to be seen that they
  * are swapped out: their contents are final.
+ *
+ * What keeps a page table from being freed while it is looked at is not RCU: tables are freed
+ * by RCU only where the hypervisor offers to flush TLBs.  It is the caller of a notifier, who
+ * works on the range; or mmap_lock and an area that is in the tree of areas, since munmap()
+ * takes areas out of it before it turns its write lock into a read lock and frees the tables.
  */
+#include <linux/delay.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/pgtable.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
@@ -76,6 +83,23 @@ static bool symswap_table_has(const pte_t *pte, unsigned long start, unsigned lo
 /* Numbers of the slots of one page table; a CPU at a time, for the table is locked. */
 static DEFINE_PER_CPU(unsigned int [PTRS_PER_PTE], symswap_slots);
 
+/*
+ * For tests: wait in the middle of each look at a page table, as if the CPU were away, and
+ * complain if it has been freed when we come back.
+ */
+static unsigned int walk_delay_us;
+module_param(walk_delay_us, uint, 0600);
+MODULE_PARM_DESC(walk_delay_us, "For tests: delay in each look at a page table, in us (0)");
+
+static void symswap_test_delay(const pte_t *pte, unsigned long address)
+{
+	if (likely(!READ_ONCE(walk_delay_us)))
+		return;
+	udelay(READ_ONCE(walk_delay_us));
+	if (!PageTable(virt_to_page(pte)))
+		pr_err_ratelimited("error: the page table at %#lx was freed meanwhile\n", address);
+}
+
 static void symswap_restore_pmd(struct symswap_process *p, pmd_t *at, unsigned long start,
 				unsigned long end)
 {
@@ -87,6 +111,7 @@ static void symswap_restore_pmd(struct symswap_process *p, pmd_t *at, unsigned l
 	    pmd_bad(pmd))
 		return;
 	pte = pte_offset_kernel(&pmd, start);
+	symswap_test_delay(pte, start);
 	if (!symswap_table_has(pte, start, end))
 		return;
 	lock = pte_lockptr(p->notifier.mm, &pmd);
@@ -137,6 +162,20 @@ void symswap_restore_range(struct symswap_process *p, unsigned long start,
 			symswap_restore_pmd(p, pmd, start, next);
 	}
 	rcu_read_unlock();
+}
+
+/* Only private anonymous areas have entries of ours. */
+void symswap_restore_live(struct symswap_process *p, unsigned long start, unsigned long end)
+{
+	struct mm_struct *mm = p->notifier.mm;
+	struct vm_area_struct *vma;
+
+	mmap_assert_locked(mm);
+	for (vma = find_vma(mm, start); vma && vma->vm_start < end;
+	     vma = find_vma(mm, vma->vm_end))
+		if (vma_is_anonymous(vma))
+			symswap_restore_range(p, max(start, vma->vm_start),
+					      min(end, vma->vm_end));
 }
 
 /* The lock of the page table that @pte is in. */

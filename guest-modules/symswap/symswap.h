@@ -195,8 +195,15 @@ struct symswap_process {
 struct symswap_process *symswap_process_find(struct mm_struct *mm);
 void symswap_process_want(struct mm_struct *mm);
 bool symswap_process_open(const struct symswap_process *p, unsigned long address);
-/* Close a range and put back what is mapped there; open it again. */
+/*
+ * Close a range and put back what is mapped there; open it again.  _close: the caller keeps
+ * the page tables of the range from being freed, as all do who call notifiers.  _close_live:
+ * the caller holds mmap_lock, and nothing else; what is in areas that a munmap() has taken
+ * away already is left to that.
+ */
 void symswap_process_close(struct symswap_process *p, unsigned long start, unsigned long end);
+void symswap_process_close_live(struct symswap_process *p, unsigned long start,
+				unsigned long end);
 void symswap_process_reopen(struct symswap_process *p, unsigned long start,
 			    unsigned long end);
 unsigned int symswap_processes(void);
@@ -209,10 +216,12 @@ unsigned int symswap_fault(struct vm_fault *vmf);
 
 /*
  * restore.c: put the swap entries back, so that nothing of ours is left there.  By range
- * (nothing may be mapped there meanwhile), or by slot.
+ * (nothing may be mapped there meanwhile), or by slot.  _range and _live: as with the two
+ * ways to close a range.
  */
 void symswap_restore_range(struct symswap_process *p, unsigned long start,
 			   unsigned long end);
+void symswap_restore_live(struct symswap_process *p, unsigned long start, unsigned long end);
 void symswap_restore_slot(unsigned int slot);
 /* The page of a slot, if it is mapped: has it been used since this was last asked? */
 bool symswap_slot_young(unsigned int slot);
