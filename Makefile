@@ -136,7 +136,8 @@ $(B)/tests/services/%.so: tests/services/%.c
 	@echo "  CC      $<"
 	@$(CC) $(ALL_CFLAGS) -shared -o $@ $< $(LDFLAGS)
 
-$(B)/tests/guest/symvalue: tests/guest/symvalue.c libsym/guest.c
+$(B)/tests/guest/symvalue $(B)/tests/guest/valueshare: $(B)/tests/guest/%: tests/guest/%.c \
+		libsym/guest.c
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	@$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -Ilibsym/include \
@@ -227,7 +228,7 @@ modules: guest
 	@scripts/build-modules
 
 SYSTEM_BITS := $(B)/tests/services/stress.so $(addprefix $(B)/tests/system/,tapfd dnsd) \
-	$(addprefix $(B)/tests/guest/,regcheck symvalue ctxswitch kexec swaptorture swapload windowhog udpports) \
+	$(addprefix $(B)/tests/guest/,regcheck symvalue valueshare ctxswitch kexec swaptorture swapload windowhog udpports) \
 	$(B)/tests/symvmm-garbage
 system: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)

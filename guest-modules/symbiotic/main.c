@@ -153,15 +153,21 @@ static int sym_rebooting(struct notifier_block *block, unsigned long event, void
 /* The VMM that we wake up under may not be the one that saw us fall asleep. */
 static int sym_sleeping(struct notifier_block *block, unsigned long event, void *data)
 {
+	bool doorbell;
+
 	switch (event) {
 	case PM_HIBERNATION_PREPARE:
 	case PM_SUSPEND_PREPARE:
 	case PM_RESTORE_PREPARE: /* the image's own module was stopped before it was saved */
+		doorbell = sym_vmm.granted & SYM_FEATURE_DOORBELL;
 		sym_stop();
+		if (event == PM_SUSPEND_PREPARE && doorbell)
+			sym_wake_arm(sym_vmm.gsi);
 		break;
 	case PM_POST_HIBERNATION:
 	case PM_POST_SUSPEND:
 	case PM_POST_RESTORE: /* it could not be restored */
+		sym_wake_disarm();
 		if (!sym_discover())
 			sym_start();
 		break;
@@ -244,6 +250,7 @@ static int __init sym_init(void)
 static void __exit sym_exit(void)
 {
 	unregister_pm_notifier(&sym_sleep_block);
+	sym_wake_disarm();
 	unregister_reboot_notifier(&sym_reboot_block);
 	sym_dev_exit();
 	sym_stop();

@@ -101,6 +101,10 @@ void sym_nested_entry(void);
 void sym_nested_run(struct sym_nested *nested);
 int sym_dispatch(struct sym_slot *slot, u32 number, struct sym_call *call);
 
+/* wake.c: the VMM can wake the guest by the doorbell, while the rest of us is stopped. */
+void sym_wake_arm(u32 gsi);
+void sym_wake_disarm(void);
+
 /* doorbell.c */
 int sym_doorbell_start(u32 gsi);
 void sym_doorbell_stop(void);

@@ -3,17 +3,21 @@
  * Values that kernel modules and programs show the VMM.  A value has an owner, a module
  * or an open file, and goes with it.
  */
+#include <linux/cred.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 
 #include "symbiotic.h"
 
 #define SYM_VALUES_OF_FILE	8
+#define SYM_VALUES_OF_USER	16 /* of all files of a user who is not root */
+#define SYM_VALUES_OF_USERS	40 /* of all users who are not root */
 #define SYM_VALUES_OF_FILES	48 /* the rest is for the kernel's own modules */
 
 struct sym_value {
 	const void *owner; /* NULL: free */
 	bool user;
+	kuid_t uid; /* of the process that made it */
 	size_t len;
 	struct sym_item_value item;
 	struct sym_item_value *shown; /* in the page, as it was last built */
@@ -33,20 +37,37 @@ static struct sym_value *sym_value_find(const void *owner, bool user, const char
 	return NULL;
 }
 
-static struct sym_value *sym_value_new(const void *owner, bool user)
+/* No user can take what others need: each has a share, and some is kept for root. */
+static bool sym_value_may(const void *owner)
 {
-	struct sym_value *value, *found = NULL;
-	int of_owner = 0, of_files = 0;
+	int of_owner = 0, of_user = 0, of_users = 0, of_files = 0;
+	kuid_t uid = current_uid();
+	struct sym_value *value;
 
 	for (value = sym_values; value < sym_values + SYM_MAX_VALUES; value++) {
+		if (!value->owner || !value->user)
+			continue;
+		of_files++;
 		of_owner += value->owner == owner;
-		of_files += value->owner && value->user;
-		if (!value->owner)
-			found = value;
+		of_user += uid_eq(value->uid, uid);
+		of_users += !uid_eq(value->uid, GLOBAL_ROOT_UID);
 	}
-	if (user && (of_owner >= SYM_VALUES_OF_FILE || of_files >= SYM_VALUES_OF_FILES))
+	if (of_owner >= SYM_VALUES_OF_FILE || of_files >= SYM_VALUES_OF_FILES)
+		return false;
+	return uid_eq(uid, GLOBAL_ROOT_UID) ||
+	       (of_user < SYM_VALUES_OF_USER && of_users < SYM_VALUES_OF_USERS);
+}
+
+static struct sym_value *sym_value_new(const void *owner, bool user)
+{
+	struct sym_value *value;
+
+	if (user && !sym_value_may(owner))
 		return NULL;
-	return found;
+	for (value = sym_values; value < sym_values + SYM_MAX_VALUES; value++)
+		if (!value->owner)
+			return value;
+	return NULL;
 }
 
 static void sym_value_name_owner(struct sym_value *value)
@@ -82,6 +103,7 @@ static int sym_value_put_locked(const void *owner, bool user, const char *name,
 			return -ENOSPC;
 		value->owner = owner;
 		value->user = user;
+		value->uid = current_uid();
 		strscpy_pad(value->item.name, name, sizeof(value->item.name));
 		sym_value_name_owner(value);
 	}
