@@ -161,10 +161,12 @@ uint64_t sym_kernel_map(const struct sym *sym, const struct kvm_sregs *sregs, ui
 {
 	unsigned int shift = sregs->cr4 & CR4_LA57 ? 48 : 39;
 	uint64_t table = sregs->cr3 & ~cr3_user_bits & PTE_ADDR, entry;
+	const uint64_t *at = sym->ops->mem_map(sym->vm, table + (gva >> shift & 511) * sizeof(*at),
+					       sizeof(*at));
 
-	if (sym->ops->mem_read(sym->vm, table + (gva >> shift & 511) * sizeof(entry), &entry,
-			       sizeof(entry)))
+	if (!at)
 		return 0;
+	entry = READ_ONCE(*at);
 	return entry & PTE_PRESENT ? entry & PTE_ADDR : 0;
 }
 

@@ -14,6 +14,8 @@ enum fuzz_device { FUZZ_BLK, FUZZ_RNG, FUZZ_NET, FUZZ_CONSOLE, FUZZ_VSOCK, FUZZ_
 
 /* Sizes and addresses are taken as they are, not rounded to what is legal. */
 #define FUZZ_RAW 1
+/* RAM is as large as a guest's, so that buffers can be: what is done with them is bounded. */
+#define FUZZ_LARGE 2
 
 struct fuzz_head {
 	uint8_t device; /* modulo FUZZ_DEVICES */

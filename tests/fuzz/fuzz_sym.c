@@ -16,6 +16,7 @@
 #define MEMORY	   (256u << 10)
 #define NR_VCPUS   2
 #define COOKIE	   0x1234567812345678ull
+#define TABLE_GPA  0x3f000u /* the top level of page tables: all is mapped */
 #define SPY_GPA	   0x10000u
 #define SHOW_GPA   0x14000u
 #define TASK_GPA   0x15000u /* one page for each vCPU */
@@ -80,6 +81,8 @@ static void *op_map(void *vm, uint64_t gpa, size_t len)
 
 static int op_state(void *vm, void *v, struct sym_vcpu_state *s)
 {
+	if (s->what & SYM_STATE_SREGS)
+		*s->sregs = (struct kvm_sregs){ .cr3 = TABLE_GPA };
 	if (s->what & SYM_STATE_EVENTS)
 		memset(s->events, 0, sizeof(*s->events));
 	s->mp_state = KVM_MP_STATE_RUNNABLE;
@@ -117,6 +120,7 @@ static int op_flush(void *vm, void *v)
 	struct kvm_run *run = v;
 
 	run->s.regs.sregs.cr0 = 0x80000001;
+	run->s.regs.sregs.cr3 = TABLE_GPA;
 	run->s.regs.sregs.efer = 0x400;
 	return -EINTR;
 }
@@ -253,6 +257,8 @@ static void make_pages(void)
 		.entry = HIGH, .stack = HIGH + 64, .gs_base = HIGH, .cs = 16, .ss = 24,
 	};
 
+	for (unsigned int i = 0; i < SYM_PAGE_SIZE / sizeof(uint64_t); i++)
+		((uint64_t *)(memory + TABLE_GPA))[i] = 0x1001; /* present */
 	memcpy(memory + SPY_GPA, &head, sizeof(head));
 	head.kind = SYM_SPY_VCPU;
 	head.size = SYM_PAGE_SIZE;

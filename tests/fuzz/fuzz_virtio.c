@@ -34,6 +34,8 @@
 #include "virtio/vsock.h"
 
 #define RAM	   (64 * KiB)
+#define RAM_LARGE  (512 * MiB)
+#define STEP_BYTES (4 * MiB) /* that a device may move for one step */
 #define GUARD	   (4 * GiB) /* no buffer can be longer */
 #define IMAGE_SIZE (64 * KiB)
 #define PEERS	   4
@@ -69,6 +71,7 @@ static int peers[PEERS]; /* programs on the host's side of vsock */
 static console_input_fn console_input;
 static void *console_arg;
 static volatile uint8_t sink; /* what was read is used */
+static size_t step_bytes; /* of console output and image data in this step */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -86,6 +89,8 @@ ssize_t __wrap_getrandom(void *buf, size_t len, unsigned int flags)
 
 void __wrap_console_write(struct console *console, const uint8_t *buf, size_t len)
 {
+	step_bytes += len;
+	check(step_bytes <= STEP_BYTES);
 	for (size_t i = 0; i < len; i++)
 		sink ^= buf[i];
 }
@@ -187,7 +192,7 @@ static int listen_at(const char *path)
 /* RAM between two walls: who runs past its end does not get far. */
 static void wall_in(struct guest_memory *mem)
 {
-	uint8_t *p = mmap(NULL, GUARD + RAM + GUARD, PROT_NONE,
+	uint8_t *p = mmap(NULL, GUARD + RAM_LARGE + GUARD, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	check(p != MAP_FAILED);
@@ -195,6 +200,21 @@ static void wall_in(struct guest_memory *mem)
 	mem->host = mmap(p + GUARD, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 			 -1, 0);
 	check(mem->host == p + GUARD);
+}
+
+/* The rest of large RAM is part of the wall while RAM is small. */
+static void set_ram(bool large)
+{
+	static bool is_large;
+	uint8_t *rest = vm.mem.host + RAM;
+
+	if (is_large)
+		check(!madvise(rest, RAM_LARGE - RAM, MADV_DONTNEED));
+	if (large == is_large)
+		return;
+	check(!mprotect(rest, RAM_LARGE - RAM, large ? PROT_READ | PROT_WRITE : PROT_NONE));
+	vm.mem.size = vm.mem.low_size = large ? RAM_LARGE : RAM;
+	is_large = large;
 }
 
 static uint64_t access_reg(struct bus *bus, uint64_t addr, unsigned int len, uint64_t value,
@@ -263,7 +283,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	check(!virtio_net_create(&vm, &card, 0, &err));
 	check(net.be.ops); /* else the linker was not told to wrap */
 	check(!virtio_console_create(&vm, &err));
-	check(!virtio_vsock_create(&vm, 0, 3, vsock_path, &err));
+	check(!virtio_vsock_create(&vm, 3, vsock_path, &err));
 	find_devices();
 	for (int i = 0; i < PEERS; i++)
 		peers[i] = -1;
@@ -442,6 +462,7 @@ static void take_step(const struct fuzz_step *s)
 {
 	unsigned int q = s->a % dev->ops->nr_queues;
 
+	step_bytes = 0;
 	switch (s->op % FUZZ_OPS) {
 	case FUZZ_KICK:
 		offer(q, s->b);
@@ -529,6 +550,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(steps, data, n * sizeof(steps[0]));
 	data += n * sizeof(steps[0]);
 	size -= n * sizeof(steps[0]);
+	set_ram(head.flags & FUZZ_LARGE);
 	memset(vm.mem.host, 0, RAM);
 	memcpy(vm.mem.host, data, size < RAM ? size : RAM);
 

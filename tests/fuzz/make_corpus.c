@@ -182,6 +182,30 @@ static int console(void)
 	return end("console");
 }
 
+/* A chain of all of RAM, and a ring full of the largest writes that are allowed. */
+static int console_large(void)
+{
+	unsigned int first;
+	int bad;
+
+	begin(FUZZ_CONSOLE, 0);
+	head.flags = FUZZ_LARGE;
+	for (int i = 0; i < 3; i++)
+		desc(1, 0, 128 << 20, OUT, 1);
+	desc(1, 0, 128 << 20, OUT, 0);
+	step(FUZZ_KICK, 1, 0);
+	bad = end("console-large");
+
+	begin(FUZZ_CONSOLE, 0);
+	head.flags = FUZZ_LARGE;
+	first = desc(1, 0, 1 << 20, OUT, 0);
+	for (int i = 0; i < 1 << SIZE_LOG; i++)
+		step(FUZZ_OFFER, 1, first);
+	step(FUZZ_SERVE, 1, 0);
+	step(FUZZ_SERVE, 1, 0);
+	return bad | end("console-ring");
+}
+
 static void vsock_send(uint16_t op, uint32_t host_port, uint32_t guest_port, uint32_t len)
 {
 	struct virtio_vsock_hdr hdr = {
@@ -252,5 +276,5 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	folder = argv[1];
-	return blk() | blk_indirect() | rng() | net() | console() | vsock();
+	return blk() | blk_indirect() | rng() | net() | console() | console_large() | vsock();
 }
