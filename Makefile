@@ -252,8 +252,9 @@ bench: bench-swap
 swap: bench
 else
 bench: modules all
-	@$(MAKE) --no-print-directory $(SYSTEM_BITS) $(B)/tests/bench/symcall
+	@$(MAKE) --no-print-directory $(SYSTEM_BITS) $(B)/tests/bench/symcall $(TINY_ATTACKS)
 	@tests/bench/run
+	@tests/bench/run-attacks
 	@tests/bench/run-symbiotic
 	@$(MAKE) --no-print-directory bench-swap
 endif
