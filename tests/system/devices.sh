@@ -66,3 +66,45 @@ grep -qa '42 is the answer' "$work/late" || fail "typing into the console"
 symctl stop test --force --timeout 1 || fail "forced stop"
 finish 10
 echo "console socket: ok"
+
+unset -f symvmm
+
+# A script on stdin: all of it comes long before anybody listens in the guest.  Then typing.
+job <<'J'
+touch /run/symjob-stay
+J
+for i in $(seq 1 80); do echo "echo line-$i-ok"; done >"$work/commands"
+symvmm run --name test --kernel "$guest/vmlinuz-6.1" --initrd "$guest/tiny-initrd-6.1" \
+	--memory 256M --disk "$work/job.img,ro,serial=symjob" --cmdline quiet \
+	<"$work/commands" >"$work/console" 2>"$work/stderr" &
+vm=$!
+console '^line-80-ok' 60
+ran=$(grep -ac '^line-.*-ok' "$work/console")
+# The kernel itself opens the port twice before the shell does, and may drop a little each time.
+[ "$ran" -ge 75 ] || fail "$ran of 80 lines of a script arrived"
+(printf '\necho typed-la''ter\n'; sleep 3) | timeout 10 symctl console test >"$work/late"
+grep -qa '^typed-later' "$work/late" || fail "the console takes no input any more"
+symctl stop test --force --timeout 1 >/dev/null || fail "forced stop"
+finish 10
+echo "a script on stdin: $ran of 80 lines"
+
+# The file system of the log is full for a while.
+mkdir "$work/small"
+mount -t tmpfs -o size=16k tmpfs "$work/small"
+truncate -s 4k "$work/flag"
+job <<'J'
+for i in $(seq 1 400); do echo "$i 0123456789012345678901234567890123456789012345678901234567890"; done
+echo full | dd of=/dev/vdb conv=sync,fsync 2>/dev/null
+sleep 4
+echo "there is room again"
+J
+start vmlinuz-6.1 --initrd "$guest/tiny-initrd-6.1" --cmdline quiet --console "file:$work/small/log" \
+	--disk "$work/job.img,ro,serial=symjob" --disk "$work/flag"
+wait_for 60 grep -q full "$work/flag" || fail "the guest said nothing"
+mount -o remount,size=1M "$work/small"
+finish 60
+expect "$status" 0 "exit status"
+grep -qa 'there is room again' "$work/small/log" || fail "the log ended when it was full"
+expect "$(stat -c %a "$work/small/log")" 600 "mode of the log"
+umount "$work/small"
+echo "a log without room: ok"
