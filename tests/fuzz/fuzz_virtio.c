@@ -528,7 +528,7 @@ static void clean_up(void)
 		struct vsock *vs = (struct vsock *)dev;
 
 		drain(listen_fd);
-		drain(vs->listen_fd);
+		drain(vs->listener.fd);
 		vs->next_port = 0;
 		vs->rx_blocked = false;
 	}

@@ -5,6 +5,7 @@
 #include "core/poll_set.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 int poll_set_add(struct poll_set *set, int fd, short events)
@@ -20,6 +21,14 @@ int poll_set_add(struct poll_set *set, int fd, short events)
 	}
 	set->fds[set->nr] = (struct pollfd){ .fd = fd, .events = events };
 	return set->nr++;
+}
+
+void poll_set_timeout(struct poll_set *set, uint64_t ms)
+{
+	int timeout = ms > INT_MAX ? INT_MAX : (int)ms;
+
+	if (set->timeout_ms < 0 || timeout < set->timeout_ms)
+		set->timeout_ms = timeout;
 }
 
 short poll_set_revents(const struct poll_set *set, int place)

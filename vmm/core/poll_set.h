@@ -6,6 +6,7 @@
 #define VMM_CORE_POLL_SET_H
 
 #include <poll.h>
+#include <stdint.h>
 
 struct poll_set {
 	struct pollfd *fds;
@@ -15,6 +16,9 @@ struct poll_set {
 
 /* poll_set_add - the place of @fd in the array, or -ENOMEM. */
 int poll_set_add(struct poll_set *set, int fd, short events);
+
+/* poll_set_timeout - wait no longer than @ms milliseconds. */
+void poll_set_timeout(struct poll_set *set, uint64_t ms);
 
 /* poll_set_revents - what became ready at @place (0 for a negative place). */
 short poll_set_revents(const struct poll_set *set, int place);

@@ -230,7 +230,7 @@ int console_create(struct loop *loop, const char *spec, uint64_t file_max,
 	console->loop = loop;
 	console->quit = quit;
 	console->quit_arg = arg;
-	console->listener = (struct unix_listener){ .fd = -1, .spare = -1 };
+	console->listener = (struct unix_listener)UNIX_LISTENER_NONE;
 	pthread_mutex_init(&console->lock, NULL);
 	pthread_mutex_init(&console->input_lock, NULL);
 	console->ring = malloc(CONSOLE_RING); /* pages that are never written cost nothing */
@@ -242,7 +242,7 @@ int console_create(struct loop *loop, const char *spec, uint64_t file_max,
 		     &console->kick_source) ||
 	    loop_add_timer(loop, on_timer, console, &console->timer))
 		goto nomem;
-	ret = unix_listen(&console->listener, socket_path, err);
+	ret = unix_listen(&console->listener, socket_path, 1, err);
 	if (ret)
 		goto fail;
 	console->socket_path = strdup(socket_path);

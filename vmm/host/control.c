@@ -299,13 +299,13 @@ int control_reserve(const char *name, struct control **out, struct err *err)
 
 	if (!control)
 		return err_set(err, -ENOMEM, "control socket: out of memory");
-	control->listener = (struct unix_listener){ .fd = -1, .spare = -1 };
+	control->listener = (struct unix_listener)UNIX_LISTENER_NONE;
 	ret = runtime_claim(&control->name, name, err);
 	if (!ret)
 		ret = control_runtime_path(control, "sock", control->path,
 					   sizeof(control->path), err);
 	if (!ret)
-		ret = unix_listen(&control->listener, control->path, err);
+		ret = unix_listen(&control->listener, control->path, UNIX_SPARES, err);
 	if (ret) {
 		control->path[0] = '\0';
 		control_destroy(control);

@@ -65,6 +65,7 @@ void control_client_free(struct control_client *client)
 	close(client->fd);
 	if (client->passed_fd >= 0)
 		close(client->passed_fd);
+	unix_refill(&client->control->listener);
 	if (client->later)
 		client->later->client = NULL;
 	free(client->in);

@@ -10,34 +10,68 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define BACKLOG 16
 
-int unix_listen(struct unix_listener *l, const char *path, struct err *err)
+/* Whatever is at @addr makes room for us, if that harms nobody. */
+static int clear_path(const struct sockaddr_un *addr, struct err *err)
+{
+	struct stat st;
+	int fd, ret;
+
+	if (lstat(addr->sun_path, &st))
+		return errno == ENOENT ? 0 : err_errno(err, "%s", addr->sun_path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, -EEXIST, "%s: is there already, and is no socket",
+			       addr->sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_errno(err, "%s", addr->sun_path);
+	ret = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ? errno : 0;
+	close(fd);
+	if (ret != ECONNREFUSED && ret != ENOENT)
+		return err_set(err, -EADDRINUSE, "%s: in use by another program",
+			       addr->sun_path);
+	if (unlink(addr->sun_path) && errno != ENOENT)
+		return err_errno(err, "%s", addr->sun_path);
+	return 0;
+}
+
+void unix_refill(struct unix_listener *l)
+{
+	for (unsigned int i = 0; i < l->nr_spares; i++)
+		if (l->spare[i] < 0)
+			l->spare[i] = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+}
+
+int unix_listen(struct unix_listener *l, const char *path, unsigned int nr_spares,
+		struct err *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
-	*l = (struct unix_listener){ .fd = -1, .spare = -1, .owner = geteuid() };
+	*l = (struct unix_listener){ .fd = -1, .owner = geteuid() };
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return err_set(err, -ENAMETOOLONG,
 			       "%s: too long for the path of a socket (at most %zu characters)",
 			       path, sizeof(addr.sun_path) - 1);
 	strcpy(addr.sun_path, path);
+	if (clear_path(&addr, err))
+		return err->code;
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0)
 		return err_errno(err, "%s", path);
-	if (unlink(path) && errno != ENOENT)
-		goto fail;
-	if (bind(l->fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(l->fd, BACKLOG))
-		goto fail;
-	l->spare = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+	if (bind(l->fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(l->fd, BACKLOG)) {
+		err_errno(err, "%s", path);
+		unix_unlisten(l);
+		return err->code;
+	}
+	while (l->nr_spares < nr_spares)
+		l->spare[l->nr_spares++] = -1;
+	unix_refill(l);
 	return 0;
-fail:
-	err_errno(err, "%s", path);
-	unix_unlisten(l);
-	return err->code;
 }
 
 static bool peer_allowed(const struct unix_listener *l, int fd)
@@ -45,25 +79,46 @@ static bool peer_allowed(const struct unix_listener *l, int fd)
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
-	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
-	       (cred.uid == l->owner || cred.uid == 0);
+	return l->any_peer || (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
+			       (cred.uid == l->owner || cred.uid == 0));
+}
+
+/* Give one up; how many are left. */
+static unsigned int give_up_spare(struct unix_listener *l)
+{
+	unsigned int left = 0;
+	bool given = false;
+
+	for (unsigned int i = 0; i < l->nr_spares; i++) {
+		if (l->spare[i] < 0)
+			continue;
+		if (given) {
+			left++;
+			continue;
+		}
+		close(l->spare[i]);
+		l->spare[i] = -1;
+		given = true;
+	}
+	return left;
 }
 
 int unix_accept(struct unix_listener *l)
 {
 	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	bool starved = fd < 0 && (errno == EMFILE || errno == ENFILE);
+	bool starved = fd < 0 && (errno == EMFILE || errno == ENFILE), last = false;
 
 	if (starved) {
-		close(l->spare);
+		last = !give_up_spare(l);
 		fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	}
-	if (fd >= 0 && (starved || !peer_allowed(l, fd))) {
+	if (fd >= 0 && (last || !peer_allowed(l, fd))) {
 		close(fd);
 		fd = -1;
 	}
-	if (starved)
-		l->spare = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+	/* A client that is served keeps the descriptor until it leaves. */
+	if (fd < 0)
+		unix_refill(l);
 	return fd < 0 ? -EAGAIN : fd;
 }
 
@@ -71,7 +126,8 @@ void unix_unlisten(struct unix_listener *l)
 {
 	if (l->fd >= 0)
 		close(l->fd);
-	if (l->spare >= 0)
-		close(l->spare);
-	*l = (struct unix_listener){ .fd = -1, .spare = -1 };
+	for (unsigned int i = 0; i < l->nr_spares; i++)
+		if (l->spare[i] >= 0)
+			close(l->spare[i]);
+	*l = (struct unix_listener)UNIX_LISTENER_NONE;
 }

@@ -5,26 +5,42 @@
 #ifndef VMM_HOST_UNIX_SOCKET_H
 #define VMM_HOST_UNIX_SOCKET_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "core/err.h"
 
+#define UNIX_SPARES 8
+
 struct unix_listener {
-	int fd;	   /* non-blocking; -1: none */
-	int spare; /* given up for a moment when file descriptors run out */
+	int fd; /* non-blocking; -1: none */
+	/* Given up one by one when file descriptors run out; -1: is given up. */
+	int spare[UNIX_SPARES];
+	unsigned int nr_spares;
 	uid_t owner;
+	bool any_peer; /* whoever may open the path by its mode may connect */
 };
 
-/* unix_listen - replace whatever is at @path by a listening socket. */
-int unix_listen(struct unix_listener *l, const char *path, struct err *err);
+#define UNIX_LISTENER_NONE { .fd = -1 }
+
+/*
+ * unix_listen - a listening socket at @path.  One that nobody listens at any more is replaced;
+ * -EADDRINUSE when somebody does, -EEXIST when there is something else.  With @nr_spares
+ * descriptors kept in reserve (1 to UNIX_SPARES): all but one are for clients.
+ */
+int unix_listen(struct unix_listener *l, const char *path, unsigned int nr_spares,
+		struct err *err);
 
 /*
  * unix_accept - the next client, non-blocking.  Returns a file descriptor, or
  * -EAGAIN: nobody (any more), or somebody who is neither our user nor root.
- * Without a free file descriptor the client is hung up on, so that a loop that
- * waits for clients does not spin.
+ * Without a free file descriptor the client gets one of the reserve; without that it is
+ * hung up on, so that a loop that waits for clients does not spin.
  */
 int unix_accept(struct unix_listener *l);
+
+/* unix_refill - a descriptor may be free again: fill up the reserve. */
+void unix_refill(struct unix_listener *l);
 
 void unix_unlisten(struct unix_listener *l);
 

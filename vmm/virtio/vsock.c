@@ -85,7 +85,7 @@ static void vsock_poll_fill(struct virtio_device *dev, struct poll_set *set)
 
 	vsock_conn_poll_fill(vs, set);
 	virtq_flush(&dev->queues[RX]);
-	vs->listen_place = dev->queues[RX].live ? poll_set_add(set, vs->listen_fd, POLLIN) : -1;
+	vs->listen_place = dev->queues[RX].live ? poll_set_add(set, vs->listener.fd, POLLIN) : -1;
 }
 
 static void vsock_poll_done(struct virtio_device *dev, struct poll_set *set)
@@ -94,7 +94,7 @@ static void vsock_poll_done(struct virtio_device *dev, struct poll_set *set)
 
 	vsock_conn_poll_done(vs, set);
 	if (poll_set_revents(set, vs->listen_place)) {
-		int fd = accept4(vs->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = unix_accept(&vs->listener);
 
 		if (fd >= 0)
 			vsock_conn_from_host(vs, fd);
@@ -104,7 +104,11 @@ static void vsock_poll_done(struct virtio_device *dev, struct poll_set *set)
 
 static void vsock_stop(struct virtio_device *dev)
 {
-	vsock_conn_close_all((struct vsock *)dev);
+	struct vsock *vs = (struct vsock *)dev;
+
+	vsock_conn_close_all(vs);
+	vs->nr_owed = 0;
+	vs->rx_blocked = false;
 }
 
 static void vsock_config_read(struct virtio_device *dev, uint32_t off, uint8_t *data,
@@ -122,10 +126,9 @@ static void vsock_destroy(struct virtio_device *dev)
 
 	virtio_free_common(dev); /* ends the thread first */
 	vsock_conn_close_all(vs);
-	if (vs->listen_fd >= 0) {
-		close(vs->listen_fd);
+	if (vs->listener.fd >= 0)
 		unlink(vs->path);
-	}
+	unix_unlisten(&vs->listener);
 	free(vs);
 }
 
@@ -143,24 +146,20 @@ static const struct virtio_ops vsock_ops = {
 	.own_thread = true,
 };
 
+/* Who may connect, the owner says by the modes of the path and its folder. */
 static int listen_at(struct vsock *vs, const char *path, struct err *err)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd;
+	struct err why = { 0 };
+	int ret;
 
 	/* Room for "_" and a port number behind it. */
-	if (strlen(path) + 12 > sizeof(sa.sun_path) || strlen(path) >= sizeof(vs->path))
+	if (strlen(path) + 12 > sizeof(((struct sockaddr_un *)0)->sun_path) ||
+	    strlen(path) >= sizeof(vs->path))
 		return err_set(err, -ENAMETOOLONG, "--vsock path=%s: too long", path);
-	strcpy(sa.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_errno(err, "--vsock path=%s", path);
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, 16)) {
-		err_errno(err, "--vsock path=%s", path);
-		close(fd);
-		return err->code;
-	}
-	vs->listen_fd = fd;
+	ret = unix_listen(&vs->listener, path, 1, &why);
+	if (ret)
+		return err_set(err, ret, "--vsock path=%s", why.msg);
+	vs->listener.any_peer = true;
 	strcpy(vs->path, path);
 	return 0;
 }
@@ -173,7 +172,7 @@ int virtio_vsock_create(struct vm *vm, uint32_t cid, const char *path, struct er
 	if (!vs)
 		return err_set(err, -ENOMEM, "vsock: out of memory");
 	vs->cid = cid;
-	vs->listen_fd = -1;
+	vs->listener = (struct unix_listener)UNIX_LISTENER_NONE;
 	vs->listen_place = -1;
 	for (unsigned int i = 0; i < VSOCK_MAX_CONNS; i++)
 		vs->conns[i].fd = -1;

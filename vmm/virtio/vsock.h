@@ -7,16 +7,19 @@
 
 #include <linux/virtio_vsock.h>
 
+#include "host/unix_socket.h"
 #include "virtio/virtio.h"
 
 #define VSOCK_HOST_CID	2
 #define VSOCK_MAX_CONNS 128
 #define VSOCK_PKT_MAX	65536
 #define VSOCK_BUF	65536 /* what we take from the guest before it must wait */
+#define VSOCK_OWED	32 /* resets that wait for room in the guest's queue */
 
 enum vsock_state {
 	VSOCK_FREE,
 	VSOCK_ASKING,	 /* a host program connected; its CONNECT line is not whole yet */
+	VSOCK_LINGERING, /* the guest is done with it; the host has not taken all of its data */
 	VSOCK_REQUESTED, /* the guest was asked to accept */
 	VSOCK_OPEN,
 };
@@ -26,7 +29,11 @@ struct vsock_conn {
 	int fd;
 	int place; /* in the poll set */
 	uint32_t host_port, guest_port;
-	bool host_eof, guest_eof;
+	bool host_eof;	  /* the host sends no more, and the guest was told */
+	bool host_closed; /* nor does it read */
+	bool guest_eof;	  /* the guest sends no more */
+	bool guest_deaf;  /* nor does it read */
+	uint64_t deadline_ns; /* clock_ns(): for what it waits for; 0: for nothing */
 	/* A packet owed to the guest that found no room, VIRTIO_VSOCK_OP_*; 0: none. */
 	uint16_t owed;
 	uint32_t guest_alloc, guest_fwd; /* the guest's receive buffer (5.10.6.3) */
@@ -42,10 +49,14 @@ struct vsock_conn {
 struct vsock {
 	struct virtio_device dev;
 	uint32_t cid;
-	int listen_fd;
 	int listen_place;
 	bool rx_blocked; /* the guest has no receive buffers */
 	uint32_t next_port; /* host ports for connections from the host */
+	struct unix_listener listener;
+	struct {
+		uint32_t host_port, guest_port;
+	} owed[VSOCK_OWED]; /* resets */
+	unsigned int nr_owed;
 	char path[100];
 	struct virtq_chain chain, tx_chain;
 	uint8_t buf[VSOCK_PKT_MAX];

@@ -3,6 +3,10 @@
  * Connections of the vsock device: each joins a port pair of the guest's to a Unix
  * socket of the host's, with the credit scheme of virtio 1.2, 5.10.6.3, so that
  * neither side can make us hold more than VSOCK_BUF bytes of a connection.
+ *
+ * The two directions end on their own (5.10.6.5), and an end never overtakes the data before
+ * it: what the guest has sent is delivered even when the guest has reset the connection since,
+ * as Linux does eight seconds after it closed one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,18 +16,25 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/poll_set.h"
 #include "virtio/vsock.h"
 
 #define FIRST_HOST_PORT 0x40000000u
-#define SHUTDOWN_BOTH	(VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND)
+
+/* How long a connection may wait for each of these. */
+#define ASK_NS	   (5 * NS_PER_S)  /* the CONNECT line of a host program */
+#define REQUEST_NS (2 * NS_PER_S)  /* the guest's answer to a request, as in Linux */
+#define LINGER_NS  (60 * NS_PER_S) /* a host program to take some of what is left for it */
+
+#define DISCARD_MAX 64 /* reads of what the guest does not want any more */
 
 static struct vsock_conn *find(struct vsock *vs, uint32_t host_port, uint32_t guest_port)
 {
 	for (unsigned int i = 0; i < VSOCK_MAX_CONNS; i++) {
 		struct vsock_conn *c = &vs->conns[i];
 
-		if (c->state > VSOCK_ASKING && c->host_port == host_port &&
+		if (c->state > VSOCK_LINGERING && c->host_port == host_port &&
 		    c->guest_port == guest_port)
 			return c;
 	}
@@ -65,6 +76,11 @@ void vsock_conn_close_all(struct vsock *vs)
 			conn_free(&vs->conns[i]);
 }
 
+static uint32_t shutdown_flags(const struct vsock_conn *c)
+{
+	return VIRTIO_VSOCK_SHUTDOWN_SEND | (c->host_closed ? VIRTIO_VSOCK_SHUTDOWN_RCV : 0);
+}
+
 /* Send a packet without payload; what finds no room is owed and comes with poll_fill(). */
 static bool control(struct vsock *vs, struct vsock_conn *c, uint16_t op)
 {
@@ -72,7 +88,7 @@ static bool control(struct vsock *vs, struct vsock_conn *c, uint16_t op)
 		.src_port = c->host_port,
 		.dst_port = c->guest_port,
 		.op = op,
-		.flags = op == VIRTIO_VSOCK_OP_SHUTDOWN ? SHUTDOWN_BOTH : 0,
+		.flags = op == VIRTIO_VSOCK_OP_SHUTDOWN ? shutdown_flags(c) : 0,
 		.buf_alloc = VSOCK_BUF,
 		.fwd_cnt = c->fwd,
 	};
@@ -89,18 +105,56 @@ static bool control(struct vsock *vs, struct vsock_conn *c, uint16_t op)
 	return false;
 }
 
-static void reset_port(struct vsock *vs, uint32_t host_port, uint32_t guest_port)
+static bool send_reset(struct vsock *vs, uint32_t host_port, uint32_t guest_port)
 {
 	struct virtio_vsock_hdr hdr = {
 		.src_port = host_port, .dst_port = guest_port, .op = VIRTIO_VSOCK_OP_RST,
 	};
 
-	vsock_rx(vs, &hdr, NULL, 0);
+	return vsock_rx(vs, &hdr, NULL, 0);
+}
+
+/* Beyond what is kept, the guest finds out by its own time-outs. */
+static void reset_port(struct vsock *vs, uint32_t host_port, uint32_t guest_port)
+{
+	if (!send_reset(vs, host_port, guest_port) && vs->nr_owed < VSOCK_OWED) {
+		vs->owed[vs->nr_owed].host_port = host_port;
+		vs->owed[vs->nr_owed++].guest_port = guest_port;
+	}
+}
+
+static void send_owed(struct vsock *vs)
+{
+	unsigned int sent = 0;
+
+	while (sent < vs->nr_owed &&
+	       send_reset(vs, vs->owed[sent].host_port, vs->owed[sent].guest_port))
+		sent++;
+	vs->nr_owed -= sent;
+	memmove(vs->owed, vs->owed + sent, vs->nr_owed * sizeof(vs->owed[0]));
+}
+
+/*
+ * The guest is done with it.  What it left is still delivered; what the host has sent is
+ * thrown away, for closing a Unix socket with unread data would be an error to its peer.
+ */
+static void conn_end(struct vsock *vs, struct vsock_conn *c)
+{
+	for (int i = 0; i < DISCARD_MAX && recv(c->fd, vs->buf, sizeof(vs->buf), 0) > 0; i++)
+		;
+	if (c->out_pos == c->out_len || c->host_closed) {
+		conn_free(c);
+		return;
+	}
+	c->state = VSOCK_LINGERING;
+	c->owed = 0;
+	c->deadline_ns = clock_ns() + LINGER_NS;
 }
 
 static void conn_reset(struct vsock *vs, struct vsock_conn *c)
 {
-	reset_port(vs, c->host_port, c->guest_port);
+	if (c->state > VSOCK_LINGERING)
+		reset_port(vs, c->host_port, c->guest_port);
 	conn_free(c);
 }
 
@@ -130,6 +184,25 @@ static void guest_connects(struct vsock *vs, const struct virtio_vsock_hdr *hdr)
 	control(vs, c, VIRTIO_VSOCK_OP_RESPONSE);
 }
 
+/* The host has all that the guest has sent; false when that was the end of the connection. */
+static bool all_delivered(struct vsock *vs, struct vsock_conn *c)
+{
+	if (c->state == VSOCK_LINGERING) {
+		conn_free(c);
+		return false;
+	}
+	if (c->guest_eof && (c->host_eof || c->guest_deaf)) {
+		reset_port(vs, c->host_port, c->guest_port); /* as Linux waits for */
+		conn_end(vs, c);
+		return false;
+	}
+	if (c->guest_eof)
+		shutdown(c->fd, SHUT_WR);
+	if (c->fwd - c->told >= VSOCK_BUF / 2)
+		control(vs, c, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	return true;
+}
+
 /* Give the host what it has not taken yet; false when the connection is gone. */
 static bool drain(struct vsock *vs, struct vsock_conn *c)
 {
@@ -143,20 +216,23 @@ static bool drain(struct vsock *vs, struct vsock_conn *c)
 			return false;
 		}
 		/* A host that reads no more may have written before: that is still to come. */
-		if (n < 0)
+		if (n < 0) {
+			c->host_closed = true;
 			n = c->out_len - c->out_pos;
+		}
 		c->out_pos += n;
 		c->fwd += n;
+		if (c->state == VSOCK_LINGERING)
+			c->deadline_ns = clock_ns() + LINGER_NS;
 	}
-	if (c->out_pos == c->out_len) {
-		c->out_pos = c->out_len = 0;
-		if (c->guest_eof)
-			shutdown(c->fd, SHUT_WR);
+	if (c->out_pos < c->out_len) {
+		/* Tell the guest of its new credit before it runs dry. */
+		if (c->state == VSOCK_OPEN && c->fwd - c->told >= VSOCK_BUF / 2)
+			control(vs, c, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+		return true;
 	}
-	/* Tell the guest of its new credit before it runs dry. */
-	if (c->fwd - c->told >= VSOCK_BUF / 2)
-		control(vs, c, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
-	return true;
+	c->out_pos = c->out_len = 0;
+	return all_delivered(vs, c);
 }
 
 static void guest_sends(struct vsock *vs, struct vsock_conn *c, uint32_t len,
@@ -179,10 +255,12 @@ static void guest_accepts(struct vsock *vs, struct vsock_conn *c)
 	char line[24];
 	int n = snprintf(line, sizeof(line), "OK %u\n", c->host_port);
 
-	if (c->state != VSOCK_REQUESTED || send(c->fd, line, n, MSG_NOSIGNAL) != n)
+	if (c->state != VSOCK_REQUESTED || send(c->fd, line, n, MSG_NOSIGNAL) != n) {
 		conn_reset(vs, c);
-	else
-		c->state = VSOCK_OPEN;
+		return;
+	}
+	c->state = VSOCK_OPEN;
+	c->deadline_ns = 0;
 }
 
 void vsock_conn_packet(struct vsock *vs, const struct virtio_vsock_hdr *hdr,
@@ -218,13 +296,12 @@ void vsock_conn_packet(struct vsock *vs, const struct virtio_vsock_hdr *hdr,
 		if (hdr->flags & VIRTIO_VSOCK_SHUTDOWN_SEND)
 			c->guest_eof = true;
 		if (hdr->flags & VIRTIO_VSOCK_SHUTDOWN_RCV)
-			c->host_eof = true; /* nobody there to read: nothing more is sent */
-		if (drain(vs, c) && c->guest_eof && c->host_eof && !c->out_len)
-			conn_reset(vs, c);
+			c->guest_deaf = true; /* nothing more is sent */
+		drain(vs, c);
 		break;
 	case VIRTIO_VSOCK_OP_RST:
-		drain(vs, c);
-		conn_free(c);
+		c->guest_eof = c->guest_deaf = true;
+		conn_end(vs, c);
 		break;
 	default: /* also a REQUEST for a connection that exists */
 		conn_reset(vs, c);
@@ -234,7 +311,10 @@ void vsock_conn_packet(struct vsock *vs, const struct virtio_vsock_hdr *hdr,
 
 void vsock_conn_from_host(struct vsock *vs, int fd)
 {
-	conn_new(vs, fd, VSOCK_ASKING);
+	struct vsock_conn *c = conn_new(vs, fd, VSOCK_ASKING);
+
+	if (c)
+		c->deadline_ns = clock_ns() + ASK_NS;
 }
 
 /* "CONNECT port\n", byte for byte, so that nothing behind it is swallowed. */
@@ -255,6 +335,7 @@ static void read_line(struct vsock *vs, struct vsock_conn *c)
 			break;
 		c->host_port = FIRST_HOST_PORT + vs->next_port++ % FIRST_HOST_PORT;
 		c->state = VSOCK_REQUESTED;
+		c->deadline_ns = clock_ns() + REQUEST_NS;
 		control(vs, c, VIRTIO_VSOCK_OP_REQUEST);
 		return;
 	}
@@ -268,6 +349,25 @@ static uint32_t credit(const struct vsock_conn *c)
 	uint32_t in_flight = c->sent - c->guest_fwd;
 
 	return in_flight < c->guest_alloc ? c->guest_alloc - in_flight : 0;
+}
+
+/* The host sends no more; does the guest neither, and is all delivered, that was it. */
+static void host_ends(struct vsock *vs, struct vsock_conn *c)
+{
+	c->host_eof = true;
+	control(vs, c, VIRTIO_VSOCK_OP_SHUTDOWN);
+	if (c->guest_eof && c->out_pos == c->out_len)
+		all_delivered(vs, c);
+}
+
+/* Its peer is gone altogether: nothing is read there any more. */
+static void host_hangs_up(struct vsock *vs, struct vsock_conn *c)
+{
+	bool known = c->host_closed;
+
+	c->host_closed = true;
+	if (c->host_eof && !known)
+		control(vs, c, VIRTIO_VSOCK_OP_SHUTDOWN);
 }
 
 static void host_sends(struct vsock *vs, struct vsock_conn *c)
@@ -291,8 +391,7 @@ static void host_sends(struct vsock *vs, struct vsock_conn *c)
 	if (n < 0)
 		return;
 	if (!n) {
-		c->host_eof = true;
-		control(vs, c, VIRTIO_VSOCK_OP_SHUTDOWN);
+		host_ends(vs, c);
 		return;
 	}
 	if (!vsock_rx(vs, &hdr, vs->buf, n))
@@ -303,23 +402,53 @@ static void host_sends(struct vsock *vs, struct vsock_conn *c)
 		conn_reset(vs, c);
 }
 
+/* What @c waits for at the host; -1: for nothing, not even for a hang-up. */
+static int events_of(const struct vsock *vs, const struct vsock_conn *c)
+{
+	int events = 0;
+
+	if (c->state == VSOCK_ASKING ||
+	    (c->state == VSOCK_OPEN && !c->host_eof && !c->guest_deaf && !vs->rx_blocked &&
+	     credit(c)))
+		events |= POLLIN;
+	if (c->out_pos < c->out_len)
+		events |= POLLOUT;
+	/* A hang-up cannot be masked, and is no news when it is known. */
+	if (!events && (c->host_closed || c->state == VSOCK_REQUESTED || !c->host_eof))
+		return -1;
+	return events;
+}
+
+static void expire(struct vsock *vs, struct vsock_conn *c)
+{
+	if (c->state == VSOCK_REQUESTED)
+		conn_reset(vs, c);
+	else
+		conn_free(c);
+}
+
 void vsock_conn_poll_fill(struct vsock *vs, struct poll_set *set)
 {
+	uint64_t now = clock_ns();
+
+	send_owed(vs);
 	for (unsigned int i = 0; i < VSOCK_MAX_CONNS; i++) {
 		struct vsock_conn *c = &vs->conns[i];
-		short events = 0;
+		int events;
 
 		c->place = -1;
 		if (c->state == VSOCK_FREE)
 			continue;
+		if (c->deadline_ns && now >= c->deadline_ns) {
+			expire(vs, c);
+			continue;
+		}
+		if (c->deadline_ns)
+			poll_set_timeout(set, (c->deadline_ns - now) / NS_PER_MS + 1);
 		if (c->owed && !control(vs, c, c->owed))
 			continue; /* no room for anything: the next kick wakes us */
-		if (c->state == VSOCK_ASKING || 
-		    (c->state == VSOCK_OPEN && !c->host_eof && !vs->rx_blocked && credit(c)))
-			events |= POLLIN;
-		if (c->out_pos < c->out_len)
-			events |= POLLOUT;
-		if (events)
+		events = events_of(vs, c);
+		if (events >= 0)
 			c->place = poll_set_add(set, c->fd, events);
 	}
 }
@@ -333,7 +462,9 @@ void vsock_conn_poll_done(struct vsock *vs, struct poll_set *set)
 		if (!r || c->state == VSOCK_FREE)
 			continue;
 		c->place = -1;
-		if (r & POLLOUT && !drain(vs, c))
+		if (r & (POLLHUP | POLLERR))
+			host_hangs_up(vs, c);
+		if (c->out_pos < c->out_len && !drain(vs, c))
 			continue;
 		if (c->state == VSOCK_ASKING)
 			read_line(vs, c);
