@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,12 +35,13 @@ static struct {
 	int listener;
 	int lock_fd; /* holds the VM's name; -1: it is free */
 	pthread_t thread;
-	const char *stop;    /* the method that is not answered: the connection ends there */
-	const char *stopped; /* said before it ends; NULL: nothing */
+	const char *_Atomic stop; /* the method that is not answered: the connection ends there */
+	const char *_Atomic stopped; /* said before it ends; NULL: nothing */
 	const char *uuid;
-	bool frees_name; /* there */
-	bool floods;	 /* there, in place of ending */
-	unsigned int clients;
+	atomic_bool frees_name; /* there */
+	atomic_bool floods;	/* there, in place of ending */
+	atomic_uint clients;
+	pthread_t client[16];
 } server;
 
 static void say(int fd, const char *text)
@@ -98,16 +100,16 @@ static void *serve_client(void *arg)
 
 static void *serve(void *arg)
 {
-	pthread_t thread;
 	int fd;
 
 	while ((fd = accept(server.listener, NULL, NULL)) >= 0) {
 		int *own = malloc(sizeof(*own));
 
 		*own = fd;
+		if (server.clients == 16 ||
+		    pthread_create(&server.client[server.clients], NULL, serve_client, own))
+			break;
 		server.clients++;
-		if (!pthread_create(&thread, NULL, serve_client, own))
-			pthread_detach(thread);
 	}
 	return NULL;
 }
@@ -137,6 +139,8 @@ static int teardown(void **state)
 {
 	shutdown(server.listener, SHUT_RDWR);
 	pthread_join(server.thread, NULL);
+	while (server.clients)
+		pthread_join(server.client[--server.clients], NULL);
 	close(server.listener);
 	if (server.lock_fd >= 0)
 		close(server.lock_fd);
