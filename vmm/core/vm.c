@@ -389,7 +389,7 @@ static int prepare(struct vm_life *life, struct err *err)
 	if (!ret)
 		ret = control_start(life->control, vm, err);
 	if (!ret && vm->config->seccomp)
-		ret = seccomp_install(err);
+		ret = seccomp_install(vm->config, err);
 	return ret;
 }
 

@@ -18,7 +18,10 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "core/config.h"
 #include "host/seccomp_filter.h"
+
+#define NR(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct seccomp_call allowed[] = {
 	/* The event loop and the devices' threads. */
@@ -35,30 +38,21 @@ static const struct seccomp_call allowed[] = {
 	{ SCMP_SYS(close), "clients that leave; a reset" },
 	{ SCMP_SYS(eventfd2), "a reset" },
 	{ SCMP_SYS(fcntl), "non-blocking sockets" },
-	/* Disks. */
-	{ SCMP_SYS(preadv), "disk reads" },
-	{ SCMP_SYS(pwritev), "disk writes" },
+	/* Files. */
 	{ SCMP_SYS(pread64), "kernel and initrd at a reset" },
-	{ SCMP_SYS(pwrite64), "write-zeroes" },
-	{ SCMP_SYS(fdatasync), "disk flush" },
 	{ SCMP_SYS(fallocate), "discard; giving back what a window held" },
 	{ SCMP_SYS(mincore), "memory metrics" },
-	{ SCMP_SYS(sync_file_range), "reclaim from a window in a file" },
-	{ SCMP_SYS(fadvise64), "the same" },
 	{ SCMP_SYS(ftruncate), "that file at the end" },
 	{ SCMP_SYS(fstat), "C library" },
 	{ SCMP_SYS(newfstatat), "the same, by newer C libraries" },
 	{ SCMP_SYS(lseek), "libelf, C library" },
 	/* Sockets: control, console, vsock, the frames of --net user and --net unix. */
 	{ SCMP_SYS(accept4), "control, console and vsock clients" },
-	{ SCMP_SYS(connect), "vsock to the host" },
 	{ SCMP_SYS(sendto), "sockets" },
 	{ SCMP_SYS(recvfrom), "sockets" },
 	{ SCMP_SYS(recvmsg), "control: files that are passed" },
 	{ SCMP_SYS(shutdown), "half-closed connections" },
 	{ SCMP_SYS(getsockopt), "peer credentials; connection errors" },
-	/* The network processes at the end. */
-	{ SCMP_SYS(waitid), "reaping them" },
 	/* Memory and threads: the allocator, and vCPU threads at a reset. */
 	{ SCMP_SYS(brk), "malloc" },
 	{ SCMP_SYS(munmap), "free; run pages at a reset" },
@@ -126,25 +120,75 @@ static const struct {
 	{ TCSETSW, "terminal, restored at the end" },
 	{ TCSETS, "the same" },
 	{ TCSETSF, "the same" },
-	{ TUNSETOFFLOAD, "tap: the offloads that the guest's driver accepts" },
 };
 
-/* Calls that are fine with some arguments only. */
-static int add_conditional(scmp_filter_ctx ctx)
+/* What only some VMs need. */
+static const struct seccomp_call disk_calls[] = {
+	{ SCMP_SYS(preadv), "disk reads" },
+	{ SCMP_SYS(pwritev), "disk writes" },
+	{ SCMP_SYS(pwrite64), "write-zeroes" },
+	{ SCMP_SYS(fdatasync), "disk flush" },
+};
+
+static const struct seccomp_call window_calls[] = {
+	{ SCMP_SYS(sync_file_range), "reclaim from a window in a file" },
+	{ SCMP_SYS(fadvise64), "the same" },
+};
+
+static const struct seccomp_call net_process_calls[] = {
+	{ SCMP_SYS(waitid), "reaping network processes at the end" },
+};
+
+static int allow(scmp_filter_ctx ctx, bool wanted, const struct seccomp_call *calls,
+		 unsigned int nr)
 {
 	int ret = 0;
+
+	for (unsigned int i = 0; wanted && i < nr; i++)
+		ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i].nr, 0);
+	return ret;
+}
+
+static bool has_net(const struct vm_config *config, enum net_kind kind)
+{
+	for (unsigned int i = 0; i < config->nr_nets; i++)
+		if (config->nets[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* Sockets are made for vsock alone, processes are ended for user-mode networking. */
+static int add_configured(scmp_filter_ctx ctx, const struct vm_config *config)
+{
+	int ret = 0;
+
+	ret |= allow(ctx, config->nr_disks, disk_calls, NR(disk_calls));
+	ret |= allow(ctx, config->swapbypass, window_calls, NR(window_calls));
+	ret |= allow(ctx, has_net(config, NET_USER), net_process_calls, NR(net_process_calls));
+	if (has_net(config, NET_USER))
+		ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(pidfd_send_signal), 1,
+					SCMP_A1(SCMP_CMP_EQ, SIGKILL));
+	if (has_net(config, NET_TAP)) /* the offloads that the guest's driver accepts */
+		ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+					SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TUNSETOFFLOAD));
+	if (!config->vsock_cid)
+		return ret;
+	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+				SCMP_A1(SCMP_CMP_EQ, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK));
+	return ret;
+}
+
+/* Calls that are fine with some arguments only. */
+static int add_conditional(scmp_filter_ctx ctx, const void *config)
+{
+	int ret = add_configured(ctx, config);
 
 	for (unsigned int i = 0; i < sizeof(allowed_ioctls) / sizeof(allowed_ioctls[0]); i++)
 		ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 					SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff,
 						allowed_ioctls[i].request));
-	/* Connections of vsock to programs on the host. */
-	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
-				SCMP_A1(SCMP_CMP_EQ, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK));
-	/* Processes of which there is a pidfd: the network processes. */
-	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(pidfd_send_signal), 1,
-				SCMP_A1(SCMP_CMP_EQ, SIGKILL));
 	/* Memory, but never code. */
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -167,14 +211,18 @@ static int add_conditional(scmp_filter_ctx ctx)
 	return ret;
 }
 
-int seccomp_install(struct err *err)
+int seccomp_install(const struct vm_config *config, struct err *err)
 {
-	static const struct seccomp_filter filter = {
+	const struct seccomp_filter filter = {
 		.who = "symvmm",
 		.calls = allowed,
 		.nr_calls = sizeof(allowed) / sizeof(allowed[0]),
 		.conditional = add_conditional,
+		.arg = config,
 	};
 
+	/* Nobody else of our user's may look into guest memory, or have it in a core dump. */
+	if (prctl(PR_SET_DUMPABLE, 0))
+		return err_errno(err, "prctl(PR_SET_DUMPABLE)");
 	return seccomp_filter_load(&filter, err);
 }

@@ -37,7 +37,7 @@ static int add_rules(scmp_filter_ctx ctx, const struct seccomp_filter *filter)
 
 	for (unsigned int i = 0; i < filter->nr_calls; i++)
 		ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, filter->calls[i].nr, 0);
-	return ret | filter->conditional(ctx);
+	return ret | filter->conditional(ctx, filter->arg);
 }
 
 int seccomp_filter_load(const struct seccomp_filter *filter, struct err *err)

@@ -21,7 +21,8 @@ struct seccomp_filter {
 	const struct seccomp_call *calls;
 	unsigned int nr_calls;
 	/* Add the rules that look at arguments; 0, or non-zero when one of them failed. */
-	int (*conditional)(scmp_filter_ctx ctx);
+	int (*conditional)(scmp_filter_ctx ctx, const void *arg);
+	const void *arg;
 };
 
 /*

@@ -119,7 +119,7 @@ static int allow_sockets(scmp_filter_ctx ctx)
 				      SCMP_A1(SCMP_CMP_EQ, FIONREAD));
 }
 
-static int add_conditional(scmp_filter_ctx ctx)
+static int add_conditional(scmp_filter_ctx ctx, const void *arg)
 {
 	const uint64_t writing = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | O_TMPFILE;
 	int ret = allow_sockets(ctx);
