@@ -14,6 +14,7 @@
 #include "core/config.h"
 #include "core/err.h"
 
+#define NET_USER_MTU  9000 /* of user-mode networking; each packet costs libslirp a whole buffer */
 #define NET_HDR_LEN   12		   /* struct virtio_net_hdr_v1 */
 #define NET_FRAME_MAX (NET_HDR_LEN + 65550) /* with the largest segment a tap offers */
 
@@ -49,6 +50,7 @@ struct net_backend_ops {
 struct net_backend {
 	const struct net_backend_ops *ops;
 	uint64_t features; /* VIRTIO_NET_F_* that it makes possible */
+	uint16_t mtu; /* the largest that it takes; 0: the usual one */
 	net_rx_fn rx;
 	net_down_fn down;
 	void *arg; /* of both */

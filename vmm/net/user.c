@@ -27,19 +27,21 @@
 #define BUDGET	    64		/* frames of the guest's in a row */
 #define BACKLOG_MAX (1u << 20)	/* bytes kept for a guest without receive buffers */
 #define SEND_NOW    (64u << 10) /* so much is sent before libslirp's turn is over */
-#define GUEST_MAX   1600	/* bytes of a frame of the guest's: the MTU and headers */
+#define GUEST_MAX   (NET_USER_MTU + 18) /* bytes of a frame of the guest's, with a VLAN tag */
 #define FILES_SPARE 64		/* descriptors that forwarded ports leave to others */
 #define LINES_MAX   16		/* of libslirp's on stderr */
 
 /*
- * A fragment costs libslirp up to two packet buffers, for up to 30 seconds: 8 MiB at once
- * and 30 times 1 MiB are the most that fragments can take.
+ * A fragment costs libslirp up to two packet buffers, each of the MTU's size, for up to 30
+ * seconds: 8 MiB at once and 30 times 1 MiB are the most that fragments can take.
  */
-#define FRAGMENT_COST  4096u
+#define FRAGMENT_COST  20480u
 #define FRAGMENT_BURST (8ull << 20)
 #define FRAGMENT_RATE  (1ull << 20) /* bytes a second */
 
 #define ETH_HEADER 14
+
+_Static_assert(FRAGMENT_COST >= 2 * (NET_USER_MTU + 512), "two buffers of libslirp's");
 
 struct user_net {
 	int fd;
@@ -329,6 +331,9 @@ int user_net_create(int fd, const struct net_config *config, struct user_net **o
 		.vhost = net_addr(2),
 		.vdhcp_start = net_addr(15),
 		.vnameserver = net_addr(3),
+		/* TCP ends here, so no other MTU on the way matters: the fewer frames the better. */
+		.if_mtu = NET_USER_MTU,
+		.if_mru = NET_USER_MTU,
 	};
 
 	/* What is left after an error goes with the process. */

@@ -211,7 +211,10 @@ int net_user_create(struct net_processes *np, unsigned int index, struct net_bac
 		return ret;
 	fd = p->socket;
 	p->socket = -1;
-	return net_stream_create(fd, "the network process", out, err);
+	ret = net_stream_create(fd, "the network process", out, err);
+	if (!ret)
+		(*out)->mtu = NET_USER_MTU;
+	return ret;
 }
 
 static bool ends_within(struct net_process *p, int ms)

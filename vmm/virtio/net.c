@@ -262,6 +262,10 @@ int virtio_net_create(struct vm *vm, const struct net_config *config, unsigned i
 		return ret;
 	}
 	features |= be->features;
+	if (be->mtu) {
+		features |= 1ull << VIRTIO_NET_F_MTU;
+		net->config.mtu = be->mtu;
+	}
 	ret = virtio_init(&net->dev, vm, &net_ops, index, features, err);
 	net->be = be;
 	be->rx = net_receive;
