@@ -163,10 +163,10 @@ static int kill_and_wait(struct sym_conn *conn, struct sym_conn *watch, char **e
 
 static bool same_vm(struct sym_conn *conn, const char *uuid)
 {
-	struct sym_info *info;
+	struct sym_info *info = NULL;
 	bool same;
 
-	if (sym_vm_info(conn, &info))
+	if (sym_vm_info(conn, &info) || !info)
 		return false;
 	same = !strcmp(info->uuid, uuid);
 	sym_info_free(info);

@@ -58,7 +58,7 @@ static int by_number(const void *a, const void *b)
 
 int process_close_others(const struct vm_config *config, struct err *err)
 {
-	int keep[CONFIG_MAX_NETS], nr = 0, first = STDERR_FILENO + 1;
+	int keep[CONFIG_MAX_NETS] = { 0 }, nr = 0, first = STDERR_FILENO + 1;
 
 	for (unsigned int i = 0; i < config->nr_nets; i++)
 		if (config->nets[i].fd >= first)

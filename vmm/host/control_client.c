@@ -105,8 +105,9 @@ void control_client_send(struct control_client *client, json_t *line)
 	size_t len = text ? strlen(text) : 0;
 
 	json_decref(line);
-	for (char *del = text; del && (del = strchr(del, 0x7f));)
-		*del = '?'; /* the one control character that JSON leaves as it is */
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == 0x7f) /* the one control character that JSON leaves as it is */
+			text[i] = '?';
 	out = text && !client->dead ? out_room(client, len + 1) : NULL;
 	if (out) {
 		memcpy(out, text, len);

@@ -49,15 +49,14 @@ int virtq_live(struct virtq *vq)
 	return 0;
 }
 
-/* Each field is loaded once: what was checked is what is used. */
-static struct vring_desc load_desc(const struct vring_desc *from)
+/*
+ * Copied once: what was checked is what is used.  The address may be odd, that of an indirect
+ * table is the guest's choice; the compiler must not look there again afterwards.
+ */
+static void load_desc(struct vring_desc *d, const struct vring_desc *from)
 {
-	return (struct vring_desc){
-		.addr = __atomic_load_n(&from->addr, __ATOMIC_RELAXED),
-		.len = __atomic_load_n(&from->len, __ATOMIC_RELAXED),
-		.flags = __atomic_load_n(&from->flags, __ATOMIC_RELAXED),
-		.next = __atomic_load_n(&from->next, __ATOMIC_RELAXED),
-	};
+	memcpy(d, from, sizeof(*d));
+	asm volatile("" : : "r"(d) : "memory");
 }
 
 /* add_buffer - one descriptor's buffer to the chain; -EINVAL after virtio_broken(). */
@@ -105,7 +104,7 @@ static int walk(struct virtq *vq, struct virtq_chain *c, const struct vring_desc
 				      vq->index, next, nr);
 			return -EINVAL;
 		}
-		d = load_desc(&table[next]);
+		load_desc(&d, &table[next]);
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			const struct vring_desc *inner = gmem_map(dev->mem, d.addr, d.len);
 			uint32_t count = d.len / sizeof(d);
