@@ -63,9 +63,22 @@ expect "$(symctl console test --history | grep -ac 'early line')" 1 "history of 
 grep -qa '42 is the answer' "$work/late" || fail "typing into the console"
 [ ${#tap[@]} -eq 0 ] || grep -qa 'tap by descriptor works' "$work/console" ||
 	fail "no ping over the tap's descriptor"
+echo "console socket: ok"
+
+# Who deletes the tap takes the cable away, and no more.
+if [ ${#tap[@]} -gt 0 ]; then
+	ip link del symtap0
+	sleep 1
+	thread=$(grep -l '^net0' /proc/$vm/task/*/comm)
+	before=$(awk '{ print $14 + $15 }' "${thread%/comm}/stat")
+	(symctl events test --history >"$work/events" & sleep 2; kill $!)
+	grep -q 'net_down' "$work/events" || fail "no event: $(cat "$work/events")"
+	[ $(($(awk '{ print $14 + $15 }' "${thread%/comm}/stat") - before)) -lt 60 ] ||
+		fail "the card's thread spins"
+	echo "deleted tap: ok"
+fi
 symctl stop test --force --timeout 1 || fail "forced stop"
 finish 10
-echo "console socket: ok"
 
 unset -f symvmm
 

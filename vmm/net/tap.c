@@ -8,6 +8,7 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -34,6 +35,17 @@ static void tap_send(struct net_backend *be, const struct iovec *iov, unsigned i
 	(void)n; /* a frame that does not go through is lost, as on any wire */
 }
 
+/* The device was deleted: poll() would tell of that for ever. */
+static void tap_gone(struct tap *tap, int error)
+{
+	char reason[80];
+
+	snprintf(reason, sizeof(reason), "the tap device: %s", strerror(error));
+	close(tap->fd);
+	tap->fd = -1;
+	tap->be.down(tap->be.arg, reason);
+}
+
 /* Deliver frames until there are no more, or no room, or others have waited enough. */
 static void tap_receive(struct tap *tap)
 {
@@ -41,6 +53,8 @@ static void tap_receive(struct tap *tap)
 		if (!tap->held) {
 			ssize_t n = read(tap->fd, tap->frame, sizeof(tap->frame));
 
+			if (n < 0 && errno != EAGAIN && errno != EINTR)
+				tap_gone(tap, errno);
 			if (n <= NET_HDR_LEN)
 				return;
 			tap->held = n;
@@ -53,7 +67,10 @@ static void tap_receive(struct tap *tap)
 
 static void tap_rx_room(struct net_backend *be)
 {
-	tap_receive((struct tap *)be);
+	struct tap *tap = (struct tap *)be;
+
+	if (tap->fd >= 0)
+		tap_receive(tap);
 }
 
 static void tap_set_offload(struct net_backend *be, uint64_t features)
@@ -77,7 +94,7 @@ static void tap_poll_fill(struct net_backend *be, struct poll_set *set)
 {
 	struct tap *tap = (struct tap *)be;
 
-	tap->place = tap->held ? -1 : poll_set_add(set, tap->fd, POLLIN);
+	tap->place = tap->held || tap->fd < 0 ? -1 : poll_set_add(set, tap->fd, POLLIN);
 }
 
 static void tap_poll_done(struct net_backend *be, struct poll_set *set)
