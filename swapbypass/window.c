@@ -126,6 +126,11 @@ const char *sym_window_leftover(const struct sym_window *w)
 	return w->backing.leftover[0] ? w->backing.leftover : NULL;
 }
 
+bool sym_window_made_file(const struct sym_window *w)
+{
+	return w->backing.created;
+}
+
 void sym_window_reset(struct sym_window *w)
 {
 	pthread_mutex_lock(&w->lock);

@@ -2,7 +2,10 @@
 /* The VMM's system call filter: what a process that was taken over may still do. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -99,8 +103,72 @@ static long plain_read(void)
 
 enum { ALLOWED, REFUSED, KILLED };
 
-/* What becomes of a process with the filter for @config that does that. */
-static int attempt(const struct vm_config *config, long (*what)(void))
+static void *no_thread(void *arg)
+{
+	return NULL;
+}
+
+static long new_thread(void)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, no_thread, NULL) ? -1 : 0;
+}
+
+static long new_vm(void)
+{
+	return ioctl(0, KVM_CREATE_VM, 0) && errno == ENOTTY ? 0 : -1;
+}
+
+static long run_vcpu(void)
+{
+	return ioctl(0, KVM_RUN, 0) && errno == ENOTTY ? 0 : -1;
+}
+
+static long accept_client(void)
+{
+	return accept4(0, NULL, NULL, 0) < 0 && errno == ENOTSOCK ? 0 : -1;
+}
+
+static long remove_file(void)
+{
+	return unlink("/nowhere");
+}
+
+struct thread {
+	enum seccomp_thread who;
+	sem_t go; /* the process has its filter */
+	long (*what)(void);
+};
+
+/* As a device's thread does: it is there before the filter is. */
+static void *be_thread(void *arg)
+{
+	struct thread *t = arg;
+
+	sem_wait(&t->go);
+	seccomp_enter(t->who);
+	_exit(t->what() < 0 ? 7 : 0);
+}
+
+static void in_thread(const struct vm_config *config, enum seccomp_thread who, long (*what)(void))
+{
+	struct thread t = { .who = who, .what = what };
+	struct err err = { 0 };
+	pthread_t thread;
+
+	if (sem_init(&t.go, 0, 0) ||
+	    (who != SECCOMP_VCPU && pthread_create(&thread, NULL, be_thread, &t)) ||
+	    seccomp_install(config, &err) ||
+	    /* The loop starts these, at a reset, too. */
+	    (who == SECCOMP_VCPU && pthread_create(&thread, NULL, be_thread, &t)))
+		_exit(9);
+	sem_post(&t.go);
+	pthread_join(thread, NULL);
+}
+
+/* What becomes of a process with the filter for @config when a thread of its does that. */
+static int attempt(const struct vm_config *config, enum seccomp_thread who, long (*what)(void))
 {
 	int status;
 	pid_t pid;
@@ -113,6 +181,8 @@ static int attempt(const struct vm_config *config, long (*what)(void))
 
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDERR_FILENO);
+		if (who != SECCOMP_LOOP)
+			in_thread(config, who, what);
 		if (seccomp_install(config, &err))
 			_exit(9);
 		_exit(what() < 0 ? 7 : 0);
@@ -126,42 +196,74 @@ static int attempt(const struct vm_config *config, long (*what)(void))
 	return KILLED;
 }
 
+static const struct vm_config all = {
+	.nr_disks = 1,
+	.vsock_cid = 3,
+	.swapbypass = 1,
+	.nr_nets = 2,
+	.nets = { { .kind = NET_USER }, { .kind = NET_TAP } },
+};
+
 static void test_never(void **state)
 {
 	static long (*const attempts[])(void) = {
 		any_socket, raw_socket, datagram_socket, listen_somewhere, new_process,
 		new_program, look_into_another, new_code, kill_another,
 	};
-	struct vm_config all = { .nr_disks = 1, .vsock_cid = 3, .swapbypass = 1, .nr_nets = 2,
-				 .nets = { { .kind = NET_USER }, { .kind = NET_TAP } } };
 
-	for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++)
-		if (attempt(&all, attempts[i]) != KILLED)
-			fail_msg("attempt %zu did not end the process", i);
-	assert_int_equal(attempt(&all, open_file), REFUSED);
-	assert_int_equal(attempt(&all, plain_read), ALLOWED);
+	for (enum seccomp_thread who = 0; who < SECCOMP_THREADS; who++) {
+		for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++)
+			if (attempt(&all, who, attempts[i]) != KILLED)
+				fail_msg("attempt %zu did not end the process in thread %d", i, who);
+		assert_int_equal(attempt(&all, who, open_file), REFUSED);
+		assert_int_equal(attempt(&all, who, remove_file), REFUSED);
+		assert_int_equal(attempt(&all, who, plain_read), ALLOWED);
+	}
 }
 
+/* What some threads must be able to do, and the others cannot. */
+static void test_threads(void **state)
+{
+	static const struct {
+		long (*what)(void);
+		unsigned int who;
+	} calls[] = {
+		{ unix_socket, 1 << SECCOMP_VSOCK },
+		{ connect_somewhere, 1 << SECCOMP_VSOCK },
+		{ write_to_disk, 1 << SECCOMP_DISK },
+		{ accept_client, 1 << SECCOMP_LOOP | 1 << SECCOMP_VSOCK },
+		{ new_thread, 1 << SECCOMP_LOOP },
+		{ new_vm, 1 << SECCOMP_LOOP },
+		{ run_vcpu, 1 << SECCOMP_LOOP | 1 << SECCOMP_VCPU },
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		for (enum seccomp_thread who = 0; who < SECCOMP_THREADS; who++)
+			if (attempt(&all, who, calls[i].what) !=
+			    (calls[i].who >> who & 1 ? ALLOWED : KILLED))
+				fail_msg("call %zu in thread %d", i, who);
+}
+
+/* A VM without the device has nobody who could. */
 static void test_by_configuration(void **state)
 {
 	struct vm_config none = { 0 };
 	struct vm_config vsock = { .vsock_cid = 3 };
 	struct vm_config disk = { .nr_disks = 1 };
 
-	assert_int_equal(attempt(&none, unix_socket), KILLED);
-	assert_int_equal(attempt(&none, connect_somewhere), KILLED);
-	assert_int_equal(attempt(&none, write_to_disk), KILLED);
-	assert_int_equal(attempt(&vsock, unix_socket), ALLOWED);
-	assert_int_equal(attempt(&vsock, connect_somewhere), ALLOWED);
-	assert_int_equal(attempt(&vsock, write_to_disk), KILLED);
-	assert_int_equal(attempt(&disk, write_to_disk), ALLOWED);
-	assert_int_equal(attempt(&disk, unix_socket), KILLED);
+	assert_int_equal(attempt(&none, SECCOMP_WORKER, unix_socket), KILLED);
+	assert_int_equal(attempt(&none, SECCOMP_LOOP, write_to_disk), KILLED);
+	assert_int_equal(attempt(&vsock, SECCOMP_VSOCK, unix_socket), ALLOWED);
+	assert_int_equal(attempt(&vsock, SECCOMP_VSOCK, write_to_disk), KILLED);
+	assert_int_equal(attempt(&disk, SECCOMP_DISK, write_to_disk), ALLOWED);
+	assert_int_equal(attempt(&disk, SECCOMP_DISK, unix_socket), KILLED);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_never),
+		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_by_configuration),
 	};
 

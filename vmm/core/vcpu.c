@@ -18,6 +18,7 @@
 #include "core/config.h"
 #include "core/vm.h"
 #include "host/metrics.h"
+#include "host/seccomp.h"
 #include "sym/host.h"
 #include "sym/swapbypass.h"
 
@@ -309,6 +310,7 @@ static void *vcpu_thread(void *arg)
 
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
 	pthread_setname_np(pthread_self(), name);
+	seccomp_enter(SECCOMP_VCPU);
 	while ((ret = vcpu_run_once(vcpu)) != -ESHUTDOWN) {
 		if (sym && sym_handle_exit(sym, vcpu->id, vcpu->run, ret))
 			continue;

@@ -30,6 +30,7 @@
 #include "devices/pci.h"
 #include "devices/platform.h"
 #include "devices/serial.h"
+#include "host/cleanup.h"
 #include "host/console.h"
 #include "host/control.h"
 #include "host/events.h"
@@ -356,7 +357,9 @@ static int prepare(struct vm_life *life, struct err *err)
 	int ret;
 
 	/* First: there are no threads yet, and hardly any files for the processes to inherit. */
-	ret = net_processes_start(vm->config, &vm->net_processes, err);
+	ret = cleanup_start(vm->config->seccomp, err);
+	if (!ret)
+		ret = net_processes_start(vm->config, &vm->net_processes, err);
 	if (!ret)
 		ret = boot_open(&life->image, vm->config, err);
 	if (!ret && vm->config->cmdline)
@@ -388,6 +391,8 @@ static int prepare(struct vm_life *life, struct err *err)
 	ret = boot(life, err);
 	if (!ret)
 		ret = control_start(life->control, vm, err);
+	if (!ret)
+		ret = cleanup_seal(control_lock_fd(life->control), err);
 	if (!ret && vm->config->seccomp)
 		ret = seccomp_install(vm->config, err);
 	return ret;
@@ -418,7 +423,8 @@ static void destroy(struct vm_life *life)
 	net_processes_stop(vm->net_processes);
 	exit_deadline_stage("clients of its control socket");
 	vm_pause_cancel(vm);
-	control_destroy(life->control); /* last: it frees the name */
+	control_destroy(life->control);
+	cleanup_finish(); /* last: it frees the name */
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		if (vm->vcpus[i])
 			free(vm->vcpus[i]->exits);

@@ -326,6 +326,11 @@ int control_serve(struct control *control, const struct control_server *server,
 	return ret ? err_set(err, ret, "control socket: %s", strerror(-ret)) : 0;
 }
 
+int control_lock_fd(const struct control *control)
+{
+	return control->name.lock_fd;
+}
+
 const char *control_path(const struct control *control)
 {
 	return control->path;

@@ -78,6 +78,9 @@ int control_start(struct control *control, struct vm *vm, struct err *err);
 /* control_path - of the socket, e.g. $XDG_RUNTIME_DIR/symkit/NAME.sock. */
 const char *control_path(const struct control *control);
 
+/* control_lock_fd - the descriptor that holds the lock of the VM's name. */
+int control_lock_fd(const struct control *control);
+
 /* control_runtime_path - NAME.@suffix in the runtime folder, for another socket of this VM. */
 int control_runtime_path(const struct control *control, const char *suffix, char *buf,
 			 size_t size, struct err *err);

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/cleanup.h"
+
 bool runtime_name_ok(const char *name)
 {
 	static const char alnum[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -147,7 +149,8 @@ int runtime_claim(struct runtime_name *rn, const char *name, struct err *err)
 		runtime_release(rn);
 		return err->code;
 	}
-	return 0;
+	ret = cleanup_add(path, CLEANUP_ALWAYS);
+	return ret ? err_set(err, ret, "%s: %s", path, strerror(-ret)) : 0;
 }
 
 void runtime_release(struct runtime_name *rn)

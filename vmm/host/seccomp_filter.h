@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Building and loading a system call filter from a table.  The tables are in seccomp.c
- * (the VMM) and net/user_sandbox.c (user-mode networking).
+ * Compiling and loading system call filters.  The rules are in seccomp_rules.c (the VMM),
+ * net/user_sandbox.c (user-mode networking) and cleanup.c (the process that removes files).
  */
 #ifndef VMM_HOST_SECCOMP_FILTER_H
 #define VMM_HOST_SECCOMP_FILTER_H
 
+#include <linux/filter.h>
 #include <seccomp.h>
+#include <stdbool.h>
 
 #include "core/err.h"
 
@@ -20,16 +22,39 @@ struct seccomp_filter {
 	const char *who; /* the process, in messages; a string constant */
 	const struct seccomp_call *calls;
 	unsigned int nr_calls;
-	/* Add the rules that look at arguments; 0, or non-zero when one of them failed. */
+	/* Add further rules; 0, or non-zero when one of them failed.  May be NULL. */
 	int (*conditional)(scmp_filter_ctx ctx, const void *arg);
 	const void *arg;
 };
 
+/* A filter that is ready to be loaded. */
+struct seccomp_program {
+	struct sock_fprog bpf;
+	const char *who;
+};
+
 /*
- * seccomp_filter_load - sets no_new_privs; from then on every thread of the process,
+ * seccomp_filter_confine - sets no_new_privs; from then on every thread of the process,
  * present and future, may make the system calls of @filter only.  Any other one ends the
  * process with a line on stderr that names it.  0, or -errno with @err set.
  */
-int seccomp_filter_load(const struct seccomp_filter *filter, struct err *err);
+int seccomp_filter_confine(const struct seccomp_filter *filter, struct err *err);
+
+/*
+ * The same in steps, for a process whose threads have filters of their own.
+ *
+ * seccomp_filter_build - compile @filter.  0 with @program to be freed by
+ * seccomp_program_free(), or -errno with @err set and @program empty.
+ */
+int seccomp_filter_build(const struct seccomp_filter *filter, struct seccomp_program *program,
+			 struct err *err);
+void seccomp_program_free(struct seccomp_program *program);
+
+/*
+ * seccomp_filter_load - confine the calling thread and those it starts, with @all_threads
+ * every thread of the process, to @program, on top of what other filters forbid.
+ */
+int seccomp_filter_load(const struct seccomp_program *program, bool all_threads,
+			struct err *err);
 
 #endif

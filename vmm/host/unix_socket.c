@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "host/cleanup.h"
+
 #define BACKLOG 16
 
 /* Whatever is at @addr makes room for us, if that harms nobody. */
@@ -51,6 +53,7 @@ int unix_listen(struct unix_listener *l, const char *path, unsigned int nr_spare
 		struct err *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int ret;
 
 	*l = (struct unix_listener){ .fd = -1, .owner = geteuid() };
 	if (strlen(path) >= sizeof(addr.sun_path))
@@ -67,6 +70,11 @@ int unix_listen(struct unix_listener *l, const char *path, unsigned int nr_spare
 		err_errno(err, "%s", path);
 		unix_unlisten(l);
 		return err->code;
+	}
+	ret = cleanup_add(path, CLEANUP_ALWAYS);
+	if (ret) {
+		unix_unlisten(l);
+		return err_set(err, ret, "%s: %s", path, strerror(-ret));
 	}
 	while (l->nr_spares < nr_spares)
 		l->spare[l->nr_spares++] = -1;

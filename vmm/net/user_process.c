@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/child.h"
 #include "net/backend.h"
 #include "net/user.h"
 
@@ -42,47 +43,10 @@ static void die_with(pid_t parent)
 		_exit(1);
 }
 
-/* A terminal's signals go to every process in the foreground: they are for the VMM. */
-static void ignore_signals(void)
-{
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE };
-	sigset_t none;
-
-	for (unsigned int i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* A descriptor above those of the standard streams, which the VMM may have started without. */
-static int above_standard(int fd)
-{
-	return fd > STDERR_FILENO ? fd : fcntl(fd, F_DUPFD, STDERR_FILENO + 1);
-}
-
-static int close_between(unsigned int first, unsigned int last)
-{
-	return first > last ? 0 : (int)syscall(SYS_close_range, first, last, 0);
-}
-
-/* Of what it inherited it keeps stderr, @a and @b. */
-static int close_others(unsigned int a, unsigned int b, struct err *err)
-{
-	unsigned int low = a < b ? a : b, high = a < b ? b : a;
-	int null = open("/dev/null", O_RDWR);
-
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
-		return err_errno(err, "/dev/null");
-	if (close_between(STDERR_FILENO + 1, low - 1) || close_between(low + 1, high - 1) ||
-	    close_between(high + 1, ~0u))
-		return err_errno(err, "close_range");
-	return 0;
-}
-
 static int set_up(int socket, int report, pid_t parent, const struct net_config *config,
 		  bool confine, struct user_net **un, struct err *err)
 {
-	int ret = close_others(socket, report, err);
+	int ret = child_keep(socket, report, err);
 
 	if (!ret)
 		ret = user_net_create(socket, config, un, err);
@@ -104,9 +68,9 @@ __attribute__((noreturn)) static void child(int socket, int report, pid_t parent
 
 	die_with(parent);
 	prctl(PR_SET_NAME, "symvmm-net");
-	ignore_signals();
-	socket = above_standard(socket);
-	report = above_standard(report);
+	child_ignore_signals();
+	socket = child_above_standard(socket);
+	report = child_above_standard(report);
 	err.code = set_up(socket, report, parent, config, confine, &un, &err);
 	if (write(report, &err, sizeof(err)) != sizeof(err) || err.code)
 		_exit(1);

@@ -212,5 +212,5 @@ int user_sandbox_enter(struct err *err)
 		readable[sizeof(readable) / sizeof(readable[0]) - 2] = here;
 	}
 	ret = landlock_read_only(readable, err);
-	return ret ? ret : seccomp_filter_load(&filter, err);
+	return ret ? ret : seccomp_filter_confine(&filter, err);
 }

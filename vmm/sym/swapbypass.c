@@ -13,6 +13,7 @@
 #include "core/config.h"
 #include "core/loop.h"
 #include "core/vm.h"
+#include "host/cleanup.h"
 #include "host/events.h"
 #include "host/metrics.h"
 #include "sym/work.h"
@@ -180,7 +181,10 @@ static int make_window(struct swapbypass *sb, struct err *err)
 		return err_set(err, ret, "--swapbypass%s: %s", c->swapbypass_file ? "-file" : "",
 			       why.text);
 	sym_window_get(sb->window, &sb->item);
-	return 0;
+	if (sym_window_made_file(sb->window))
+		ret = cleanup_add(c->swapbypass_file, CLEANUP_IF_EMPTY);
+	return ret ? err_set(err, ret, "--swapbypass-file %s: %s", c->swapbypass_file,
+			     strerror(-ret)) : 0;
 }
 
 static void tell_leftover(const struct swapbypass *sb)

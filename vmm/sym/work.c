@@ -18,6 +18,7 @@
 
 #include "core/loop.h"
 #include "host/control.h"
+#include "host/seccomp.h"
 
 #define MAX_QUEUED 1024
 
@@ -105,6 +106,7 @@ static void *serve(void *arg)
 			work->queue_end = &work->queue;
 		work->nr_queued--;
 		pthread_mutex_unlock(&work->lock);
+		seccomp_enter(SECCOMP_WORKER);
 		run_job(job);
 		finish(work, job);
 		pthread_mutex_lock(&work->lock);

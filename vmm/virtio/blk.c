@@ -334,7 +334,7 @@ static const struct virtio_ops blk_ops = {
 	.config_read = blk_config_read,
 	.notify = blk_notify,
 	.destroy = blk_destroy,
-	.own_thread = true,
+	.thread = SECCOMP_DISK,
 };
 
 static int add_metrics(struct blk *blk)

@@ -200,7 +200,7 @@ static const struct virtio_ops net_ops = {
 	.poll_fill = net_poll_fill,
 	.poll_done = net_poll_done,
 	.destroy = net_destroy,
-	.own_thread = true,
+	.thread = SECCOMP_NET,
 };
 
 /* The same name gives the same address at every start, so the guest knows its card. */

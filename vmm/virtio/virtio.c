@@ -243,6 +243,7 @@ static void *device_thread(void *arg)
 			continue;
 		if (poll_set_revents(&set, 0))
 			break;
+		seccomp_enter(dev->ops->thread);
 		if (dev->ops->poll_done) {
 			pthread_mutex_lock(&dev->lock);
 			dev->ops->poll_done(dev, &set);
@@ -260,7 +261,7 @@ static int start_service(struct virtio_device *dev, struct err *err)
 {
 	int ret = 0;
 
-	if (!dev->ops->own_thread) {
+	if (dev->ops->thread == SECCOMP_LOOP) {
 		for (unsigned int i = 0; i < dev->ops->nr_queues && !ret; i++)
 			ret = loop_add(dev->vm->loop, dev->queues[i].kick_fd, EPOLLIN, on_kick,
 				       &dev->queues[i], NULL);

@@ -18,6 +18,7 @@
 
 #include "core/memory.h"
 #include "devices/pci.h"
+#include "host/seccomp.h"
 
 #define VIRTQ_MAX_SIZE 256
 /* What a queue may take in a row before others get their turn. */
@@ -83,7 +84,8 @@ struct virtio_ops {
 	/* Devices with a thread of their own: what else it waits for (may be NULL). */
 	void (*poll_fill)(struct virtio_device *dev, struct poll_set *set);
 	void (*poll_done)(struct virtio_device *dev, struct poll_set *set);
-	bool own_thread; /* notify runs in a thread of the device's own */
+	/* Where notify runs: SECCOMP_LOOP, or a thread of the device's own, of that kind. */
+	enum seccomp_thread thread;
 };
 
 struct virtio_device {

@@ -143,7 +143,7 @@ static const struct virtio_ops vsock_ops = {
 	.poll_fill = vsock_poll_fill,
 	.poll_done = vsock_poll_done,
 	.destroy = vsock_destroy,
-	.own_thread = true,
+	.thread = SECCOMP_VSOCK,
 };
 
 /* Who may connect, the owner says by the modes of the path and its folder. */

@@ -62,6 +62,9 @@ void sym_window_destroy(struct sym_window *window);
 /* sym_window_leftover - the VM that left the file behind when it was killed, or NULL. */
 const char *sym_window_leftover(const struct sym_window *window);
 
+/* sym_window_made_file - was the file not there before?  Then it is removed at the end. */
+bool sym_window_made_file(const struct sym_window *window);
+
 /*
  * sym_window_reset - empty the window, for a guest that starts anew: after sym_reset(),
  * while no vCPU runs.
