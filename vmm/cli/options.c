@@ -116,6 +116,13 @@ static int set_seccomp(struct vm_config *c, const char *v, const char *where, st
 	return set_bool(&c->seccomp, v, where, err);
 }
 
+static int set_user(struct vm_config *c, const char *v, const char *where, struct err *err)
+{
+	if (!*v)
+		return err_set(err, -EINVAL, "%s: no user name", where);
+	return set_string(&c->user, v, err);
+}
+
 static int set_interpreted(struct vm_config *c, const char *v, const char *where,
 			   struct err *err)
 {
@@ -234,6 +241,7 @@ static const struct setting {
 	  "how much of it the guest may use (default: all)" },
 	{ "service", add_service, NULL, "FILE[,ARGS]", "load a service; may be repeated" },
 	{ "seccomp", set_seccomp, "on", "on|off", "system call filter (default on)" },
+	{ "user", set_user, NULL, "NAME", "of the user to become, when started as root" },
 	{ "allow-interpreted", set_interpreted, "on", "on|off",
 	  "run even where KVM interprets kernel code" },
 };
@@ -362,6 +370,7 @@ void vm_config_init(struct vm_config *config)
 void vm_config_free(struct vm_config *config)
 {
 	free(config->name);
+	free(config->user);
 	free(config->kernel);
 	free(config->initrd);
 	free(config->cmdline);

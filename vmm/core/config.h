@@ -67,6 +67,7 @@ struct vm_config {
 	uint64_t swapbypass_limit; /* bytes of it that the guest may use; 0: all */
 	char *swapbypass_file; /* NULL: in memory */
 	bool seccomp;
+	char *user; /* to become, once everything is open; NULL: as started */
 	bool interpreted_ok; /* run even where KVM interprets kernel code */
 };
 

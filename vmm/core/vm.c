@@ -37,6 +37,7 @@
 #include "host/metrics.h"
 #include "host/seccomp.h"
 #include "host/terminal.h"
+#include "host/user.h"
 #include "net/user_process.h"
 #include "sym/host.h"
 #include "sym/swapbypass.h"
@@ -52,6 +53,7 @@ struct vm_life {
 	struct control *control;
 	struct kvm_cpuid2 *cpuid;
 	int signal_fd;
+	struct user_ids user; /* for --user */
 	bool tsc_deadline;
 	struct err err; /* of a reset that failed */
 };
@@ -356,6 +358,8 @@ static int prepare(struct vm_life *life, struct err *err)
 	struct vm *vm = &life->vm;
 	int ret;
 
+	if (vm->config->user && user_find(vm->config->user, &life->user, err))
+		return err->code;
 	/* First: there are no threads yet, and hardly any files for the processes to inherit. */
 	ret = cleanup_start(vm->config->seccomp, err);
 	if (!ret)
@@ -393,6 +397,8 @@ static int prepare(struct vm_life *life, struct err *err)
 		ret = control_start(life->control, vm, err);
 	if (!ret)
 		ret = cleanup_seal(control_lock_fd(life->control), err);
+	if (!ret && vm->config->user)
+		ret = user_become(&life->user, err);
 	if (!ret && vm->config->seccomp)
 		ret = seccomp_install(vm->config, err);
 	return ret;

@@ -52,7 +52,7 @@ static const struct rule rules[] = {
 	{ SCMP_SYS(epoll_ctl), LOOP | VCPU | WORKER, "event loop: sources come and go" },
 	{ SCMP_SYS(poll), ALL, "disk and network threads; MSI-X pending bits" },
 	{ SCMP_SYS(ppoll), ALL, "the same, by newer C libraries" },
-	{ SCMP_SYS(timerfd_settime), LOOP | VCPU | WORKER, "timers" },
+	{ SCMP_SYS(timerfd_settime), ALL, "timers, those of limited events too" },
 	{ SCMP_SYS(read), ALL, "eventfds, timers, sockets, terminal" },
 	{ SCMP_SYS(write), ALL, "eventfds, sockets, terminal, log lines" },
 	{ SCMP_SYS(writev), ALL, "network, log lines" },
@@ -92,6 +92,7 @@ static const struct rule rules[] = {
 	{ SCMP_SYS(sched_yield), ALL, "locks" },
 	{ SCMP_SYS(exit), ALL, "threads that end" },
 	{ SCMP_SYS(exit_group), ALL, "the end" },
+	{ SCMP_SYS(waitid), LOOP, "reaping our processes at the end" },
 	{ SCMP_SYS(rt_sigaction), ALL, "abort()" },
 	{ SCMP_SYS(rt_sigprocmask), ALL, "new threads and those that end, abort()" },
 	{ SCMP_SYS(rt_sigreturn), ALL, "the kick signal" },
@@ -112,10 +113,6 @@ static const struct rule rules[] = {
 static const struct rule window_rules[] = {
 	{ SCMP_SYS(sync_file_range), WORKER, "reclaim from a window in a file" },
 	{ SCMP_SYS(fadvise64), WORKER, "the same" },
-};
-
-static const struct rule net_process_rules[] = {
-	{ SCMP_SYS(waitid), LOOP, "reaping network processes at the end" },
 };
 
 /* On KVM's file descriptors, and on terminals. */
@@ -245,8 +242,6 @@ int seccomp_rules_add(scmp_filter_ctx ctx, const void *arg)
 			ret |= allow_ioctl(ctx, ioctl_rules[i].request);
 	if (config->swapbypass)
 		ret |= add(ctx, window_rules, NR(window_rules), threads);
-	if (has_net(config, NET_USER))
-		ret |= add(ctx, net_process_rules, NR(net_process_rules), threads);
 	if (threads & LOOP)
 		ret |= add_of_loop(ctx, config);
 	/* The offloads that the guest's driver accepts: its vCPU sets them. */
