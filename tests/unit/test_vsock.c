@@ -241,30 +241,32 @@ static void test_guest_half_closes(void **state)
 	gets_op(VIRTIO_VSOCK_OP_RST, 0);
 }
 
-/* All that it had credit for is delivered, though the guest has reset the connection. */
-static void test_data_before_reset(void **state)
+static char bulk[4000];
+
+/* More than fits into the socket's buffer: the rest is with us.  How much it was. */
+static size_t guest_sends_much(void)
 {
-	static char data[4000];
-	size_t sent = 0, got = 0;
-	int fd;
+	struct vsock *vs = (struct vsock *)g->dev;
+	size_t sent = 0;
 
-	offer_all();
-	fd = guest_connects();
-	memset(data, 'x', sizeof(data));
-	/* The socket's buffer, and then our own. */
+	memset(bulk, 'x', sizeof(bulk));
 	for (int i = 0; i < 200; i++) {
-		struct vsock *vs = (struct vsock *)g->dev;
-
-		if (vs->conns[0].out_len - vs->conns[0].out_pos > VSOCK_BUF - sizeof(data))
+		if (vs->conns[0].out_len - vs->conns[0].out_pos > VSOCK_BUF - sizeof(bulk))
 			break;
-		guest_sends(HOST_PORT, VIRTIO_VSOCK_OP_RW, 0, data, sizeof(data));
-		sent += sizeof(data);
+		guest_sends(HOST_PORT, VIRTIO_VSOCK_OP_RW, 0, bulk, sizeof(bulk));
+		sent += sizeof(bulk);
 	}
 	assert_true(sent > VSOCK_BUF);
-	guest_sends(HOST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN, 3, NULL, 0);
-	guest_sends(HOST_PORT, VIRTIO_VSOCK_OP_RST, 0, NULL, 0);
+	return sent;
+}
+
+/* All of @wanted bytes, and then a clean end. */
+static void host_takes_all(int fd, size_t wanted)
+{
+	size_t got = 0;
+
 	for (;;) {
-		ssize_t n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
+		ssize_t n = recv(fd, bulk, sizeof(bulk), MSG_DONTWAIT);
 
 		if (n < 0)
 			assert_int_equal(errno, EAGAIN);
@@ -273,8 +275,38 @@ static void test_data_before_reset(void **state)
 		got += n > 0 ? n : 0;
 		turn(0);
 	}
-	assert_int_equal(got, sent);
+	assert_int_equal(got, wanted);
 	close(fd);
+}
+
+/* All that it had credit for is delivered, though the guest has reset the connection. */
+static void test_data_before_reset(void **state)
+{
+	size_t sent;
+	int fd;
+
+	offer_all();
+	fd = guest_connects();
+	sent = guest_sends_much();
+	guest_sends(HOST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN, 3, NULL, 0);
+	guest_sends(HOST_PORT, VIRTIO_VSOCK_OP_RST, 0, NULL, 0);
+	host_takes_all(fd, sent);
+}
+
+/* The guest reboots, or ends. */
+static void test_data_before_driver_leaves(void **state)
+{
+	struct vsock *vs = (struct vsock *)g->dev;
+	size_t sent;
+	int fd;
+
+	offer_all();
+	fd = guest_connects();
+	sent = guest_sends_much();
+	guest_negotiate(g, 0); /* which begins with a reset */
+	assert_true(vsock_conn_any(vs));
+	host_takes_all(fd, sent);
+	assert_false(vsock_conn_any(vs));
 }
 
 static void wait_out(int ms)
@@ -340,6 +372,7 @@ int main(void)
 		VSOCK(test_host_half_closes),
 		VSOCK(test_guest_half_closes),
 		VSOCK(test_data_before_reset),
+		VSOCK(test_data_before_driver_leaves),
 		VSOCK(test_no_answer),
 		VSOCK(test_no_connect_line),
 		VSOCK(test_owed_reset),

@@ -14,8 +14,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/poll_set.h"
 #include "core/vm.h"
 #include "virtio/vsock.h"
@@ -23,6 +25,8 @@
 #define RX    0
 #define TX    1
 #define EVENT 2
+
+#define LAST_WORDS_NS (500 * NS_PER_MS)
 
 /* vsock_rx - one packet to the guest, @data its payload; false when there is no room. */
 bool vsock_rx(struct vsock *vs, struct virtio_vsock_hdr *hdr, const void *data, size_t len)
@@ -106,7 +110,7 @@ static void vsock_stop(struct virtio_device *dev)
 {
 	struct vsock *vs = (struct vsock *)dev;
 
-	vsock_conn_close_all(vs);
+	vsock_conn_orphan_all(vs);
 	vs->nr_owed = 0;
 	vs->rx_blocked = false;
 }
@@ -120,10 +124,28 @@ static void vsock_config_read(struct virtio_device *dev, uint32_t off, uint8_t *
 		memcpy(data, (uint8_t *)&config + off, len);
 }
 
+/* Host programs that are slow to read get what the guest had sent before it ended. */
+static void wait_delivered(struct vsock *vs)
+{
+	const struct timespec pause = { .tv_nsec = 10 * NS_PER_MS };
+	uint64_t deadline = clock_ns() + LAST_WORDS_NS;
+	bool left = true;
+
+	while (left && clock_ns() < deadline) {
+		pthread_mutex_lock(&vs->dev.lock);
+		left = vsock_conn_any(vs);
+		pthread_mutex_unlock(&vs->dev.lock);
+		if (left)
+			nanosleep(&pause, NULL);
+	}
+}
+
 static void vsock_destroy(struct virtio_device *dev)
 {
 	struct vsock *vs = (struct vsock *)dev;
 
+	if (dev->has_thread)
+		wait_delivered(vs);
 	virtio_free_common(dev); /* ends the thread first */
 	vsock_conn_close_all(vs);
 	if (vs->listener.fd >= 0)

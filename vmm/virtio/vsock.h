@@ -73,5 +73,8 @@ void vsock_conn_from_host(struct vsock *vs, int fd);
 void vsock_conn_poll_fill(struct vsock *vs, struct poll_set *set);
 void vsock_conn_poll_done(struct vsock *vs, struct poll_set *set);
 void vsock_conn_close_all(struct vsock *vs);
+/* The guest's driver is gone: what it has sent is still delivered, the rest is closed. */
+void vsock_conn_orphan_all(struct vsock *vs);
+bool vsock_conn_any(const struct vsock *vs);
 
 #endif

@@ -76,6 +76,32 @@ void vsock_conn_close_all(struct vsock *vs)
 			conn_free(&vs->conns[i]);
 }
 
+void vsock_conn_orphan_all(struct vsock *vs)
+{
+	for (unsigned int i = 0; i < VSOCK_MAX_CONNS; i++) {
+		struct vsock_conn *c = &vs->conns[i];
+
+		if (c->state == VSOCK_FREE)
+			continue;
+		if (c->out_pos == c->out_len || c->host_closed) {
+			conn_free(c);
+			continue;
+		}
+		if (c->state != VSOCK_LINGERING)
+			c->deadline_ns = clock_ns() + LINGER_NS;
+		c->state = VSOCK_LINGERING;
+		c->owed = 0;
+	}
+}
+
+bool vsock_conn_any(const struct vsock *vs)
+{
+	for (unsigned int i = 0; i < VSOCK_MAX_CONNS; i++)
+		if (vs->conns[i].state != VSOCK_FREE)
+			return true;
+	return false;
+}
+
 static uint32_t shutdown_flags(const struct vsock_conn *c)
 {
 	return VIRTIO_VSOCK_SHUTDOWN_SEND | (c->host_closed ? VIRTIO_VSOCK_SHUTDOWN_RCV : 0);
@@ -366,7 +392,7 @@ static void host_hangs_up(struct vsock *vs, struct vsock_conn *c)
 	bool known = c->host_closed;
 
 	c->host_closed = true;
-	if (c->host_eof && !known)
+	if (c->state == VSOCK_OPEN && c->host_eof && !known)
 		control(vs, c, VIRTIO_VSOCK_OP_SHUTDOWN);
 }
 
