@@ -17,9 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -437,16 +439,21 @@ static size_t shout(void *arg, const uint8_t *buf, size_t len)
 	return 1;
 }
 
-static void on_continue(int sig)
+/* As the VMM's loop takes SIGCONT. */
+static void on_signal(void *arg, uint32_t events)
 {
-	terminal_continue();
+	struct signalfd_siginfo si;
+
+	if (read(*(int *)arg, &si, sizeof(si)) == sizeof(si))
+		terminal_continue();
 }
 
 static pid_t child(int in, int out)
 {
 	pid_t pid = fork();
 	struct err err = { 0 };
-	int null;
+	int null, signals;
+	sigset_t set;
 
 	if (pid)
 		return pid;
@@ -455,9 +462,13 @@ static pid_t child(int in, int out)
 	dup2(in, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGUSR2, on_continue);
 	alarm(20);
-	if (loop_create(&host.loop) ||
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0 || loop_create(&host.loop) ||
+	    loop_add(host.loop, signals, EPOLLIN, on_signal, &signals, NULL) ||
 	    console_create(host.loop, "stdio", 0, path, on_quit, NULL, &host.console, &err))
 		_exit(3);
 	console_set_input(host.console, shout, NULL);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -13,6 +14,7 @@
 #include "cli/cli.h"
 
 #define NOFILE_WANTED 4096 /* disks, clients, connections, eventfds: with room to spare */
+#define STACK_SIZE   (1024 * 1024)
 
 /* Or a disk image would be opened in the place of stderr, and written to. */
 static int fill_standard_fds(struct err *err)
@@ -39,6 +41,17 @@ static void raise_nofile(void)
 		return; /* what there is must do */
 }
 
+/* The usual 8 MiB can become a huge page each: 2 MiB of memory for some KiB of stack. */
+static void set_stack_size(void)
+{
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	if (!pthread_attr_setstacksize(&attr, STACK_SIZE))
+		pthread_setattr_default_np(&attr);
+	pthread_attr_destroy(&attr);
+}
+
 int process_prepare(struct err *err)
 {
 	mode_t mask = umask(0);
@@ -48,6 +61,7 @@ int process_prepare(struct err *err)
 	signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an I/O error, not our end */
 	signal(SIGCHLD, SIG_DFL); /* ignored, a child could not be waited for */
 	raise_nofile();
+	set_stack_size();
 	return fill_standard_fds(err);
 }
 
