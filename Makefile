@@ -11,7 +11,7 @@ WARN	:= -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wmissin
 	-Wshadow -Wvla
 ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -fstack-protector-strong \
 	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DSYMKIT_VERSION='"$(VERSION)"' \
-	-DSYMKIT_MODULES='"$(PREFIX)/lib/symkit/modules"' -pthread \
+	-pthread \
 	-I. -Ivmm -Isymbiotic/include -Ilibsym/include -I$(B)/gen $(PKG_CFLAGS) $(CFLAGS)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -pthread
@@ -67,7 +67,8 @@ $(B)/libsym.a: $(LIB_OBJ)
 	@rm -f $@ && $(AR) rcs $@ $^
 
 # symctl carries the library inside, so that it runs from the build tree.
-$(B)/symctl: $(CTL_OBJ) $(B)/libsym.a $(B)/symmod/modinfo.o $(B)/symmod/repo.o
+$(B)/symctl: $(CTL_OBJ) $(B)/libsym.a $(B)/symmod/modinfo.o $(B)/symmod/repo.o \
+		$(B)/symmod/folders.o
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(shell pkg-config --libs jansson libelf)
 

@@ -13,17 +13,6 @@
 
 #include "symmod/symmod.h"
 
-#ifndef SYMKIT_MODULES
-#define SYMKIT_MODULES "/usr/local/lib/symkit/modules"
-#endif
-
-const char *symmod_default_dirs(void)
-{
-	const char *dirs = getenv("SYMKIT_MODULES");
-
-	return dirs && *dirs ? dirs : SYMKIT_MODULES;
-}
-
 static bool release_ok(const char *release)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -65,11 +65,17 @@ bool symmod_name_equal(const char *a, const char *b);
  * symmod_find - open the module @name for kernel @release in the first of @dirs (separated
  * by ':'; NULL or "": symmod_default_dirs()) that has it: DIR/RELEASE/NAME.ko.  Returns
  * the descriptor and puts the file's name into @path, or -ENOENT, -EINVAL with @err set.
- * The default is SYMKIT_MODULES of the environment, or the folder of the installation.
  */
 int symmod_find(const char *dirs, const char *release, const char *name, char *path,
 		size_t size, struct symmod_err *err);
+
+/*
+ * symmod_default_dirs, symmod_services_dir - SYMKIT_MODULES and SYMKIT_SERVICES of the
+ * environment, or the folders of the build tree or the installation that the program belongs
+ * to.  Looked for once: a program that confines itself calls them before.  Any thread.
+ */
 const char *symmod_default_dirs(void);
+const char *symmod_services_dir(void);
 
 /*
  * symmod_install - send a module into the guest, after asking the guest for what it

@@ -12,11 +12,13 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/loop.h"
 #include "core/vm.h"
 #include "host/events.h"
 #include "sym/work.h"
+#include "symmod/symmod.h"
 
 static const struct {
 	const char *event;
@@ -100,12 +102,31 @@ int service_check(const char *file, const struct sym_service *ops, struct err *e
 	return ops->init ? 0 : err_set(err, -EINVAL, "service %s: has no init", file);
 }
 
+/*
+ * A bare name is never a library of the system's: it is a file in the current folder, or
+ * else NAME.so in the folder of services.
+ */
+static char *object_path(const char *file)
+{
+	const char *dot = strrchr(file, '.');
+	struct stat st;
+	bool bare = !strchr(file, '/'), here = !bare || (!stat(file, &st) && S_ISREG(st.st_mode));
+	char *path = NULL;
+	int n;
+
+	if (here)
+		n = asprintf(&path, "%s%s", bare ? "./" : "", file);
+	else
+		n = asprintf(&path, "%s/%s%s", symmod_services_dir(), file,
+			     dot && !strcmp(dot, ".so") ? "" : ".so");
+	return n < 0 ? NULL : path;
+}
+
 static int open_object(struct sym_service_vm *s, const char *file, struct err *err)
 {
-	char *path = NULL;
+	char *path = object_path(file);
 
-	/* A bare name is a file here, not a library of the system's. */
-	if (asprintf(&path, "%s%s", strchr(file, '/') ? "" : "./", file) < 0)
+	if (!path)
 		return err_set(err, -ENOMEM, "service %s: out of memory", file);
 	s->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	free(path);
