@@ -3,13 +3,14 @@
  * symctl events, metrics: what goes on.
  */
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "ctl.h"
-
-#define POLL_MS 60000
 
 const struct ctl_option events_options[] = {
 	{ "history", NULL, "first show the last 64 events", set_history },
@@ -55,6 +56,17 @@ static void print_event(const char *text)
 	json_decref(event);
 }
 
+/* Wait for more of @conn's; false when nobody reads what we print any more. */
+static bool wait_for_more(struct sym_conn *conn)
+{
+	struct pollfd pfd[] = {
+		{ .fd = sym_conn_fd(conn), .events = POLLIN },
+		{ .fd = STDOUT_FILENO }, /* POLLERR: a pipe without a reader */
+	};
+
+	return poll(pfd, 2, -1) < 0 || !(pfd[1].revents & (POLLERR | POLLHUP));
+}
+
 int cmd_events(struct ctl *ctl)
 {
 	struct sym_events_opts opts = { .size = sizeof(opts), .history = ctl->history };
@@ -66,9 +78,13 @@ int cmd_events(struct ctl *ctl)
 		return 1;
 	if (sym_events_subscribe(conn, &opts))
 		return ctl_failed(ctl, conn);
-	while (!(ret = sym_events_next(conn, POLL_MS, &text)) || ret == -ETIMEDOUT) {
-		if (ret)
+	while (!(ret = sym_events_next(conn, 0, &text)) || ret == -ETIMEDOUT) {
+		if (ret) {
+			ret = 0;
+			if (!wait_for_more(conn))
+				break;
 			continue;
+		}
 		if (ctl->json)
 			printf("%s\n", text);
 		else

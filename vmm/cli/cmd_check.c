@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * symvmm check: what this host's KVM can do, and whether it runs kernel code at native
- * speed.  The exit status tells scripts: 0 native, 3 interpreted, 4 no usable KVM.
+ * speed.  The exit status tells scripts: 0 native, 3 interpreted, 4 no usable KVM, 5 no
+ * permission to use it.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -13,12 +15,13 @@
 #include "cli/cli.h"
 #include "core/kvm.h"
 
-enum { CHECK_NATIVE = 0, CHECK_INTERPRETED = 3, CHECK_ABSENT = 4 };
+enum { CHECK_NATIVE = 0, CHECK_INTERPRETED = 3, CHECK_ABSENT = 4, CHECK_DENIED = 5 };
 
 static const char *verdict_name(int verdict)
 {
 	return verdict == CHECK_NATIVE	    ? "native" :
 	       verdict == CHECK_INTERPRETED ? "interpreted" :
+	       verdict == CHECK_DENIED	    ? "denied" :
 					      "absent";
 }
 
@@ -30,6 +33,9 @@ static const char *advice(int verdict)
 	case CHECK_INTERPRETED:
 		return "ring 0 is interpreted: Linux guests would seem to hang. Use a host with "
 		       "hardware or nested virtualization, or QEMU (tests/rig/run does so)";
+	case CHECK_DENIED:
+		return "this user may not use KVM, so what it can do is not known: run as root, or "
+		       "join the group of /dev/kvm";
 	default:
 		return "no guest can run here: load kvm_amd or kvm_intel, switch virtualization "
 		       "on in the firmware, or enable nesting in the outer hypervisor";
@@ -65,7 +71,7 @@ static void usage(void)
 {
 	printf("usage: symvmm check [--quiet] [--json]\n\n"
 	       "Shows what this host's KVM can do. Exit status: 0 native, 3 interpreted, "
-	       "4 absent.\n");
+	       "4 absent,\n5 no permission to use it.\n");
 }
 
 int cmd_check(int argc, char **argv)
@@ -106,6 +112,8 @@ int cmd_check(int argc, char **argv)
 		print_caps(fd, caps, !quiet && !json);
 		verdict = judge(fd, &mips, &err);
 		close(fd);
+	} else if (err.code == -EACCES || err.code == -EPERM) {
+		verdict = CHECK_DENIED;
 	}
 	if (json && !quiet) {
 		json_t *all = json_pack("{s:s, s:f, s:o, s:s}", "verdict", verdict_name(verdict),
