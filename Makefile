@@ -206,6 +206,15 @@ unit: host-test all
 	@$(MAKE) --no-print-directory $(UNIT)
 	@tests/run-unit $(UNIT)
 
+# The same under sanitizers, each in a build tree of its own.
+SANITIZERS := address,undefined thread
+sanitizers: host-test
+	@for s in $(SANITIZERS); do echo "unit   under -fsanitize=$$s"; \
+		$(MAKE) --no-print-directory -s B=$(B)/$${s%%,*} unit-programs \
+		CFLAGS="-O1 -g -fno-omit-frame-pointer -Wno-error -fsanitize=$$s" || exit; done
+unit-programs: $(UNIT)
+	@tests/run-unit $(UNIT)
+
 fuzz: host-test
 	@$(MAKE) --no-print-directory $(B)/fuzz_virtio $(B)/fuzz_sym $(B)/fuzz_frames
 	@tests/run-fuzz virtio 45

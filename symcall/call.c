@@ -61,7 +61,7 @@ static int claim(struct call_vcpu *cv)
 int sym_call(struct sym *sym, unsigned int id, struct sym_call *call)
 {
 	struct call_vcpu *cv = &sym->calls->vcpu[id];
-	int ret = check_call(sym, call, SYM_CONTEXT_EXIT);
+	int ret = id < sym->nr_vcpus ? check_call(sym, call, SYM_CONTEXT_EXIT) : -EINVAL;
 
 	if (!ret && (call->context & ~SYM_CONTEXT_EXIT))
 		ret = -EPERM;

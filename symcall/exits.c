@@ -232,6 +232,8 @@ bool sym_handle_exit(struct sym *sym, unsigned int id, struct kvm_run *run, int 
 	struct call_vcpu *cv = &sym->calls->vcpu[id];
 	bool returned;
 
+	if (id >= sym->nr_vcpus)
+		return false;
 	if (cv->run != run) { /* the first one of this boot */
 		cv->run = run;
 		cv->vcpu = sym->ops->vcpu(sym->vm, id);

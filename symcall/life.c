@@ -21,10 +21,14 @@ int sym_create(const struct sym_host_ops *ops, void *vm, const struct sym_config
 	       struct sym **out)
 {
 	struct sym *sym;
+	unsigned int nr_vcpus;
 	int ret = check_config(ops, config);
 
 	if (ret)
 		return ret;
+	nr_vcpus = ops->nr_vcpus(vm);
+	if (!nr_vcpus || nr_vcpus > SYM_MAX_VCPUS)
+		return -E2BIG;
 	sym = calloc(1, sizeof(*sym));
 	if (sym)
 		sym->calls = calloc(1, sizeof(*sym->calls));
@@ -41,9 +45,7 @@ int sym_create(const struct sym_host_ops *ops, void *vm, const struct sym_config
 	sym->doorbell_gsi = config->doorbell_gsi;
 	sym->event = config->event;
 	sym->event_arg = config->arg;
-	sym->nr_vcpus = ops->nr_vcpus(vm);
-	if (sym->nr_vcpus > SYM_MAX_VCPUS)
-		sym->nr_vcpus = SYM_MAX_VCPUS;
+	sym->nr_vcpus = nr_vcpus;
 	pthread_mutex_init(&sym->lock, NULL);
 	sym_forget(sym);
 	pthread_mutex_init(&sym->calls->lock, NULL);

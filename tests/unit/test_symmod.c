@@ -202,9 +202,10 @@ static void test_misaligned_headers(void **state)
 {
 	const size_t size = sizeof(struct file) + 256, at = sizeof(struct file) + 5;
 	char *copy = calloc(1, size);
-	struct file *f = (struct file *)copy;
+	struct file *f = (struct file *)copy, *whole = good();
 
-	*f = *good();
+	*f = *whole;
+	free(whole);
 	memcpy(copy + at, f->sections, sizeof(f->sections));
 	f->head.e_shoff = at;
 	refused(f, size, "not aligned");

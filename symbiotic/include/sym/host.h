@@ -57,7 +57,8 @@ struct sym_config {
 
 /*
  * sym_create - the interface of one VM, which @ops reach as @vm (struct and strings
- * copied; ops must stay).  sym_destroy: after the vCPU threads have ended.
+ * copied; ops must stay).  @ops->nr_vcpus() is asked once: the number is final.  0, -E2BIG
+ * when it is 0 or more than SYM_MAX_VCPUS, -EINVAL, -ENOMEM.  sym_destroy: after the vCPU threads have ended.
  */
 int sym_create(const struct sym_host_ops *ops, void *vm, const struct sym_config *config,
 	       struct sym **out);
@@ -83,7 +84,7 @@ void sym_pause(struct sym *sym, bool paused);
  * sym_handle_exit - first in the exit loop: after each KVM_RUN of vCPU @id, in its
  * thread, with its run page and @ret 0 for an exit or -EINTR.  True: it is dealt with,
  * the VMM's own handling included, go on to the next KVM_RUN.  False: the VMM handles
- * it as ever (nothing to do after -EINTR).
+ * it as ever (nothing to do after -EINTR), as it does for a vCPU that does not exist.
  */
 bool sym_handle_exit(struct sym *sym, unsigned int id, struct kvm_run *run, int ret);
 
@@ -161,6 +162,7 @@ struct sym_call {
  *	-ESHUTDOWN	SymCall is closed on this vCPU, after a time-out; or the VM stops
  *	-EAGAIN		the vCPU is in a state from which it cannot be called (not in 64-bit
  *			mode, in system management mode)
+ *	-EINVAL		there is no such vCPU
  *	-ECANCELED	the guest was reset, or its module left
  */
 int sym_call(struct sym *sym, unsigned int id, struct sym_call *call);
