@@ -40,8 +40,11 @@ $(B)/libvmm.a: $(filter-out $(B)/vmm/cli/main.o,$(VMM_OBJ))
 	@rm -f $@ && $(AR) rcs $@ $^
 
 # The symbiotic interface's host side, for this VMM and for others.
+# One object, so that whoever embeds it sees no names but ours.
 $(B)/libsymhost.a: $(SYM_OBJ)
-	@rm -f $@ && $(AR) rcs $@ $^
+	@$(LD) -r -o $(B)/symhost.o $^
+	@objcopy --wildcard --keep-global-symbol='sym_*' --keep-global-symbol='symmod_*' $(B)/symhost.o
+	@rm -f $@ && $(AR) rcs $@ $(B)/symhost.o
 
 $(B)/symvmm: $(B)/vmm/cli/main.o $(B)/libvmm.a $(B)/libsymhost.a
 	@echo "  LD      $@"
@@ -286,10 +289,19 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/symkit/modules/$${dir##*/}/$${module##*/} || exit; done
 	install -m 755 $(SVC) $(DESTDIR)$(PREFIX)/lib/symkit/services
 	install -m 644 libsym/include/symkit/*.h $(DESTDIR)$(PREFIX)/include/symkit
-	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' libsym/libsym.pc.in \
-		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/libsym.pc
+	for pc in libsym/libsym.pc symbiotic/libsymhost.pc; do \
+		sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $$pc.in \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/$${pc##*/} || exit; done
 	for page in $(MAN); do install -m 644 $$page \
 		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; done
+
+# What install would put there, and the folders that are symkit's alone.
+uninstall:
+	stage=$$(mktemp -d) && $(MAKE) -s install DESTDIR=$$stage && \
+		(cd $$stage && find . ! -type d -print0) | (cd "$(DESTDIR)/" && xargs -0 rm -f) && \
+		rm -rf $$stage
+	-find $(DESTDIR)$(PREFIX)/lib/symkit $(DESTDIR)$(PREFIX)/include/sym \
+		$(DESTDIR)$(PREFIX)/include/symkit -depth -type d -empty -delete
 
 clean:
 	rm -rf $(B)
@@ -303,9 +315,11 @@ help:
 	@echo "make unit, fuzz, lint, tiny, system"
 	@echo "                parts of the tests"
 	@echo "make guest      only the set-up: packages, guest kernels and images"
-	@echo "make install    DESTDIR= PREFIX=/usr/local"
+	@echo "make install, uninstall"
+	@echo "                DESTDIR= PREFIX=/usr/local"
+	@echo "make sanitizers the unit tests under ASan with UBSan, and under TSan"
 	@echo "make clean      remove build/ (the guests' cache stays)"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 .SECONDARY:
-.PHONY: all modules host-build host-test guest unit fuzz lint tiny system test demo bench bench-swap swap install clean help
+.PHONY: all modules host-build host-test guest unit fuzz lint tiny system test demo bench bench-swap swap install uninstall sanitizers unit-programs clean help

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 static struct {
 	char modules[PATH_MAX];

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 #define MODE_DIR  0040755u
 #define MODE_FILE 0100644u

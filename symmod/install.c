@@ -13,7 +13,7 @@
 
 #include "sym/host.h"
 #include "symbiotic/sym.h"
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 #define DATA_DEADLINE_MS 5000u
 #define LOAD_DEADLINE_MS 30000u

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 int symmod_fail(struct symmod_err *err, int code, const char *fmt, ...)
 {
@@ -93,10 +93,11 @@ static int take_depends(const char *list, struct symmod_image *image)
 	image->nr_depends = 0;
 	while (*list) {
 		size_t n = strcspn(list, ",");
-		char *name = image->depends[image->nr_depends];
+		char *name;
 
 		if (image->nr_depends == SYMMOD_MAX_DEPENDS || n >= SYM_NAME_LEN)
 			return -EINVAL;
+		name = image->depends[image->nr_depends];
 		memcpy(name, list, n);
 		name[n] = '\0';
 		if (!symmod_name_ok(name))

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 static bool release_ok(const char *release)
 {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 #define MAX_DEPTH 8 /* of dependencies that are modules of the repository themselves */
 

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 static char root[] = "/tmp/symkit-test-XXXXXX";
 

@@ -17,7 +17,7 @@
 #include <xxhash.h>
 
 #include "sym/host.h"
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 #define SIZE (3 * SYM_CALL_PAYLOAD + 100)
 

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 #define RELEASE "6.1.0-56-cloud-amd64"
 #define GOOD "license=GPL\0depends=symbiotic,virtio_blk\0name=symtest\0vermagic=" RELEASE \

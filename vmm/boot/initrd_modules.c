@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "boot/boot.h"
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 #define MAX_MODULES 16
 #define BANNER "Linux version "

@@ -18,7 +18,7 @@
 #include "core/vm.h"
 #include "host/events.h"
 #include "sym/work.h"
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 static const struct {
 	const char *event;

@@ -20,7 +20,7 @@
 #include "host/events.h"
 #include "sym/swapbypass.h"
 #include "sym/work.h"
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 #define MAX_MODULES 64
 #define INITRD_MS   20000 /* for the initrd's own copy to be loaded */

@@ -14,7 +14,7 @@
 #include "sym/host.h"
 #include "sym/sym_json.h"
 #include "sym/work.h"
-#include "symmod/symmod.h"
+#include "sym/symmod.h"
 
 int sym_offered(const struct vm *vm, struct err *err)
 {

@@ -17,7 +17,11 @@
 #else
 #include <linux/types.h>
 #include <stddef.h>
+#ifdef __cplusplus
+#define SYM_ABI_ASSERT(what) static_assert(what, #what)
+#else
 #define SYM_ABI_ASSERT(what) _Static_assert(what, #what)
+#endif
 #endif
 
 #define SYM_ABI_VERSION 1

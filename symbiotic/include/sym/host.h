@@ -17,6 +17,10 @@
 #include "sym/abi.h"
 #include "sym/host_ops.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Services call these from outside; all else of the library stays inside. */
 #pragma GCC visibility push(default)
 
@@ -238,5 +242,9 @@ struct sym_stats {
 void sym_get_stats(struct sym *sym, struct sym_stats *stats);
 
 #pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

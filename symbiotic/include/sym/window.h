@@ -17,6 +17,10 @@
 
 #include "sym/host.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #pragma GCC visibility push(default)
 
 #define SYM_WINDOW_MIN	 (1ull << 20) /* bytes */
@@ -129,5 +133,9 @@ bool sym_window_watch(struct sym_window *window);
 void sym_window_enforce(struct sym_window *window);
 
 #pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -3,14 +3,18 @@
  * SymMod, the host's half: guest kernel modules are found by kernel release, checked, and
  * sent into a running guest or put beside its initrd.  docs/symmod.md is the manual.
  */
-#ifndef SYMMOD_SYMMOD_H
-#define SYMMOD_SYMMOD_H
+#ifndef SYM_SYMMOD_H
+#define SYM_SYMMOD_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "sym/abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define SYMMOD_MAX_DEPENDS 16
 #define SYMMOD_MAX_PARAMS 1024 /* bytes of parameters */
@@ -92,5 +96,9 @@ int symmod_remove(struct sym *sym, const char *name, struct symmod_err *err);
  */
 int symmod_archive(const struct symmod_image *images, unsigned int nr, uint64_t initrd_size,
 		   uint8_t **out, size_t *size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
