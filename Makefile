@@ -40,11 +40,19 @@ $(B)/libvmm.a: $(filter-out $(B)/vmm/cli/main.o,$(VMM_OBJ))
 	@rm -f $@ && $(AR) rcs $@ $^
 
 # The symbiotic interface's host side, for this VMM and for others.
-# One object, so that whoever embeds it sees no names but ours.
-$(B)/libsymhost.a: $(SYM_OBJ)
-	@$(LD) -r -o $(B)/symhost.o $^
-	@objcopy --wildcard --keep-global-symbol='sym_*' --keep-global-symbol='symmod_*' $(B)/symhost.o
-	@rm -f $@ && $(AR) rcs $@ $(B)/symhost.o
+# One object for each part, so that whoever embeds it sees no names but ours, and needs the
+# libraries of SymMod only for SymMod.
+$(B)/symhost/core.o: $(filter $(B)/symbiotic/% $(B)/symcall/%,$(SYM_OBJ))
+$(B)/symhost/symmod.o: $(filter $(B)/symmod/%,$(SYM_OBJ))
+$(B)/symhost/swapbypass.o: $(filter $(B)/swapbypass/%,$(SYM_OBJ))
+SYMHOST	:= $(addprefix $(B)/symhost/,core.o symmod.o swapbypass.o)
+$(SYMHOST):
+	@mkdir -p $(@D)
+	@$(LD) -r -o $@ $^
+	@objcopy --wildcard --keep-global-symbol='sym_*' --keep-global-symbol='symmod_*' $@
+
+$(B)/libsymhost.a: $(SYMHOST)
+	@rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/symvmm: $(B)/vmm/cli/main.o $(B)/libvmm.a $(B)/libsymhost.a
 	@echo "  LD      $@"
@@ -225,7 +233,7 @@ fuzz: host-test
 	@tests/run-fuzz frames 10
 
 lint: guest
-	@$(MAKE) --no-print-directory $(B)/gen/dsdt.h
+	@$(MAKE) --no-print-directory $(B)/gen/dsdt.h $(B)/libsymhost.a
 	@tests/run-lint "$(filter-out -Werror -fstack-protector-strong,$(ALL_CFLAGS))" \
 		$(VMM_SRC) $(SYM_SRC) $(LIB_SRC) $(CTL_SRC) $(SVC_SRC)
 	@echo "lint   guest modules: W=1, sparse"
