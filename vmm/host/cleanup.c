@@ -171,7 +171,9 @@ int cleanup_seal(int lock_fd, struct err *err)
 	control.hdr.cmsg_type = SCM_RIGHTS;
 	control.hdr.cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(&control.hdr), &lock_fd, sizeof(lock_fd));
-	return sendmsg(cleanup.fd, &msg, MSG_NOSIGNAL) == (ssize_t)size ? 0 : err_errno(err, "the process that removes files");
+	if (sendmsg(cleanup.fd, &msg, MSG_NOSIGNAL) != (ssize_t)size)
+		return err_errno(err, "the process that removes files");
+	return 0;
 }
 
 void cleanup_finish(void)

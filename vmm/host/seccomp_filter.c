@@ -129,7 +129,7 @@ int seccomp_filter_load(const struct seccomp_program *program, bool all_threads,
 			struct err *err)
 {
 	unsigned int flags = all_threads ? SECCOMP_FILTER_FLAG_TSYNC : 0;
-	long ret = handle_violations(program->who, err);
+	long ret = all_threads ? handle_violations(program->who, err) : 0;
 
 	if (ret)
 		return ret;

@@ -52,7 +52,8 @@ void seccomp_program_free(struct seccomp_program *program);
 
 /*
  * seccomp_filter_load - confine the calling thread and those it starts, with @all_threads
- * every thread of the process, to @program, on top of what other filters forbid.
+ * every thread of the process, to @program, on top of what other filters forbid.  One for
+ * all threads comes first: it sets no_new_privs and who answers for violations.
  */
 int seccomp_filter_load(const struct seccomp_program *program, bool all_threads,
 			struct err *err);

@@ -43,7 +43,7 @@ struct rule {
 
 /*
  * The loop starts the vCPUs, at a reset too, and they have its filter under their own: what
- * they need, it has.  The disks of a VM and the rest know nothing of each other.
+ * they need, it has.
  */
 static const struct rule rules[] = {
 	/* The event loop and the devices' threads. */
@@ -198,9 +198,6 @@ static int add_of_loop(scmp_filter_ctx ctx, const struct vm_config *config)
 	/* New threads set their names, and take filters of their own. */
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 				SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
-	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 2,
-				SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS),
-				SCMP_A1(SCMP_CMP_EQ, 1));
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(seccomp), 1,
 				SCMP_A0(SCMP_CMP_EQ, SECCOMP_SET_MODE_FILTER));
 	if (has_net(config, NET_USER))

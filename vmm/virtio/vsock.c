@@ -26,7 +26,7 @@
 #define TX    1
 #define EVENT 2
 
-#define LAST_WORDS_NS (500 * NS_PER_MS)
+#define DELIVER_NS (500 * NS_PER_MS)
 
 /* vsock_rx - one packet to the guest, @data its payload; false when there is no room. */
 bool vsock_rx(struct vsock *vs, struct virtio_vsock_hdr *hdr, const void *data, size_t len)
@@ -128,7 +128,7 @@ static void vsock_config_read(struct virtio_device *dev, uint32_t off, uint8_t *
 static void wait_delivered(struct vsock *vs)
 {
 	const struct timespec pause = { .tv_nsec = 10 * NS_PER_MS };
-	uint64_t deadline = clock_ns() + LAST_WORDS_NS;
+	uint64_t deadline = clock_ns() + DELIVER_NS;
 	bool left = true;
 
 	while (left && clock_ns() < deadline) {

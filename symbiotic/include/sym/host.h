@@ -62,7 +62,8 @@ struct sym_config {
 /*
  * sym_create - the interface of one VM, which @ops reach as @vm (struct and strings
  * copied; ops must stay).  @ops->nr_vcpus() is asked once: the number is final.  0, -E2BIG
- * when it is 0 or more than SYM_MAX_VCPUS, -EINVAL, -ENOMEM.  sym_destroy: after the vCPU threads have ended.
+ * when it is 0 or more than SYM_MAX_VCPUS, -EINVAL, -ENOMEM.  sym_destroy: after the vCPU
+ * threads have ended.
  */
 int sym_create(const struct sym_host_ops *ops, void *vm, const struct sym_config *config,
 	       struct sym **out);
