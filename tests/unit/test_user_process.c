@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/virtio_net.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -38,12 +39,14 @@ struct user {
 	char reason[256]; /* why the link went down; "" while it is up */
 	uint8_t frame[2048]; /* the last answer of ARP's */
 	size_t len;
+	uint8_t flags; /* of the last frame's virtio header */
 };
 
 static bool on_frame(void *arg, const uint8_t *frame, size_t len)
 {
 	struct user *u = arg;
 
+	u->flags = frame[offsetof(struct virtio_net_hdr, flags)];
 	frame += NET_HDR_LEN;
 	len -= NET_HDR_LEN;
 	assert_in_range(len, 42, sizeof(u->frame));
@@ -244,6 +247,22 @@ static void test_answers(void **state)
 	start(u);
 	ask(u);
 	ask(u);
+}
+
+/* The guest need not compute checksums again, if its driver accepts that (5.1.6.4.1). */
+static void test_checksums(void **state)
+{
+	const uint64_t csum = 1ull << VIRTIO_NET_F_GUEST_CSUM;
+	struct user *u = *state;
+
+	start(u);
+	assert_true(u->be->features & csum);
+	u->be->ops->set_offload(u->be, csum);
+	ask(u);
+	assert_int_equal(u->flags, VIRTIO_NET_HDR_F_DATA_VALID);
+	u->be->ops->set_offload(u->be, 0);
+	ask(u);
+	assert_int_equal(u->flags, 0);
 }
 
 static void test_without_the_filter(void **state)
@@ -517,6 +536,7 @@ int main(void)
 	/* These have libslirp in the process, for which a sanitizer leaves no memory. */
 	const struct CMUnitTest whole[] = {
 		TEST(test_answers),
+		TEST(test_checksums),
 		TEST(test_without_the_filter),
 		TEST(test_killed),
 		TEST(test_signals),

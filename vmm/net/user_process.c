@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_net.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -176,8 +177,10 @@ int net_user_create(struct net_processes *np, unsigned int index, struct net_bac
 	fd = p->socket;
 	p->socket = -1;
 	ret = net_stream_create(fd, "the network process", out, err);
-	if (!ret)
+	if (!ret) {
 		(*out)->mtu = NET_USER_MTU;
+		(*out)->features = 1ull << VIRTIO_NET_F_GUEST_CSUM;
+	}
 	return ret;
 }
 
