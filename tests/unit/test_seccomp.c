@@ -57,6 +57,16 @@ static long connect_somewhere(void)
 	return connect(0, (struct sockaddr *)&addr, sizeof(addr)) && errno == ENOTSOCK ? 0 : -1;
 }
 
+static struct sockaddr_un other = { .sun_family = AF_UNIX };
+
+/* To a program's abstract socket, which has no file that could be out of reach. */
+static long connect_to_another(void)
+{
+	int fd = socket(AF_UNIX, UNIX_SOCKET, 0);
+
+	return connect(fd, (struct sockaddr *)&other, sizeof(other));
+}
+
 static long listen_somewhere(void)
 {
 	return listen(0, 1);
@@ -263,12 +273,28 @@ static void test_by_configuration(void **state)
 	assert_int_equal(attempt(&disk, SECCOMP_DISK, unix_socket), KILLED);
 }
 
+/* Threads that are older than the filter are confined by Landlock, too. */
+static void test_landlock(void **state)
+{
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 6)
+		skip(); /* cannot forbid what the filter allows */
+	snprintf(other.sun_path + 1, sizeof(other.sun_path) - 1, "symkit-test-%d", getpid());
+	assert_int_equal(bind(listener, (struct sockaddr *)&other, sizeof(other)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(connect_to_another(), 0);
+	assert_int_equal(attempt(&all, SECCOMP_VSOCK, connect_to_another), REFUSED);
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_by_configuration),
+		cmocka_unit_test(test_landlock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,6 @@
 #include <linux/landlock.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -73,22 +72,30 @@ static int allow_reading(int ruleset, const char *path)
 	return ret;
 }
 
-int landlock_read_only(const char *const *paths, struct err *err)
+int landlock_create(const char *const *paths, int *ruleset, struct err *err)
 {
-	int ruleset = create(), ret = 0;
+	int ret = 0, fd = create();
 
-	if (ruleset == -EOPNOTSUPP)
+	*ruleset = -1;
+	if (fd == -EOPNOTSUPP)
 		return 0;
-	if (ruleset < 0) {
-		errno = -ruleset;
-		return err_errno(err, "Landlock");
-	}
+	if (fd < 0)
+		ret = fd;
 	for (; *paths && !ret; paths++)
-		ret = allow_reading(ruleset, *paths);
-	if (!ret && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-		     syscall(SYS_landlock_restrict_self, ruleset, 0)))
-		ret = -errno;
-	close(ruleset);
+		ret = allow_reading(fd, *paths);
+	if (!ret) {
+		*ruleset = fd;
+		return 0;
+	}
+	if (fd >= 0)
+		close(fd);
 	errno = -ret;
-	return ret ? err_errno(err, "Landlock") : 0;
+	return err_errno(err, "Landlock");
+}
+
+int landlock_enter(int ruleset, struct err *err)
+{
+	if (ruleset >= 0 && syscall(SYS_landlock_restrict_self, ruleset, 0))
+		return err_errno(err, "Landlock");
+	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Landlock: a process takes the file system away from itself, for good.
+ * Landlock: a thread takes the file system away from itself, for good.
  */
 #ifndef VMM_HOST_LANDLOCK_H
 #define VMM_HOST_LANDLOCK_H
@@ -8,12 +8,19 @@
 #include "core/err.h"
 
 /*
- * landlock_read_only - sets no_new_privs; from then on the calling thread, and what it
- * starts, may open for reading the files beneath the folders @paths (a list that ends
- * with NULL; those that do not exist are left out), and otherwise touch nothing of the
- * file system; nor bind TCP ports or reach abstract sockets of others, where the kernel
- * can forbid it.  0, also when the kernel has no Landlock, or -errno with @err set.
+ * landlock_create - what may be done of the file system from landlock_enter() on: read the
+ * files beneath the folders @paths (a list that ends with NULL; those that do not exist are
+ * left out), and no more; nor bind TCP ports or reach abstract sockets of others, where the
+ * kernel can forbid it.  A descriptor in *@ruleset, -1 when the kernel has no Landlock; 0,
+ * or -errno with @err set.
  */
-int landlock_read_only(const char *const *paths, struct err *err);
+int landlock_create(const char *const *paths, int *ruleset, struct err *err);
+
+/*
+ * landlock_enter - confine the calling thread, which has no_new_privs, to @ruleset, and what
+ * it starts from then on; other threads that exist are not.  0, also for -1, or -errno with
+ * @err set.
+ */
+int landlock_enter(int ruleset, struct err *err);
 
 #endif

@@ -21,6 +21,7 @@
 /* Process-wide, as the filter is. */
 static struct {
 	struct seccomp_program of[SECCOMP_THREADS];
+	int ruleset; /* Landlock's: nothing of the file system */
 	bool ready; /* the process has its filter: threads may add theirs */
 } threads;
 
@@ -52,8 +53,12 @@ int seccomp_install(const struct vm_config *config, struct err *err)
 	/* Nobody else of our user's may look into guest memory, or have it in a core dump. */
 	if (!ret && prctl(PR_SET_DUMPABLE, 0))
 		ret = err_errno(err, "prctl(PR_SET_DUMPABLE)");
+	if (!ret && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		ret = err_errno(err, "prctl(PR_SET_NO_NEW_PRIVS)");
 	if (!ret)
-		ret = landlock_read_only(nothing, err);
+		ret = landlock_create(nothing, &threads.ruleset, err);
+	if (!ret)
+		ret = landlock_enter(threads.ruleset, err);
 	if (!ret)
 		ret = seccomp_filter_load(&process, true, err);
 	seccomp_program_free(&process);
@@ -71,7 +76,10 @@ void seccomp_enter(enum seccomp_thread who)
 	if (entered || !__atomic_load_n(&threads.ready, __ATOMIC_ACQUIRE))
 		return;
 	entered = true;
-	if (!seccomp_filter_load(&threads.of[who], false, &err))
+	/* vCPUs are started by the loop, and have what it has. */
+	if ((who == SECCOMP_LOOP || who == SECCOMP_VCPU ||
+	     !landlock_enter(threads.ruleset, &err)) &&
+	    !seccomp_filter_load(&threads.of[who], false, &err))
 		return;
 	terminal_restore();
 	err_print(&err);

@@ -70,6 +70,8 @@ static const struct rule rules[] = {
 	{ SCMP_SYS(pread64), LOOP | WORKER, "kernel and initrd at a reset; modules" },
 	{ SCMP_SYS(mincore), LOOP | WORKER, "memory metrics, reclaim" },
 	{ SCMP_SYS(ftruncate), LOOP, "a console's log, the file of a window at the end" },
+	{ SCMP_SYS(landlock_restrict_self), DISK | NET | VSOCK | WORKER,
+	  "threads older than the process's domain" },
 	{ SCMP_SYS(fstat), ALL, "C library" },
 	{ SCMP_SYS(newfstatat), ALL, "the same, by newer C libraries" },
 	{ SCMP_SYS(lseek), LOOP | WORKER, "libelf, C library" },

@@ -202,7 +202,7 @@ int user_sandbox_enter(struct err *err)
 		"/run/connman", "/etc", NULL,
 	};
 	char here[PATH_MAX];
-	int ret;
+	int ruleset, ret;
 
 	if (realpath(RESOLV_CONF, here)) {
 		char *slash = strrchr(here, '/');
@@ -211,6 +211,12 @@ int user_sandbox_enter(struct err *err)
 			*slash = '\0'; /* its folder: the file may be replaced */
 		readable[sizeof(readable) / sizeof(readable[0]) - 2] = here;
 	}
-	ret = landlock_read_only(readable, err);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return err_errno(err, "prctl(PR_SET_NO_NEW_PRIVS)");
+	ret = landlock_create(readable, &ruleset, err);
+	if (!ret)
+		ret = landlock_enter(ruleset, err);
+	if (ruleset >= 0)
+		close(ruleset);
 	return ret ? ret : seccomp_filter_confine(&filter, err);
 }
