@@ -181,6 +181,8 @@ int cmd_info(struct ctl *ctl)
 							    "nothing");
 		info_line("symbiotic",
 			  json_is_true(json_object_get(info, "symbiotic")) ? buf : "off");
+		if (*text_of(info, "missing"))
+			info_line("missing", text_of(info, "missing"));
 	}
 	print_disks(json_object_get(info, "disks"));
 	print_nets(json_object_get(info, "nets"));

@@ -134,6 +134,8 @@ static void print_spy(const json_t *spy)
 
 	if (!ctl_integer(spy, "generation")) {
 		puts("no symbiotic module has registered in the guest");
+		if (*ctl_string(spy, "missing"))
+			print_field("missing", ctl_string(spy, "missing"));
 		return;
 	}
 	printf("%-11s %lld\n%-11s ", "generation", ctl_integer(spy, "generation"), "features");

@@ -156,6 +156,7 @@ static void test_by_default(void **state)
 	opened(f, true);
 	assert_string_equal(f->img.release, "6.1.0-x");
 	assert_string_equal(f->img.modules, "symbiotic");
+	assert_string_equal(f->img.missing, "");
 }
 
 static void test_none_for_this_kernel(void **state)
@@ -164,6 +165,7 @@ static void test_none_for_this_kernel(void **state)
 
 	write_kernel(f, "6.2.0 x");
 	opened(f, false);
+	assert_non_null(strstr(f->img.missing, "no module symbiotic for Linux 6.2.0 in /"));
 }
 
 static void test_no_release(void **state)
@@ -183,6 +185,7 @@ static void test_off(void **state)
 
 	f->config.symbiotic = false;
 	opened(f, false);
+	assert_string_equal(f->img.missing, "");
 	boot_close(&f->img);
 	f->config.symbiotic = true;
 	f->config.initrd_modules = "";

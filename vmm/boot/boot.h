@@ -29,6 +29,7 @@ struct boot_image {
 	uint8_t *archive; /* put behind the initrd: guest modules; NULL: none */
 	size_t archive_size;
 	char modules[256]; /* their names, separated by ',' */
+	char missing[512]; /* why "symbiotic" is not among them though it was wanted; or "" */
 	char release[64]; /* of the kernel; "": it does not say */
 	enum kernel_kind kind;
 	struct setup_header hdr; /* of a bzImage; made up for a vmlinux */

@@ -66,7 +66,7 @@ static void vmlinux_release(struct boot_image *img)
 	free(buf);
 }
 
-/* @optional: a module that is not there, or not for this kernel, is no error. */
+/* @optional: a module that is not there is no error; what is missing is told instead. */
 static int add_module(struct boot_image *img, const char *name, bool optional,
 		      struct symmod_image *images, unsigned int *nr, struct err *err)
 {
@@ -86,6 +86,8 @@ static int add_module(struct boot_image *img, const char *name, bool optional,
 	}
 	if (ret < 0 && !(optional && ret == -ENOENT))
 		return err_set(err, ret, "--initrd-modules: %s", why.text);
+	if (ret < 0)
+		snprintf(img->missing, sizeof(img->missing), "%s", why.text);
 	return 0;
 }
 
@@ -117,6 +119,7 @@ int boot_add_modules(struct boot_image *img, struct err *err)
 	unsigned int nr = 0;
 	int ret;
 
+	img->missing[0] = '\0';
 	if (wanted && !*wanted)
 		return 0;
 	if (!wanted && (!img->config->symbiotic || img->initrd_fd < 0))

@@ -95,14 +95,15 @@ static int method_info(struct control_call *call)
 	boots = vm->boots;
 	pthread_mutex_unlock(&vm->lock);
 	call->result = json_pack(
-		"{s:s, s:s, s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:s, s:i, s:f}",
+		"{s:s, s:s, s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:s, s:o, s:i, s:f}",
 		"name", config->name, "uuid", vm->uuid, "state", vm_state_name(state),
 		"pid", (int)getpid(), "cpus", (int)vm->nr_vcpus,
 		"memory", (json_int_t)config->memory, "kernel", text_or_null(config->kernel),
 		"initrd", text_or_null(config->initrd),
 		"cmdline", text_or_null(config->cmdline), "disks", disks_json(config),
 		"nets", nets_json(config), "symbiotic", config->symbiotic, "initrd_modules",
-		vm->image ? vm->image->modules : "", "boots", (int)boots, "uptime_s", uptime(vm));
+		vm->image ? vm->image->modules : "", "missing",
+		events_text(vm->image ? vm->image->missing : ""), "boots", (int)boots, "uptime_s", uptime(vm));
 	return call->result ? 0 : -ENOMEM;
 }
 

@@ -52,6 +52,7 @@ struct swapbypass {
 	enum install_state install;
 	uint32_t install_generation;
 	unsigned int install_tries;
+	char install_failed[512]; /* why nobody tries any more, for that generation; or "" */
 	uint64_t install_at_ms;
 	unsigned int tell_tries; /* of a guest that could not swap to it yet */
 	uint64_t tell_at_ms; /* the next one; 0: none */
@@ -83,11 +84,13 @@ bool swapbypass_paused(struct vm *vm);
 
 /*
  * swapbypass_find_modules - look for symswap for all kernels.  swapbypass_install - once a
- * second: install it if the guest needs it.
+ * second: install it if the guest needs it.  swapbypass_hopeless - true when the guest has
+ * no symswap and nothing is known that would bring it; why, in @why.  Any thread.
  */
 int swapbypass_find_modules(struct swapbypass *sb, struct err *err);
 void swapbypass_free_modules(struct swapbypass *sb);
 void swapbypass_install(struct swapbypass *sb);
+bool swapbypass_hopeless(struct swapbypass *sb, char *why, size_t size);
 
 int swapbypass_metrics(struct swapbypass *sb);
 

@@ -35,6 +35,13 @@ static const struct swapbypass_module *find(const struct swapbypass *sb, const c
 	return NULL;
 }
 
+static const char *module_dirs(const struct swapbypass *sb)
+{
+	const char *dirs = sb->vm->config->modules;
+
+	return dirs && *dirs ? dirs : symmod_default_dirs();
+}
+
 static int add_module(struct swapbypass *sb, const char *dirs, const char *release)
 {
 	struct swapbypass_module *m;
@@ -81,12 +88,11 @@ static int scan(struct swapbypass *sb, const char *dirs, const char *dir)
 
 int swapbypass_find_modules(struct swapbypass *sb, struct err *err)
 {
-	const char *dirs = sb->vm->config->modules;
+	const struct boot_image *image = sb->vm->image;
+	const char *dirs = module_dirs(sb);
 	char *copy, *rest, *dir;
 	int ret = 0;
 
-	if (!dirs || !*dirs)
-		dirs = symmod_default_dirs();
 	copy = rest = strdup(dirs);
 	if (!copy)
 		return err_set(err, -ENOMEM, "--swapbypass: out of memory");
@@ -94,7 +100,12 @@ int swapbypass_find_modules(struct swapbypass *sb, struct err *err)
 		if (*dir)
 			ret = scan(sb, dirs, dir);
 	free(copy);
-	return ret ? err_set(err, ret, "--swapbypass: out of memory") : 0;
+	if (ret)
+		return err_set(err, ret, "--swapbypass: out of memory");
+	if (image && image->release[0] && !image->missing[0] && !find(sb, image->release))
+		log_warn("no module %s for Linux %s in %s: --swapbypass waits for the guest's own",
+			 SWAPBYPASS_MODULE, image->release, dirs);
+	return 0;
 }
 
 void swapbypass_free_modules(struct swapbypass *sb)
@@ -132,6 +143,7 @@ void swapbypass_guest_ready(struct vm *vm, uint32_t generation)
 		sb->install = INSTALL_WAIT;
 		sb->install_generation = generation;
 		sb->install_tries = 0;
+		sb->install_failed[0] = '\0';
 		sb->install_at_ms = swapbypass_now_ms() + (in_initrd(vm) ? INITRD_MS : 0);
 	}
 	pthread_mutex_unlock(&sb->lock);
@@ -159,9 +171,7 @@ static const struct swapbypass_module *choose(const struct swapbypass *sb,
 	module = find(sb, kernel.release);
 	if (!module)
 		symmod_fail(why, -ENOENT, "no module %s for Linux %s in %.200s",
-			    SWAPBYPASS_MODULE, kernel.release,
-			    sb->vm->config->modules && *sb->vm->config->modules ?
-				    sb->vm->config->modules : symmod_default_dirs());
+			    SWAPBYPASS_MODULE, kernel.release, module_dirs(sb));
 	return module;
 }
 
@@ -210,6 +220,8 @@ static int do_install(void *arg, json_t **result, struct err *err)
 	/* There may be another guest by now. */
 	if (sb->install == INSTALL_BUSY && sb->install_generation == generation)
 		failed = !after_try(sb, ret) && ret && ret != -EEXIST;
+	if (failed)
+		snprintf(sb->install_failed, sizeof(sb->install_failed), "%s", why.text);
 	pthread_mutex_unlock(&sb->lock);
 	if (failed)
 		events_emit(sb->vm->events, "swapbypass_failed",
@@ -235,4 +247,21 @@ void swapbypass_install(struct swapbypass *sb)
 		sb->install = INSTALL_WAIT;
 		pthread_mutex_unlock(&sb->lock);
 	}
+}
+
+bool swapbypass_hopeless(struct swapbypass *sb, char *why, size_t size)
+{
+	uint32_t generation = sym_generation(sb->vm->sym);
+	const struct boot_image *image = sb->vm->image;
+
+	why[0] = '\0';
+	if (sym_window_ready(sb->window))
+		return false;
+	pthread_mutex_lock(&sb->lock);
+	if (!generation)
+		snprintf(why, size, "%s", image ? image->missing : "");
+	else if (generation == sb->install_generation)
+		snprintf(why, size, "%s", sb->install_failed);
+	pthread_mutex_unlock(&sb->lock);
+	return why[0];
 }

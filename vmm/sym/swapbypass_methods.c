@@ -167,7 +167,8 @@ static int do_stat(void *arg, json_t **result, struct err *err)
 	if (!sym_window_state(sb->window, &state))
 		add_state(json, &state);
 	else
-		note(json, "the guest has no symswap module");
+		note(json, swapbypass_hopeless(sb, why.msg, sizeof(why.msg)) ?
+				   why.msg : "the guest has no symswap module");
 	if (ret) {
 		explain(sb->vm, ret, &why);
 		note(json, why.msg);
@@ -227,7 +228,13 @@ static int tell(struct control_call *call)
 
 static int set_level(struct control_call *call, uint32_t level)
 {
-	sym_window_set_level(((struct vm *)call->arg)->swapbypass->window, level);
+	struct swapbypass *sb = ((struct vm *)call->arg)->swapbypass;
+	char why[512];
+
+	/* Nothing is remembered that cannot be. */
+	if (level != SYM_WINDOW_OFF && swapbypass_hopeless(sb, why, sizeof(why)))
+		return err_set(&call->err, -ENODEV, "the guest will get no symswap module: %s", why);
+	sym_window_set_level(sb->window, level);
 	return tell(call);
 }
 

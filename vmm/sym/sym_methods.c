@@ -9,8 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot/boot.h"
 #include "core/vm.h"
 #include "host/control.h"
+#include "host/events.h"
 #include "sym/host.h"
 #include "sym/sym_json.h"
 #include "sym/work.h"
@@ -30,6 +32,8 @@ int method_spy(struct control_call *call)
 	if (ret)
 		return ret;
 	call->result = sym_json_spy(vm->sym, vm->nr_vcpus);
+	if (call->result && !sym_generation(vm->sym) && vm->image && vm->image->missing[0])
+		json_object_set_new(call->result, "missing", events_text(vm->image->missing));
 	return call->result ? 0 : -ENOMEM;
 }
 
