@@ -18,7 +18,7 @@
 static struct {
 	struct sym_service_vm *vm;
 	unsigned int low, high; /* percent */
-	bool pressed;
+	uint64_t pressed; /* 1: memory is low; a gauge */
 	uint64_t events;
 	struct sym_item_memory last;
 } pressure;
@@ -37,6 +37,11 @@ static void raise_event(const char *state, const struct sym_item_memory *mem)
 	sym_service_event(pressure.vm, "memory_pressure", data);
 }
 
+static void set_pressed(uint64_t pressed)
+{
+	__atomic_store_n(&pressure.pressed, pressed, __ATOMIC_RELAXED);
+}
+
 static void look(void *state)
 {
 	struct sym_item_memory mem;
@@ -49,10 +54,10 @@ static void look(void *state)
 	pressure.last = mem;
 	share = 100.0 * mem.available / mem.total;
 	if (!pressure.pressed && share < pressure.low) {
-		pressure.pressed = true;
+		set_pressed(1);
 		raise_event("low", &mem);
 	} else if (pressure.pressed && share >= pressure.high) {
-		pressure.pressed = false;
+		set_pressed(0);
 		raise_event("recovered", &mem);
 	}
 }
@@ -60,7 +65,7 @@ static void look(void *state)
 static void pressure_life(void *state, enum sym_service_life what)
 {
 	if (what == SYM_SERVICE_GONE)
-		pressure.pressed = false;
+		set_pressed(0);
 }
 
 static int verb_stat(void *state, int argc, const char *const *argv,
@@ -89,6 +94,9 @@ static int pressure_init(struct sym_service_vm *vm, const char *args, void **sta
 		return sym_service_fail(vm, -EINVAL, "LOW and HIGH: from 1 to 100, in this order");
 	ret = sym_service_counter(vm, "pressure_events_total", "Events of memory pressure",
 				  &pressure.events);
+	if (!ret)
+		ret = sym_service_gauge(vm, "pressure_low", "1 while the guest's memory is low",
+					&pressure.pressed);
 	if (!ret)
 		ret = sym_service_timer_new(vm, look, &timer);
 	return ret ? ret : sym_service_timer_set(timer, PERIOD_MS);

@@ -24,6 +24,7 @@ struct ctl {
 	bool json;
 	bool history;
 	bool force;
+	bool all;
 	unsigned int timeout_ms; /* 0: the default */
 	char **args; /* what follows the VM's name */
 	int nr_args;
@@ -69,6 +70,7 @@ int cmd_swapbypass(struct ctl *ctl);
 extern const struct ctl_option console_options[];
 extern const struct ctl_option stop_options[];
 extern const struct ctl_option events_options[];
+extern const struct ctl_option metrics_options[];
 extern const struct ctl_option spy_options[];
 extern const struct ctl_option call_options[];
 extern const struct ctl_option module_options[];

@@ -134,7 +134,7 @@ static void print_spy(const json_t *spy)
 
 	if (!ctl_integer(spy, "generation")) {
 		puts("no symbiotic module has registered in the guest");
-		if (*ctl_string(spy, "missing"))
+		if (json_object_get(spy, "missing"))
 			print_field("missing", ctl_string(spy, "missing"));
 		return;
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl events, metrics: what goes on.
+ * symctl events: what goes on.
  */
 #include <errno.h>
 #include <poll.h>
@@ -99,23 +99,4 @@ int cmd_events(struct ctl *ctl)
 		return ctl_failed(ctl, conn);
 	sym_close(conn);
 	return 0;
-}
-
-int cmd_metrics(struct ctl *ctl)
-{
-	struct sym_conn *conn = ctl_open(ctl);
-	char *text;
-	int ret = 0;
-
-	if (!conn)
-		return 1;
-	if (sym_metrics(conn, ctl->json ? SYM_METRICS_JSON : SYM_METRICS_PROMETHEUS, &text))
-		return ctl_failed(ctl, conn);
-	sym_close(conn);
-	if (ctl->json)
-		ret = ctl_print_json(json_loads(text, 0, NULL));
-	else
-		fputs(text, stdout);
-	free(text);
-	return ret;
 }

@@ -275,7 +275,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	irq_init(&vm.irq);
 	check(!gmem_create(&vm.mem, RAM, &err));
 	wall_in(&vm.mem);
-	check(!metrics_create(&vm.metrics));
+	check(!metrics_create("test", &vm.metrics));
 	check(!pci_bus_create(&vm, &vm.pci, &err));
 	/* In the order of enum fuzz_device; there is no loop, so nobody serves them but us. */
 	check(!virtio_blk_create(&vm, &disk, 0, &err));

@@ -108,12 +108,14 @@ wait_for 20 event '.event == "memory_pressure" and .data.state == "low" and
 	.data.available < .data.total * 0.4' || fail "no event of low memory: $(cat "$work/events")"
 service pressure stat
 expect "$(jq .pressed "$work/out")" true "pressed"
+expect "$(metric service_pressure_low)" 1 "the gauge"
 ! event '.data.state == "recovered"' >/dev/null || fail "recovered too early"
 console 'memory is free' 100
 wait_for 20 event '.event == "memory_pressure" and .data.state == "recovered" and
 	.data.available >= .data.total * 0.6' || fail "no recovery: $(cat "$work/events")"
 service pressure stat
 expect "$(jq .pressed "$work/out")" false "pressed"
+expect "$(metric service_pressure_low)" 0 "the gauge, later"
 expect "$(metric service_pressure_events_total)" 2 "events of pressure"
 echo "pressure: ok"
 

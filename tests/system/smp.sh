@@ -34,8 +34,8 @@ awk -v a="$now" -v b="$last" 'BEGIN { d = a - b; exit !(d > -2 && d < 4) }' ||
 sleep 25 # long enough for the watchdog to complain
 clean_dmesg
 symctl metrics test >"$work/metrics" || fail "metrics"
-for name in 'symkit_vcpu_exits_total{vcpu="3",reason="io"}' symkit_guest_memory_bytes \
-	'symkit_disk_requests_total{device="blk0",op="read"}'; do
+for name in 'symkit_vcpu_exits_total{vm="test",vcpu="3",reason="io"}' symkit_guest_memory_bytes \
+	'symkit_disk_requests_total{vm="test",device="blk0",op="read"}'; do
 	grep -qF "$name" "$work/metrics" || fail "metrics: $name is missing"
 done
 symctl list | grep -q test || fail "list"

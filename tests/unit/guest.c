@@ -50,7 +50,7 @@ int guest_setup(void **state)
 	bus_init(&g->vm.mmio);
 	irq_init(&g->vm.irq);
 	assert_int_equal(loop_create(&g->loop), 0);
-	assert_int_equal(metrics_create(&g->vm.metrics), 0);
+	assert_int_equal(metrics_create("test", &g->vm.metrics), 0);
 	assert_int_equal(events_create(g->loop, &g->vm.events), 0);
 	assert_true(events_subscribe(g->vm.events, 0, on_event, g) >= 0);
 	assert_int_equal(pci_bus_create(&g->vm, &g->vm.pci, &err), 0);

@@ -24,7 +24,7 @@ static struct metrics *make(void)
 	reads = 7;
 	writes = 0;
 	boots = 1;
-	assert_int_equal(metrics_create(&m), 0);
+	assert_int_equal(metrics_create("web", &m), 0);
 	assert_int_equal(metrics_counter(m, "io_total", "I/O", "device=\"a\\\"b\",op=\"read\"",
 					 &reads), 0);
 	assert_int_equal(metrics_counter(m, "boots_total", "Boots", NULL, &boots), 0);
@@ -43,14 +43,14 @@ static void test_text(void **state)
 	assert_string_equal(text,
 		"# HELP symkit_io_total I/O\n"
 		"# TYPE symkit_io_total counter\n"
-		"symkit_io_total{device=\"a\\\"b\",op=\"read\"} 7\n"
-		"symkit_io_total{device=\"x\",op=\"write\"} 0\n"
+		"symkit_io_total{vm=\"web\",device=\"a\\\"b\",op=\"read\"} 7\n"
+		"symkit_io_total{vm=\"web\",device=\"x\",op=\"write\"} 0\n"
 		"# HELP symkit_boots_total Boots\n"
 		"# TYPE symkit_boots_total counter\n"
-		"symkit_boots_total 1\n"
+		"symkit_boots_total{vm=\"web\"} 1\n"
 		"# HELP symkit_answer The answer\n"
 		"# TYPE symkit_answer gauge\n"
-		"symkit_answer 43\n");
+		"symkit_answer{vm=\"web\"} 43\n");
 	free(text);
 	text = metrics_text(m);
 	assert_non_null(strstr(text, "op=\"write\"} 3\n"));
@@ -62,14 +62,14 @@ static void test_json(void **state)
 {
 	struct metrics *m = make();
 	json_t *got = metrics_json(m);
-	json_t *want = json_pack("[{s:s,s:{s:s,s:s},s:s,s:i},{s:s,s:{s:s,s:s},s:s,s:i},"
-				 "{s:s,s:{},s:s,s:i},{s:s,s:{},s:s,s:i}]",
-		"name", "symkit_io_total", "labels", "device", "a\"b", "op", "read",
+	json_t *want = json_pack("[{s:s,s:{s:s,s:s,s:s},s:s,s:i},{s:s,s:{s:s,s:s,s:s},s:s,s:i},"
+				 "{s:s,s:{s:s},s:s,s:i},{s:s,s:{s:s},s:s,s:i}]",
+		"name", "symkit_io_total", "labels", "vm", "web", "device", "a\"b", "op", "read",
 		"type", "counter", "value", 7,
-		"name", "symkit_io_total", "labels", "device", "x", "op", "write",
+		"name", "symkit_io_total", "labels", "vm", "web", "device", "x", "op", "write",
 		"type", "counter", "value", 0,
-		"name", "symkit_boots_total", "labels", "type", "counter", "value", 1,
-		"name", "symkit_answer", "labels", "type", "gauge", "value", 43);
+		"name", "symkit_boots_total", "labels", "vm", "web", "type", "counter", "value", 1,
+		"name", "symkit_answer", "labels", "vm", "web", "type", "gauge", "value", 43);
 
 	assert_non_null(want);
 	assert_true(json_equal(got, want));
@@ -83,7 +83,7 @@ static void test_empty(void **state)
 	struct metrics *m;
 	char *text;
 
-	assert_int_equal(metrics_create(&m), 0);
+	assert_int_equal(metrics_create("web", &m), 0);
 	text = metrics_text(m);
 	assert_string_equal(text, "");
 	free(text);
@@ -98,7 +98,7 @@ static void test_bad_labels(void **state)
 	struct metrics *m;
 	json_t *got;
 
-	assert_int_equal(metrics_create(&m), 0);
+	assert_int_equal(metrics_create("web", &m), 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(metrics_counter(m, "x", "x", bad[i], &reads), 0);
 	got = metrics_json(m);

@@ -50,7 +50,7 @@ static int setup(void **state)
 	config.name = "vm";
 	assert_int_equal(loop_create(&vm.loop), 0);
 	assert_int_equal(events_create(vm.loop, &vm.events), 0);
-	assert_int_equal(metrics_create(&vm.metrics), 0);
+	assert_int_equal(metrics_create("test", &vm.metrics), 0);
 	return 0;
 }
 

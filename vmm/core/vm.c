@@ -378,7 +378,7 @@ static int prepare(struct vm_life *life, struct err *err)
 		return ret;
 	vm->control = life->control;
 	if (loop_create(&vm->loop) || events_create(vm->loop, &vm->events) ||
-	    metrics_create(&vm->metrics))
+	    metrics_create(vm->config->name, &vm->metrics))
 		return err_set(err, -ENOMEM, "event loop: out of memory or file descriptors");
 	ret = watch_signals(life, err);
 	if (!ret)

@@ -32,16 +32,18 @@ struct family {
 };
 
 struct metrics {
+	const char *vm;
 	struct family *families;
 	struct family **tail;
 };
 
-int metrics_create(struct metrics **out)
+int metrics_create(const char *vm, struct metrics **out)
 {
 	struct metrics *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return -ENOMEM;
+	m->vm = vm;
 	m->tail = &m->families;
 	*out = m;
 	return 0;
@@ -148,10 +150,10 @@ char *metrics_text(const struct metrics *m)
 		fprintf(f, "# HELP symkit_%s %s\n", family->name, family->help);
 		fprintf(f, "# TYPE symkit_%s %s\n", family->name, family_type(family));
 		for (metric = family->metrics; metric; metric = metric->next) {
-			fprintf(f, "symkit_%s", family->name);
+			fprintf(f, "symkit_%s{vm=\"%s\"", family->name, m->vm);
 			if (metric->labels)
-				fprintf(f, "{%s}", metric->labels);
-			fprintf(f, " %" PRIu64 "\n", metric_value(metric));
+				fprintf(f, ",%s", metric->labels);
+			fprintf(f, "} %" PRIu64 "\n", metric_value(metric));
 		}
 	}
 	if (fclose(f)) {
@@ -182,9 +184,9 @@ static const char *label_value(const char *p, char *value, size_t size)
 }
 
 /* From the text that Prometheus wants, k="v",k="v", to an object. */
-static json_t *labels_json(const char *labels)
+static json_t *labels_json(const char *vm, const char *labels)
 {
-	json_t *object = json_object();
+	json_t *object = json_pack("{s:s}", "vm", vm);
 	const char *p = labels ? labels : "";
 
 	while (object && *p) {
@@ -213,7 +215,7 @@ json_t *metrics_json(const struct metrics *m)
 		snprintf(name, sizeof(name), "symkit_%s", family->name);
 		for (metric = family->metrics; metric; metric = metric->next)
 			json_array_append_new(array, json_pack("{s:s, s:o, s:s, s:I}",
-				"name", name, "labels", labels_json(metric->labels),
+				"name", name, "labels", labels_json(m->vm, metric->labels),
 				"type", family_type(family),
 				"value", (json_int_t)metric_value(metric)));
 	}

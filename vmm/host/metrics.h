@@ -12,11 +12,12 @@
 
 struct metrics;
 
-int metrics_create(struct metrics **out);
+/* metrics_create - for the VM called @vm, a string that stays, plain enough for a label. */
+int metrics_create(const char *vm, struct metrics **out);
 void metrics_destroy(struct metrics *m);
 
 /*
- * metrics_counter - show *@value as symkit_@name{@labels}.  @name and @help are
+ * metrics_counter - show *@value as symkit_@name{vm="...",@labels}.  @name and @help are
  * string constants, shared by all label sets of a family; @labels (may be NULL)
  * is copied, e.g. "device=\"blk0\",op=\"read\"".  Set-up only, before the loop
  * runs.  Returns 0 or -ENOMEM.

@@ -55,21 +55,52 @@ int sym_service_event(struct sym_service_vm *vm, const char *name, const char *d
 	return 0;
 }
 
+/* A name of a metric that the registry can keep, or NULL with the error in *@ret. */
+static const char *metric_name(struct sym_service_vm *vm, const char *name, const char *end,
+			       int *ret)
+{
+	char *family = vm->metrics[vm->nr_metrics];
+	size_t len = strlen(name), end_len = strlen(end);
+
+	if (len >= end_len && !strcmp(name + len - end_len, end))
+		end = "";
+	*ret = vm->all->running ? -EBUSY : vm->nr_metrics == SERVICE_METRICS ? -ENOSPC : 0;
+	if (*ret)
+		return NULL;
+	*ret = snprintf(family, sizeof(vm->metrics[0]), "service_%s%s", name, end) <
+			       (int)sizeof(vm->metrics[0]) ?
+		       0 :
+		       -EINVAL;
+	if (*ret)
+		return NULL;
+	vm->nr_metrics++;
+	return family;
+}
+
 int sym_service_counter(struct sym_service_vm *vm, const char *name, const char *help,
 			const uint64_t *value)
 {
-	char *family;
+	int ret;
+	const char *family = metric_name(vm, name, "_total", &ret);
 
-	if (vm->all->running)
-		return -EBUSY;
-	if (vm->nr_counters == SERVICE_COUNTERS)
-		return -ENOSPC;
-	family = vm->counters[vm->nr_counters];
-	if (snprintf(family, sizeof(vm->counters[0]), "service_%s", name) >=
-	    (int)sizeof(vm->counters[0]))
-		return -EINVAL;
-	vm->nr_counters++; /* the registry keeps the name */
-	return metrics_counter(vm->all->vm->metrics, family, help, vm->labels, value);
+	return family ? metrics_counter(vm->all->vm->metrics, family, help, vm->labels, value) :
+			ret;
+}
+
+static uint64_t get_value(void *arg)
+{
+	return __atomic_load_n((const uint64_t *)arg, __ATOMIC_RELAXED);
+}
+
+int sym_service_gauge(struct sym_service_vm *vm, const char *name, const char *help,
+		      const uint64_t *value)
+{
+	int ret;
+	const char *family = metric_name(vm, name, "", &ret);
+
+	return family ? metrics_gauge(vm->all->vm->metrics, family, help, vm->labels, get_value,
+				      (void *)value) :
+			ret;
 }
 
 static int run_timer(void *arg, json_t **result, struct err *err)

@@ -17,7 +17,7 @@
 
 #define SERVICE_HOOKS 32 /* of all services together */
 #define SERVICE_TIMERS 16 /* of one */
-#define SERVICE_COUNTERS 16
+#define SERVICE_METRICS 16
 #define SERVICE_NAME_MAX 31
 
 struct control_call;
@@ -43,8 +43,8 @@ struct sym_service_vm {
 	struct sym_service_timer timers[SERVICE_TIMERS];
 	unsigned int nr_timers;
 	char labels[64]; /* of its metrics */
-	char counters[SERVICE_COUNTERS][64]; /* their names */
-	unsigned int nr_counters;
+	char metrics[SERVICE_METRICS][64]; /* their names */
+	unsigned int nr_metrics;
 };
 
 struct service_hook {

@@ -103,11 +103,15 @@ SYM_API int sym_service_hypercall(struct sym_service_vm *vm, uint32_t nr,
 						const uint64_t *args));
 
 /*
- * sym_service_counter - show *@value among the VM's metrics, as
- * symkit_service_@name{service="..."}; strings and value must stay, and only grow.
+ * sym_service_counter - show *@value, which only grows, among the VM's metrics, as
+ * symkit_service_@name{vm="...",service="..."}, with "_total" behind the name if that does not
+ * end so.  sym_service_gauge - the same of a value that goes up and down, and of its name as
+ * it is.  @help and @value must stay.  In init() only (-EBUSY later); 16 in all (-ENOSPC).
  */
 SYM_API int sym_service_counter(struct sym_service_vm *vm, const char *name,
 				const char *help, const uint64_t *value);
+SYM_API int sym_service_gauge(struct sym_service_vm *vm, const char *name, const char *help,
+			      const uint64_t *value);
 
 /* sym_service_timer_new - a timer, at rest.  It goes with the service. */
 SYM_API int sym_service_timer_new(struct sym_service_vm *vm, void (*fn)(void *state),
