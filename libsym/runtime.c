@@ -16,36 +16,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "internal.h"
 
 #define RETRY_MS 10
 
-/* The same rule is in vmm/host/runtime.c and docs/control-protocol.md. */
-static void folder_path(const char *runtime, char *buf, size_t size)
-{
-	const char *dir = runtime ? runtime : getenv("SYMKIT_RUNTIME");
-
-	if (dir && *dir) {
-		snprintf(buf, size, "%s", dir);
-		return;
-	}
-	dir = getenv("XDG_RUNTIME_DIR");
-	if (dir && *dir)
-		snprintf(buf, size, "%s/symkit", dir);
-	else if (geteuid() == 0)
-		snprintf(buf, size, "/run/symkit");
-	else
-		snprintf(buf, size, "/tmp/symkit-%u", geteuid());
-}
-
 static bool name_ok(const char *name)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789._-";
-	size_t len = strlen(name);
-
-	return len && len <= SYM_NAME_MAX && strspn(name, allowed) == len &&
-	       !strchr("._-", name[0]);
+	return vm_name_ok(name, SYM_NAME_MAX);
 }
 
 static int socket_address(const char *runtime, const char *name, const char *suffix,
@@ -54,7 +32,7 @@ static int socket_address(const char *runtime, const char *name, const char *suf
 	char folder[PATH_MAX];
 	int n;
 
-	folder_path(runtime, folder, sizeof(folder));
+	vm_folder(runtime, folder, sizeof(folder));
 	addr->sun_family = AF_UNIX;
 	n = snprintf(addr->sun_path, sizeof(addr->sun_path), "%s/%s.%s", folder, name, suffix);
 	if (n < 0 || (size_t)n >= sizeof(addr->sun_path))
@@ -78,6 +56,7 @@ static bool server_trusted(int fd)
 int sym__connect(const char *runtime, const char *name, const char *suffix, int64_t deadline)
 {
 	struct sockaddr_un addr = { 0 };
+	char folder[PATH_MAX];
 	int fd, ret;
 
 	if (!name_ok(name))
@@ -95,8 +74,10 @@ int sym__connect(const char *runtime, const char *name, const char *suffix, int6
 			continue;
 		}
 		close(fd);
-		if (ret == -ENOENT || ret == -ECONNREFUSED)
-			return sym__fail(NULL, -ENOENT, "no VM named '%s'", name);
+		if (ret == -ENOENT || ret == -ECONNREFUSED) {
+			vm_folder(runtime, folder, sizeof(folder));
+			return sym__fail(NULL, -ENOENT, "no VM named '%s' in %s", name, folder);
+		}
 		if (ret == -EAGAIN)
 			return sym__fail(NULL, -ETIMEDOUT, "VM '%s' does not answer", name);
 		return sym__fail(NULL, ret, "%s: %s", addr.sun_path, strerror(-ret));
@@ -113,7 +94,7 @@ int sym__name_free(const char *runtime, const char *name)
 	char folder[PATH_MAX - SYM_NAME_MAX - 8], path[PATH_MAX];
 	int fd, ret = 1;
 
-	folder_path(runtime, folder, sizeof(folder));
+	vm_folder(runtime, folder, sizeof(folder));
 	snprintf(path, sizeof(path), "%s/%s.lock", folder, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
@@ -175,6 +156,22 @@ static int list_add(char ***names, size_t *nr, char *name)
 	return 0;
 }
 
+int sym_runtime_folder(const struct sym_open_opts *opts, char *path, size_t size)
+{
+	struct sym_open_opts known = { .size = sizeof(known) };
+	char folder[PATH_MAX];
+	int ret;
+
+	sym__clear_error(NULL);
+	ret = sym__opts(&known, opts);
+	if (ret)
+		return sym__fail(NULL, ret, "sym_runtime_folder: %s", strerror(-ret));
+	vm_folder(known.runtime, folder, sizeof(folder));
+	if (snprintf(path, size, "%s", folder) >= (int)size)
+		return sym__fail(NULL, -ENAMETOOLONG, "%s: too long", folder);
+	return 0;
+}
+
 int sym_list(const struct sym_open_opts *opts, char ***names, size_t *nr)
 {
 	struct sym_open_opts known = { .size = sizeof(known) };
@@ -190,7 +187,7 @@ int sym_list(const struct sym_open_opts *opts, char ***names, size_t *nr)
 		free(list);
 		return sym__fail(NULL, ret, "sym_list: %s", strerror(-ret));
 	}
-	folder_path(known.runtime, folder, sizeof(folder));
+	vm_folder(known.runtime, folder, sizeof(folder));
 	dir = opendir(folder);
 	if (!dir && errno != ENOENT) {
 		ret = -errno;

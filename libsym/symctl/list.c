@@ -3,6 +3,7 @@
  * symctl list, symctl info: what there is.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,7 +87,7 @@ static void list_row(const json_t *info)
 int cmd_list(struct ctl *ctl)
 {
 	json_t *list = json_array(), *info;
-	char **names;
+	char folder[PATH_MAX], **names;
 	size_t i;
 
 	if (sym_list(&ctl->open, &names, NULL))
@@ -98,6 +99,8 @@ int cmd_list(struct ctl *ctl)
 		return ctl_print_json(list);
 	if (json_array_size(list))
 		printf("%-20s %-9s " ROW, "NAME", "STATE", "PID", "CPUS", "MEMORY", "UPTIME");
+	else if (!sym_runtime_folder(&ctl->open, folder, sizeof(folder)))
+		ctl_error("no VM in %s", folder); /* a note: none is no failure */
 	json_array_foreach(list, i, info)
 		list_row(info);
 	json_decref(list);

@@ -24,6 +24,7 @@
 
 #include "core/loop.h"
 #include "host/control.h"
+#include "libsym/folder.h"
 #include "host/events.h"
 #include "host/runtime.h"
 
@@ -634,12 +635,39 @@ static void test_folder(void **state)
 	setenv("SYMKIT_RUNTIME", path, 1);
 	assert_true(reserve("test", &err) < 0);
 	unlink(path);
-	unsetenv("SYMKIT_RUNTIME");
-	setenv("XDG_RUNTIME_DIR", folder, 1);
-	assert_int_equal(reserve("test", &err), 0);
-	snprintf(path, sizeof(path), "%s/symkit", folder);
-	assert_int_equal(rmdir(path), 0);
 	setenv("SYMKIT_RUNTIME", folder, 1);
+}
+
+static bool folder_is(const char *expected)
+{
+	char path[128];
+
+	vm_folder(NULL, path, sizeof(path));
+	return !strcmp(path, expected);
+}
+
+/* Root's does not depend on how it came to be root; that of others is of their session. */
+static void test_default_folder(void **state)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		char path[64];
+		bool ok;
+
+		unsetenv("SYMKIT_RUNTIME");
+		setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+		ok = geteuid() || (folder_is("/run/symkit") && !setuid(65534));
+		ok = ok && folder_is("/run/user/7/symkit");
+		setenv("XDG_RUNTIME_DIR", "", 1);
+		snprintf(path, sizeof(path), "/tmp/symkit-%u", geteuid());
+		_exit(ok && folder_is(path) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 int main(void)
@@ -662,6 +690,7 @@ int main(void)
 		SERVED(test_name_of_a_dead_vm),
 		SERVED(test_one_of_two_wins),
 		SERVED(test_folder),
+		cmocka_unit_test(test_default_folder),
 	};
 	char template[] = "/tmp/symkit-test-XXXXXX";
 	int ret;

@@ -17,33 +17,11 @@
 #include <unistd.h>
 
 #include "host/cleanup.h"
+#include "libsym/folder.h"
 
 bool runtime_name_ok(const char *name)
 {
-	static const char alnum[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				    "0123456789._-";
-	size_t len = strlen(name);
-
-	return len && len <= RUNTIME_NAME_MAX && strspn(name, alnum) == len &&
-	       !strchr("._-", name[0]);
-}
-
-/* The same rule is in libsym/runtime.c and docs/control-protocol.md. */
-static void folder_path(char *buf, size_t size)
-{
-	const char *dir = getenv("SYMKIT_RUNTIME");
-
-	if (dir && *dir) {
-		snprintf(buf, size, "%s", dir);
-		return;
-	}
-	dir = getenv("XDG_RUNTIME_DIR");
-	if (dir && *dir)
-		snprintf(buf, size, "%s/symkit", dir);
-	else if (geteuid() == 0)
-		snprintf(buf, size, "/run/symkit");
-	else
-		snprintf(buf, size, "/tmp/symkit-%u", geteuid());
+	return vm_name_ok(name, RUNTIME_NAME_MAX);
 }
 
 /* Others could replace our sockets in a folder that is not ours alone. */
@@ -134,7 +112,7 @@ int runtime_claim(struct runtime_name *rn, const char *name, struct err *err)
 			       "'.', '_' and '-', the first a letter or a digit",
 			       name, RUNTIME_NAME_MAX);
 	strcpy(rn->name, name);
-	folder_path(rn->folder, sizeof(rn->folder));
+	vm_folder(NULL, rn->folder, sizeof(rn->folder));
 	ret = runtime_path(rn, "lock", path, sizeof(path));
 	if (ret)
 		return err_set(err, ret, "runtime folder %s: the path is too long", rn->folder);

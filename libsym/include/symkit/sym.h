@@ -53,6 +53,12 @@ SYM_API int sym_list(const struct sym_open_opts *opts, char ***names, size_t *nr
 SYM_API void sym_list_free(char **names);
 
 /*
+ * sym_runtime_folder - the folder that sym_list() and sym_open() look in, into @path of @size
+ * bytes; -ENAMETOOLONG.
+ */
+SYM_API int sym_runtime_folder(const struct sym_open_opts *opts, char *path, size_t size);
+
+/*
  * sym_open - connect to the VM called @name.  -ENOENT: there is none; -EPROTO: it
  * speaks another version; -EPERM: the socket is not this user's.
  */
