@@ -284,7 +284,7 @@ bench: modules all
 endif
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib \
 		$(DESTDIR)$(PREFIX)/include/symkit $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 755 $(B)/symvmm $(B)/symctl $(DESTDIR)$(PREFIX)/bin
@@ -299,9 +299,14 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/symkit/modules/$${dir##*/}/$${module##*/} || exit; done
 	install -m 755 $(SVC) $(DESTDIR)$(PREFIX)/lib/symkit/services
 	install -m 644 libsym/include/symkit/*.h $(DESTDIR)$(PREFIX)/include/symkit
-	for pc in libsym/libsym.pc symbiotic/libsymhost.pc; do \
-		sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $$pc.in \
-		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/$${pc##*/} || exit; done
+	for file in libsym/libsym.pc symbiotic/libsymhost.pc packaging/symvmm@.service; do \
+		case $$file in *.pc) dir=pkgconfig ;; *) dir=systemd/system ;; esac; \
+		install -d $(DESTDIR)$(PREFIX)/lib/$$dir && \
+		sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $$file.in \
+		>$(DESTDIR)$(PREFIX)/lib/$$dir/$${file##*/} || exit; done
+	install -D -m 644 packaging/symctl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/symctl
+	ln -sf symctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/symvmm
 	for page in $(MAN); do install -m 644 $$page \
 		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; done
 
