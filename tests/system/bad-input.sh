@@ -25,7 +25,7 @@ refuse() {
 	expect $? "$want" "status of: symvmm run $*"
 	expect "$(wc -l <"$work/err")" 1 "lines of: $(cat "$work/err")"
 	grep -qE -- "$pattern" "$work/err" || fail "'$(cat "$work/err")' does not match '$pattern'"
-	[ -z "$(ls "$SYMKIT_RUNTIME" 2>/dev/null | grep -v '\.lock$')" ] ||
+	[ -z "$(find "$SYMKIT_RUNTIME" -mindepth 1 ! -name '*.lock' 2>/dev/null)" ] ||
 		fail "left behind: $(ls "$SYMKIT_RUNTIME")"
 }
 refuse 2 'kernel' --memory 256M

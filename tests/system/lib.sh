@@ -70,6 +70,7 @@ finish() {
 	done
 	kill -0 "$vm" 2>/dev/null && fail "still running after $1 s"
 	wait "$vm"
+	# shellcheck disable=SC2034 # the tests look at it
 	status=$?
 	vm=
 }

@@ -96,6 +96,7 @@ swap_dmesg='dmesg | tail -n +$lines | awk "
 	/Memory cgroup out of memory/ { skip = 0 }"'
 
 # For "COMMAND || $swap_failed": all that the kernel said, and the end.
+# shellcheck disable=SC2034
 swap_failed='{ dmesg | tail -n +$lines | tail -n 90; exit 1; }'
 
 # quiet_kernel FILE - it did not complain in there.

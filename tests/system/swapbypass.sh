@@ -192,7 +192,8 @@ J
 
 parts=${SYMKIT_SWAP_PARTS:-torture other_lru levels both unhooked}
 [ "$swap" = bypass ] || parts=torture
-for version in ${*:-6.1 6.12}; do
+[ $# -gt 0 ] || set -- 6.1 6.12
+for version in "$@"; do
 	swap_initrd "$version" "$top/build/tests/guest/swaptorture"
 	for part in $parts; do
 		"$part" "$version"
