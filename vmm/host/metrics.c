@@ -17,8 +17,8 @@
 struct metric {
 	struct metric *next;
 	char *labels; /* NULL: none */
-	const uint64_t *value; /* a counter */
-	uint64_t (*get)(void *arg); /* a gauge */
+	const uint64_t *value; /* NULL: get() gives it */
+	uint64_t (*get)(void *arg);
 	void *arg;
 };
 
@@ -89,9 +89,9 @@ static struct family *family_get(struct metrics *m, const char *name, const char
 }
 
 static int metric_add(struct metrics *m, const char *name, const char *help, const char *labels,
-		      struct metric init)
+		      bool is_gauge, struct metric init)
 {
-	struct family *family = family_get(m, name, help, init.get);
+	struct family *family = family_get(m, name, help, is_gauge);
 	struct metric *metric = malloc(sizeof(*metric));
 
 	if (!family || !metric)
@@ -113,13 +113,20 @@ nomem:
 int metrics_counter(struct metrics *m, const char *name, const char *help, const char *labels,
 		    const uint64_t *value)
 {
-	return metric_add(m, name, help, labels, (struct metric){ .value = value });
+	return metric_add(m, name, help, labels, false, (struct metric){ .value = value });
 }
 
 int metrics_gauge(struct metrics *m, const char *name, const char *help, const char *labels,
 		  uint64_t (*get)(void *arg), void *arg)
 {
-	return metric_add(m, name, help, labels, (struct metric){ .get = get, .arg = arg });
+	return metric_add(m, name, help, labels, true, (struct metric){ .get = get, .arg = arg });
+}
+
+int metrics_counter_of(struct metrics *m, const char *name, const char *help,
+		       const char *labels, uint64_t (*get)(void *arg), void *arg)
+{
+	return metric_add(m, name, help, labels, false,
+			  (struct metric){ .get = get, .arg = arg });
 }
 
 static uint64_t metric_value(const struct metric *metric)

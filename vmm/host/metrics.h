@@ -25,9 +25,14 @@ void metrics_destroy(struct metrics *m);
 int metrics_counter(struct metrics *m, const char *name, const char *help, const char *labels,
 		    const uint64_t *value);
 
-/* metrics_gauge - as above, the value asked for when it is shown (loop's thread). */
+/*
+ * metrics_gauge - as above, of a value that goes up and down, asked for when it is shown (in
+ * the loop's thread).  metrics_counter_of - of one that only grows, asked for likewise.
+ */
 int metrics_gauge(struct metrics *m, const char *name, const char *help, const char *labels,
 		  uint64_t (*get)(void *arg), void *arg);
+int metrics_counter_of(struct metrics *m, const char *name, const char *help,
+		       const char *labels, uint64_t (*get)(void *arg), void *arg);
 
 /* metrics_text - Prometheus text exposition format; malloc'ed, NULL when out of memory. */
 char *metrics_text(const struct metrics *m);

@@ -71,19 +71,19 @@ static const struct {
 	const char *name;
 	const char *help;
 	size_t offset;
-} guests[] = {
+} guests[] = { /* since its module was loaded; those that end in _total only grow */
 	{ "swapbypass_slots", "Pages of the window that the guest may use, as it says",
 	  STATE(slots) },
 	{ "swapbypass_used", "Those that hold something, as the guest says", STATE(used) },
 	{ "swapbypass_mapped", "Those that are mapped in a process, as the guest says",
 	  STATE(mapped) },
-	{ "swapbypass_maps", "Faults served by mapping, as the guest says", STATE(maps) },
-	{ "swapbypass_restores", "Mappings taken back, as the guest says", STATE(restores) },
-	{ "swapbypass_passed", "Faults left to the guest's kernel, as the guest says",
+	{ "swapbypass_maps_total", "Faults served by mapping, as the guest says", STATE(maps) },
+	{ "swapbypass_restores_total", "Mappings taken back, as the guest says", STATE(restores) },
+	{ "swapbypass_passed_total", "Faults left to the guest's kernel, as the guest says",
 	  STATE(passed) },
-	{ "swapbypass_reads", "Pages read through the device, as the guest says",
+	{ "swapbypass_reads_total", "Pages read through the device, as the guest says",
 	  STATE(reads) },
-	{ "swapbypass_writes", "Pages written through the device, as the guest says",
+	{ "swapbypass_writes_total", "Pages written through the device, as the guest says",
 	  STATE(writes) },
 };
 
@@ -104,8 +104,8 @@ int swapbypass_metrics(struct swapbypass *sb)
 		ret = metrics_gauge(m, own[i].name, own[i].help, NULL, own[i].get, sb);
 	for (size_t i = 0; i < COUNT(guests) && !ret; i++) {
 		sb->gauges[i] = (struct swapbypass_gauge){ sb, guests[i].offset };
-		ret = metrics_gauge(m, guests[i].name, guests[i].help, NULL, get_state,
-				    &sb->gauges[i]);
+		ret = (strstr(guests[i].name, "_total") ? metrics_counter_of : metrics_gauge)(
+			m, guests[i].name, guests[i].help, NULL, get_state, &sb->gauges[i]);
 	}
 	return ret;
 }

@@ -38,7 +38,6 @@ static void on_event(void *arg, const struct sym_event *event)
 		swapbypass_guest_ready(vm, event->generation);
 }
 
-
 static struct sym_stats stats_of(void *arg)
 {
 	struct sym_stats stats;
@@ -92,15 +91,15 @@ static const struct {
 	const char *help;
 	const char *labels;
 	uint64_t (*get)(void *arg);
-} gauges[] = {
-	{ "hypercalls", "Hypercalls of the guest's modules", NULL, stat_hypercalls },
-	{ "hypercalls_refused", "Hypercalls that were refused", NULL, stat_refused },
-	{ "symcalls", "Upcalls into the guest", "context=\"exit\"", stat_exit },
-	{ "symcalls", "Upcalls into the guest", "context=\"interrupt\"", stat_interrupt },
-	{ "symcalls", "Upcalls into the guest", "context=\"kick\"", stat_kick },
-	{ "symcalls", "Upcalls into the guest", "context=\"thread\"", stat_thread },
-	{ "symcall_timeouts", "Upcalls past their deadline", NULL, stat_timeouts },
-	{ "symbiotic_faults", "Rules that the guest broke", NULL, stat_faults },
+} counters[] = {
+	{ "hypercalls_total", "Hypercalls of the guest's modules", NULL, stat_hypercalls },
+	{ "hypercalls_refused_total", "Hypercalls that were refused", NULL, stat_refused },
+	{ "symcalls_total", "Upcalls into the guest", "context=\"exit\"", stat_exit },
+	{ "symcalls_total", "Upcalls into the guest", "context=\"interrupt\"", stat_interrupt },
+	{ "symcalls_total", "Upcalls into the guest", "context=\"kick\"", stat_kick },
+	{ "symcalls_total", "Upcalls into the guest", "context=\"thread\"", stat_thread },
+	{ "symcall_timeouts_total", "Upcalls past their deadline", NULL, stat_timeouts },
+	{ "symbiotic_faults_total", "Rules that the guest broke", NULL, stat_faults },
 };
 
 int sym_glue_create(struct vm *vm, struct err *err)
@@ -119,9 +118,9 @@ int sym_glue_create(struct vm *vm, struct err *err)
 	};
 	int ret = sym_create(&vm_host_ops, vm, &config, &vm->sym);
 
-	for (unsigned int i = 0; i < sizeof(gauges) / sizeof(gauges[0]) && !ret; i++)
-		ret = metrics_gauge(vm->metrics, gauges[i].name, gauges[i].help,
-				    gauges[i].labels, gauges[i].get, vm);
+	for (unsigned int i = 0; i < sizeof(counters) / sizeof(counters[0]) && !ret; i++)
+		ret = metrics_counter_of(vm->metrics, counters[i].name, counters[i].help,
+					 counters[i].labels, counters[i].get, vm);
 	return ret ? err_set(err, ret, "symbiotic interface: %s", strerror(-ret)) : 0;
 }
 
