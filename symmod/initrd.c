@@ -61,7 +61,7 @@ static void entry(struct writer *w, const char *name, unsigned int mode, const v
 
 static void write_all(struct writer *w, const struct symmod_image *images, unsigned int nr)
 {
-	char name[SYM_NAME_LEN + 16];
+	char name[SYM_NAME_LEN + 24];
 
 	entry(w, "symkit", MODE_DIR, "", 0);
 	for (unsigned int i = 0; i < nr; i++) {

@@ -66,14 +66,14 @@ int vcpu_signal_init(struct err *err)
 
 static int set_msrs(struct vcpu *vcpu, struct err *err)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry[1];
-	} msrs = {
-		.head.nmsrs = 1,
-		.entry = { { .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WB } },
-	};
+	union {
+		struct kvm_msrs list;
+		uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	} msrs = { .list.nmsrs = 1 };
 
+	msrs.list.entries[0] = (struct kvm_msr_entry){
+		.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WB
+	};
 	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) != 1)
 		return err_errno(err, "vCPU %u: KVM_SET_MSRS", vcpu->id);
 	return 0;
