@@ -289,7 +289,7 @@ bench: modules all
 endif
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
 		$(DESTDIR)$(PREFIX)/include/symkit $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 755 $(B)/symvmm $(B)/symctl $(DESTDIR)$(PREFIX)/bin
@@ -299,16 +299,26 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/symkit/modules
 	install -m 644 symbiotic/include/sym/*.h $(DESTDIR)$(PREFIX)/include/sym
 	install -m 644 $(B)/libsymhost.a $(DESTDIR)$(PREFIX)/lib
-	for module in $(wildcard $(B)/modules/*/symbiotic.ko $(B)/modules/*/symswap.ko); do \
+	for module in $(wildcard $(addprefix $(B)/modules/*/,symbiotic.ko symswap.ko Module.symvers)); do \
 		dir=$${module%/*} && install -D -m 644 $$module \
 		$(DESTDIR)$(PREFIX)/lib/symkit/modules/$${dir##*/}/$${module##*/} || exit; done
 	install -m 755 $(SVC) $(DESTDIR)$(PREFIX)/lib/symkit/services
 	install -m 644 libsym/include/symkit/*.h $(DESTDIR)$(PREFIX)/include/symkit
-	for file in libsym/libsym.pc symbiotic/libsymhost.pc packaging/symvmm@.service; do \
-		case $$file in *.pc) dir=pkgconfig ;; *) dir=systemd/system ;; esac; \
-		install -d $(DESTDIR)$(PREFIX)/lib/$$dir && \
-		sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $$file.in \
-		>$(DESTDIR)$(PREFIX)/lib/$$dir/$${file##*/} || exit; done
+	install -D -m 644 guest-modules/include/symkit/kernel.h \
+		$(DESTDIR)$(PREFIX)/share/symkit/include/symkit/kernel.h
+	install -D -m 644 symbiotic/include/sym/abi.h \
+		$(DESTDIR)$(PREFIX)/share/symkit/include/sym/abi.h
+	install -D -m 644 guest-modules/example/symexample.c \
+		$(DESTDIR)$(PREFIX)/share/symkit/module/symexample.c
+	install -D -m 644 examples/services/hello.c $(DESTDIR)$(PREFIX)/share/symkit/service/hello.c
+	install -m 644 packaging/service.mk $(DESTDIR)$(PREFIX)/share/symkit/service/Makefile
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	set -e; for pair in libsym/libsym.pc:lib/pkgconfig/libsym.pc \
+		symbiotic/libsymhost.pc:lib/pkgconfig/libsymhost.pc \
+		packaging/symvmm@.service:lib/systemd/system/symvmm@.service \
+		packaging/module.mk:share/symkit/module/Makefile; do \
+		sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $${pair%:*}.in \
+		>$(DESTDIR)$(PREFIX)/$${pair#*:}; done
 	install -D -m 644 packaging/symctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/symctl
 	ln -sf symctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/symvmm
@@ -320,7 +330,7 @@ uninstall:
 	stage=$$(mktemp -d) && $(MAKE) -s install DESTDIR=$$stage && \
 		(cd $$stage && find . ! -type d -print0) | (cd "$(DESTDIR)/" && xargs -0 rm -f) && \
 		rm -rf $$stage
-	-find $(DESTDIR)$(PREFIX)/lib/symkit $(DESTDIR)$(PREFIX)/include/sym \
+	-find $(DESTDIR)$(PREFIX)/lib/symkit $(DESTDIR)$(PREFIX)/share/symkit $(DESTDIR)$(PREFIX)/include/sym \
 		$(DESTDIR)$(PREFIX)/include/symkit -depth -type d -empty -delete
 
 clean:

@@ -3,7 +3,7 @@
 #include <linux/err.h>
 #include <linux/module.h>
 
-#include <symkit/guest.h>
+#include <symkit/kernel.h>
 
 static struct sym_handler *handler;
 

@@ -11,7 +11,7 @@
 #include <linux/types.h>
 #include <asm/msr.h>
 
-#include <symkit/guest.h>
+#include <symkit/kernel.h>
 
 #define HOSTILE_CPUS	8
 #define HOSTILE_COOKIE	0x600dc0ffee15bad5ull

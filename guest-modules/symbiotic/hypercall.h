@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#include <symkit/guest.h>
+#include <symkit/kernel.h>
 
 /*
  * The port is part of the instruction: DX holds an argument.  Any handler may run while

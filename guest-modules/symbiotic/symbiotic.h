@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
-#include <symkit/guest.h>
+#include <symkit/kernel.h>
 
 /*
  * With these the guest's page has room for everything:

@@ -20,7 +20,7 @@
 #include <linux/swap.h>
 #include <linux/types.h>
 
-#include <symkit/guest.h>
+#include <symkit/kernel.h>
 
 #define SYMSWAP_DISK "symswap0"
 #define SYMSWAP_MAGIC "SWAPSPACE2" /* of a swap device's signature */

@@ -20,7 +20,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include <symkit/guest.h>
+#include <symkit/kernel.h>
 
 #include "symtest.h"
 

@@ -9,7 +9,7 @@
 #include <linux/sched.h>
 #include <linux/smp.h>
 
-#include <symkit/guest.h>
+#include <symkit/kernel.h>
 
 #include "symtest.h"
 

@@ -3,8 +3,8 @@
  * For guest kernel modules that take part in the symbiotic interface: what symbiotic.ko
  * exports (all of it EXPORT_SYMBOL_GPL).
  */
-#ifndef SYMKIT_GUEST_H
-#define SYMKIT_GUEST_H
+#ifndef SYMKIT_KERNEL_H
+#define SYMKIT_KERNEL_H
 
 #include <linux/module.h>
 #include <linux/types.h>
