@@ -32,9 +32,9 @@ static void merge(json_t *families, char *text)
 
 	while ((line = strsep(&text, "\n"))) {
 		if (!strncmp(line, help, strlen(help))) {
-			line += strlen(help);
-			snprintf(name, sizeof(name), "%.*s", (int)strcspn(line, " "), line);
-			line -= strlen(help);
+			const char *word = line + strlen(help);
+
+			snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, " "), word);
 			family = json_object_get(families, name);
 			known = family;
 			if (!known) {

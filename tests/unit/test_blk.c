@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * virtio-blk against an image of 64 KiB, and what disk_open() refuses.  The driver is
- * the one of guest.h.
+ * virtio-blk against an image of 64 KiB.  The driver is the one of guest.h.
  */
 #include "guest.h"
 
@@ -9,7 +8,6 @@
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -545,134 +543,6 @@ static void test_one_interrupt_for_a_few(void **state)
 	assert_int_equal(disk.g->signals, 1);
 }
 
-/* disk_open() */
-
-/* Must fail with @code, and a message that has the path and @why in it. */
-static void refused(int code, const char *why)
-{
-	struct err err = { 0 };
-	uint64_t size;
-
-	assert_int_equal(disk_open(&disk.config, &size, &err), code);
-	assert_int_equal(err.code, code);
-	assert_non_null(strstr(err.msg, disk.config.path));
-	if (!strstr(err.msg, why))
-		fail_msg("\"%s\" does not say \"%s\"", err.msg, why);
-}
-
-static void accepted(void)
-{
-	struct err err = { 0 };
-	uint64_t size;
-	int fd = disk_open(&disk.config, &size, &err);
-
-	if (fd < 0)
-		fail_msg("%s", err.msg);
-	assert_int_equal(size, IMAGE_SIZE);
-	close(fd);
-}
-
-static void test_open(void **state)
-{
-	accepted();
-	disk.config.readonly = true;
-	accepted();
-}
-
-static void test_open_missing(void **state)
-{
-	unlink(disk.path);
-	refused(-ENOENT, "No such file");
-}
-
-static void test_open_odd_size(void **state)
-{
-	assert_int_equal(ftruncate(disk.fd, IMAGE_SIZE + 1), 0);
-	refused(-EINVAL, "not a multiple of 512");
-	disk.config.raw = true;
-	refused(-EINVAL, "not a multiple of 512");
-}
-
-static void test_open_empty(void **state)
-{
-	assert_int_equal(ftruncate(disk.fd, 0), 0);
-	refused(-EINVAL, "0 bytes");
-}
-
-static void test_open_other_formats(void **state)
-{
-	static const struct {
-		const char *name;
-		off_t at;
-		const char *magic;
-		size_t len;
-	} f[] = {
-		{ "qcow2", 0, "QFI\xfb", 4 },
-		{ "qed", 0, "QED", 4 },
-		{ "vmdk", 0, "KDMV", 4 },
-		{ "vmdk", 0, "# Disk DescriptorFile", 21 },
-		{ "vhd ", 0, "conectix", 8 },
-		{ "vhdx", 0, "vhdxfile", 8 },
-		{ "vdi", 64, "\x7f\x10\xda\xbe", 4 },
-	};
-
-	for (unsigned int i = 0; i < sizeof(f) / sizeof(f[0]); i++) {
-		image_write(0, zeroes, 512);
-		image_write(f[i].at, f[i].magic, f[i].len);
-		refused(-EINVAL, f[i].name);
-	}
-}
-
-static void test_open_other_format_as_raw(void **state)
-{
-	image_write(0, "QFI\xfb", 4);
-	disk.config.raw = true;
-	accepted();
-}
-
-static void test_open_directory(void **state)
-{
-	disk.config.path = disk.g->dir;
-	refused(-EISDIR, "directory");
-	disk.config.readonly = true;
-	refused(-EINVAL, "neither a file nor a block device");
-}
-
-static void test_open_in_use(void **state)
-{
-	char holder[64];
-
-	snprintf(holder, sizeof(holder), "in use by process %d (test_blk)", (int)getpid());
-	assert_int_equal(flock(disk.fd, LOCK_EX), 0);
-	refused(-EBUSY, holder);
-}
-
-static void *unlock_soon(void *arg)
-{
-	usleep(300000);
-	flock(disk.fd, LOCK_UN);
-	return NULL;
-}
-
-/* udev looks at block devices, and lets go. */
-static void test_open_in_use_for_a_moment(void **state)
-{
-	pthread_t thread;
-
-	assert_int_equal(flock(disk.fd, LOCK_SH), 0);
-	assert_int_equal(pthread_create(&thread, NULL, unlock_soon, NULL), 0);
-	accepted();
-	pthread_join(thread, NULL);
-}
-
-static void test_open_readers_share(void **state)
-{
-	assert_int_equal(flock(disk.fd, LOCK_SH), 0);
-	refused(-EBUSY, "in use");
-	disk.config.readonly = true;
-	accepted();
-}
-
 static void test_create_fails_clean(void **state)
 {
 	struct err err = { 0 };
@@ -722,16 +592,6 @@ int main(void)
 		READONLY(test_readonly_refuses_writes),
 		READONLY(test_readonly_says_so),
 		TEST(test_one_interrupt_for_a_few),
-		IMAGE(test_open),
-		IMAGE(test_open_missing),
-		IMAGE(test_open_odd_size),
-		IMAGE(test_open_empty),
-		IMAGE(test_open_other_formats),
-		IMAGE(test_open_other_format_as_raw),
-		IMAGE(test_open_directory),
-		IMAGE(test_open_in_use),
-		IMAGE(test_open_in_use_for_a_moment),
-		IMAGE(test_open_readers_share),
 		IMAGE(test_create_fails_clean),
 	};
 

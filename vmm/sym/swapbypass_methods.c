@@ -12,6 +12,7 @@
 #include "core/config.h"
 #include "core/vm.h"
 #include "host/control.h"
+#include "host/events.h"
 #include "sym/swapbypass.h"
 #include "sym/sym_json.h"
 #include "sym/sym_methods.h"
@@ -66,9 +67,10 @@ static int explain(struct vm *vm, int ret, struct err *err)
 	}
 }
 
+/* @text may hold what the guest calls its kernel. */
 static void note(json_t *json, const char *text)
 {
-	json_object_set_new(json, "note", json_string(text));
+	json_object_set_new(json, "note", events_text(text));
 }
 
 /* The pages that a lower limit leaves over are for the host; and all, if it is off. */

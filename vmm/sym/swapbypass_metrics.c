@@ -71,20 +71,21 @@ static const struct {
 	const char *name;
 	const char *help;
 	size_t offset;
-} guests[] = { /* since its module was loaded; those that end in _total only grow */
+	bool grows; /* while its module is loaded */
+} guests[] = {
 	{ "swapbypass_slots", "Pages of the window that the guest may use, as it says",
 	  STATE(slots) },
 	{ "swapbypass_used", "Those that hold something, as the guest says", STATE(used) },
 	{ "swapbypass_mapped", "Those that are mapped in a process, as the guest says",
 	  STATE(mapped) },
-	{ "swapbypass_maps_total", "Faults served by mapping, as the guest says", STATE(maps) },
-	{ "swapbypass_restores_total", "Mappings taken back, as the guest says", STATE(restores) },
+	{ "swapbypass_maps_total", "Faults served by mapping, as the guest says", STATE(maps), true },
+	{ "swapbypass_restores_total", "Mappings taken back, as the guest says", STATE(restores), true },
 	{ "swapbypass_passed_total", "Faults left to the guest's kernel, as the guest says",
-	  STATE(passed) },
+	  STATE(passed), true },
 	{ "swapbypass_reads_total", "Pages read through the device, as the guest says",
-	  STATE(reads) },
+	  STATE(reads), true },
 	{ "swapbypass_writes_total", "Pages written through the device, as the guest says",
-	  STATE(writes) },
+	  STATE(writes), true },
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -104,7 +105,7 @@ int swapbypass_metrics(struct swapbypass *sb)
 		ret = metrics_gauge(m, own[i].name, own[i].help, NULL, own[i].get, sb);
 	for (size_t i = 0; i < COUNT(guests) && !ret; i++) {
 		sb->gauges[i] = (struct swapbypass_gauge){ sb, guests[i].offset };
-		ret = (strstr(guests[i].name, "_total") ? metrics_counter_of : metrics_gauge)(
+		ret = (guests[i].grows ? metrics_counter_of : metrics_gauge)(
 			m, guests[i].name, guests[i].help, NULL, get_state, &sb->gauges[i]);
 	}
 	return ret;
