@@ -59,10 +59,10 @@ $(B)/libsymhost.a: $(SYMHOST)
 $(B)/symvmm: $(B)/vmm/cli/main.o $(B)/libvmm.a $(B)/libsymhost.a
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ -Wl,--whole-archive $< $(B)/libvmm.a $(B)/libsymhost.a \
-		-Wl,--no-whole-archive -Wl,--dynamic-list=vmm/sym/services.list $(LDFLAGS) $(PKG_LIBS)
+		-Wl,--no-whole-archive -Wl,--dynamic-list=vmm/services/services.list $(LDFLAGS) $(PKG_LIBS)
 
 # Services call symvmm itself; what they may call is listed, the rest stays inside.
-$(B)/symvmm: vmm/sym/services.list
+$(B)/symvmm: vmm/services/services.list
 
 $(B)/services/%.so: examples/services/%.c
 	@mkdir -p $(@D)

@@ -24,7 +24,7 @@
 #include "core/config.h"
 #include "core/layout.h"
 #include "core/poll_set.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "devices/pci.h"
 #include "fuzz_input.h"
 #include "host/console.h"

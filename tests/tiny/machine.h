@@ -6,8 +6,8 @@
 #ifndef TESTS_TINY_MACHINE_H
 #define TESTS_TINY_MACHINE_H
 
-#include "core/vcpu.h"
-#include "core/vm.h"
+#include "machine/vcpu.h"
+#include "machine/vm.h"
 #include "sym/host.h"
 
 /* All of memory is seen at HIGH too, where a kernel would be. */

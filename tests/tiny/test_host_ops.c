@@ -21,8 +21,8 @@
 
 #include "core/kvm.h"
 #include "core/layout.h"
-#include "core/vcpu.h"
-#include "core/vm.h"
+#include "machine/vcpu.h"
+#include "machine/vm.h"
 #include "sym/host_ops.h"
 
 #define CODE 0x1000

@@ -19,7 +19,7 @@
 
 #include "core/config.h"
 #include "core/layout.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "virtio/virtio.h"
 
 #define GUEST_RAM (256 * KiB)

@@ -15,7 +15,7 @@
 #include "boot/boot.h"
 #include "core/layout.h"
 #include "core/memory.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 
 #define HEADER 36
 

@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 #include "core/loop.h"
-#include "host/control.h"
+#include "control/control.h"
 #include "host/events.h"
 
 static char folder[64];

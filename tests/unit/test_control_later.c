@@ -21,9 +21,9 @@
 #include <cmocka.h>
 
 #include "core/loop.h"
-#include "host/control.h"
+#include "control/control.h"
 #include "host/events.h"
-#include "sym/work.h"
+#include "control/work.h"
 
 static char folder[64];
 

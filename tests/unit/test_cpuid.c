@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/vcpu.h"
+#include "machine/vcpu.h"
 
 static struct kvm_cpuid2 *host(void)
 {

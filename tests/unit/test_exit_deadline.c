@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "core/exit_deadline.h"
+#include "host/exit_deadline.h"
 
 /* The exit status of a child that ends after @end_ms, its last words in @text. */
 static int child(unsigned int deadline_ms, unsigned int end_ms, char *text, size_t size)

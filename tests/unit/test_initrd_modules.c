@@ -20,7 +20,7 @@
 
 #include "boot/boot.h"
 #include "core/layout.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 
 #define PAYLOAD 8192u
 #define SETUP	(2 * 512u)

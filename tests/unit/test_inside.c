@@ -20,7 +20,7 @@
 
 #include "cli/cli.h"
 #include "core/loop.h"
-#include "host/control.h"
+#include "control/control.h"
 #include "host/events.h"
 #include <symkit/guest.h>
 #include <symkit/sym.h>

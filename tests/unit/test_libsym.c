@@ -24,7 +24,7 @@
 
 #include "core/loop.h"
 #include "host/console.h"
-#include "host/control.h"
+#include "control/control.h"
 #include "host/events.h"
 #include <symkit/sym.h>
 

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "host/runtime.h"
+#include "control/runtime.h"
 #include "libsym/folder.h"
 
 static char folder[64];

@@ -18,10 +18,10 @@
 #include <cmocka.h>
 
 #include "core/loop.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "host/events.h"
 #include "host/metrics.h"
-#include "sym/services.h"
+#include "services/services.h"
 #include "symbiotic/sym.h"
 
 #define HEAD "#include <errno.h>\n#include <stdio.h>\n#include <symkit/service.h>\n"

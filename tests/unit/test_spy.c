@@ -13,7 +13,7 @@
 #include <jansson.h>
 
 #include "sym/host.h"
-#include "sym/sym_json.h"
+#include "parts/sym_json.h"
 #include "symbiotic/sym.h"
 
 static _Alignas(8) uint8_t page[SYM_SPY_GUEST_SIZE];

@@ -13,7 +13,7 @@
 #include "boot/boot.h"
 #include "core/layout.h"
 #include "core/memory.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "dsdt.h"
 
 #define PACKED __attribute__((packed))

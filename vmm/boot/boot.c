@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "core/layout.h"
-#include "core/vcpu.h"
-#include "core/vm.h"
+#include "machine/vcpu.h"
+#include "machine/vm.h"
 
 #define BOOT_CS 0x10
 #define BOOT_DS 0x18

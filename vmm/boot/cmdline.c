@@ -11,8 +11,8 @@
 #include <sys/ioctl.h>
 
 #include "boot/boot.h"
-#include "core/vcpu.h"
-#include "core/vm.h"
+#include "machine/vcpu.h"
+#include "machine/vm.h"
 
 /*
  * The user can override each: a reboot straight after a panic (the VMM reports it, and nobody

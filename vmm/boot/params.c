@@ -9,7 +9,7 @@
 #include "boot/boot.h"
 #include "core/layout.h"
 #include "core/memory.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 
 #define E820_RAM      1
 #define E820_RESERVED 2

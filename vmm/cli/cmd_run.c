@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 
 int cmd_run(int argc, char **argv)
 {

@@ -12,7 +12,7 @@
 
 #include "cli/cli.h"
 #include "core/layout.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "sym/window.h"
 
 typedef int (*setting_fn)(struct vm_config *c, const char *value, const char *where,

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "core/layout.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 
 #define CONF1_ENABLE 0x80000000u
 #define CONF1_BUS    0x00ff0000u

@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "devices/pci.h"
 
 #define MSIX_BAR_SIZE	4096

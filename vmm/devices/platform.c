@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "core/layout.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "devices/panic_text.h"
 #include "host/console.h"
 #include "host/events.h"

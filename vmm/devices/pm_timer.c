@@ -7,7 +7,7 @@
 
 #include "core/clock.h"
 #include "core/layout.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 
 #define FREQUENCY 3579545ull /* Hz */
 

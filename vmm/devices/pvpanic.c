@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "devices/pci.h"
 #include "devices/platform.h"
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "core/layout.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "host/console.h"
 #include "host/metrics.h"
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "core/config.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "host/metrics.h"
 #include "virtio/disk.h"
 #include "virtio/virtio.h"

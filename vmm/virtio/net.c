@@ -12,7 +12,7 @@
 #include <xxhash.h>
 
 #include "core/config.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "host/events.h"
 #include "host/metrics.h"
 #include "net/backend.h"

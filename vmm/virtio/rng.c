@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "host/metrics.h"
 #include "virtio/virtio.h"
 

@@ -18,7 +18,7 @@
 
 #include "core/loop.h"
 #include "core/poll_set.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "host/events.h"
 #include "host/metrics.h"
 

@@ -13,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "virtio/virtio.h"
 
 #define VENDOR_VIRTIO 0x1af4

@@ -19,7 +19,7 @@
 
 #include "core/clock.h"
 #include "core/poll_set.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "virtio/vsock.h"
 
 #define RX    0

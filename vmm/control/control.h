@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control socket of a VM: a Unix stream socket that speaks JSON lines,
+ * served in the loop's thread.  docs/control-protocol.md is the contract; the
+ * methods are in vm_methods.c.
+ */
+#ifndef VMM_CONTROL_CONTROL_H
+#define VMM_CONTROL_CONTROL_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "core/err.h"
+
+#define CONTROL_VERSION 1
+#define CONTROL_LINE_MAX (64 * 1024) /* a request with its newline */
+
+struct control;
+struct control_client;
+struct control_later;
+struct events;
+struct loop;
+struct vm;
+
+/* One request in the hands of a method. */
+struct control_call {
+	void *arg; /* of the server */
+	const json_t *params; /* an object, with none but the method's own parameters */
+	json_t *result; /* for the method to set; NULL: {} */
+	struct err err; /* and to explain with when it fails */
+	int fd; /* came with the request, or -1; closed unless the method sets it to -1 */
+
+	struct control_client *client; /* control.c's */
+	const json_t *id;
+};
+
+#define CONTROL_LATER 1
+
+struct control_method {
+	const char *name; /* NULL ends a table */
+	const char *const *params; /* ended by NULL; NULL: none */
+	/* 0, -errno or CONTROL_LATER; loop's thread, must not block */
+	int (*fn)(struct control_call *call);
+};
+
+/*
+ * control_defer - the answer will come later: the method returns CONTROL_LATER after
+ * this.  Until then no further request is taken from that client.  NULL: out of memory.
+ * control_answer - it has come: @result (taken over; NULL: {}), or what @err says if that
+ * is not NULL and has a code.  Loop's thread, not inside the method; the client may have
+ * left meanwhile, and the socket may be gone.  Frees @later.
+ */
+struct control_later *control_defer(struct control_call *call);
+void control_answer(struct control_later *later, json_t *result, const struct err *err);
+
+struct control_server {
+	struct loop *loop;
+	struct events *events;
+	const struct control_method *methods; /* beside "events" and "methods" */
+	void *arg;
+};
+
+/*
+ * control_reserve - make the runtime folder (0700) and claim @name in it, so that a
+ * second VM of that name is refused at once.  The socket is there and clients may
+ * connect, but nobody is served yet.  -EEXIST when a live VM holds the name; a dead
+ * one's sockets are replaced.
+ */
+int control_reserve(const char *name, struct control **out, struct err *err);
+
+/* control_serve - answer clients on the loop of @server (copied). */
+int control_serve(struct control *control, const struct control_server *server,
+		  struct err *err);
+
+/* control_start - serve @vm on its loop, with the methods of a VM (vm_methods.c). */
+int control_start(struct control *control, struct vm *vm, struct err *err);
+
+/* control_path - of the socket, e.g. $XDG_RUNTIME_DIR/symkit/NAME.sock. */
+const char *control_path(const struct control *control);
+
+/* control_lock_fd - the descriptor that holds the lock of the VM's name. */
+int control_lock_fd(const struct control *control);
+
+/* control_runtime_path - NAME.@suffix in the runtime folder, for another socket of this VM. */
+int control_runtime_path(const struct control *control, const char *suffix, char *buf,
+			 size_t size, struct err *err);
+
+/*
+ * control_destroy - deliver and send what is queued (half a second at most), unlink
+ * the socket, give the name back, hang up.  A client that sees the end of the stream
+ * may rely on the name being free: call this after everything else of the VM's that
+ * the name stands for is gone.
+ */
+void control_destroy(struct control *control);
+
+#endif

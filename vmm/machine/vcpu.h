@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual CPU: its thread, its KVM_RUN loop and its exits.
+ */
+#ifndef VMM_MACHINE_VCPU_H
+#define VMM_MACHINE_VCPU_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+struct vm;
+
+#define VCPU_MAX_EXIT 40 /* KVM_EXIT_* that are counted by kind */
+
+struct vcpu {
+	struct vm *vm;
+	unsigned int id; /* also the APIC id */
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	pthread_t thread;
+	bool has_thread;
+	int kicked; /* the next vcpu_run_once() returns -EINTR */
+	uint64_t *exits; /* VCPU_MAX_EXIT counters; they outlive a reset */
+};
+
+/* vcpu_alloc - the part that outlives a reset: vm->vcpus[id], NULL when out of memory. */
+struct vcpu *vcpu_alloc(struct vm *vm, unsigned int id);
+
+/* vcpu_create - of vm->vm_fd, with its CPUID and MSRs set. */
+int vcpu_create(struct vm *vm, unsigned int id, struct kvm_cpuid2 *cpuid, struct err *err);
+
+/* vcpu_destroy - join its thread (which must have been told to stop) and free it. */
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* vcpu_start - begin to run it in a thread of its own. */
+int vcpu_start(struct vcpu *vcpu, struct err *err);
+
+/*
+ * vcpu_kick - out of the guest, to look at the VM's state.  Any thread; the vCPU's
+ * thread must exist.
+ */
+void vcpu_kick(struct vcpu *vcpu);
+
+/*
+ * vcpu_run_once - KVM_RUN up to the next exit.  0, -EINTR after a kick, -ESHUTDOWN
+ * when the VM is stopping (or could not go on; vm_stop() was called then).
+ * vcpu_handle_exit - what the exit asks for.  Its own thread only.
+ */
+int vcpu_run_once(struct vcpu *vcpu);
+void vcpu_handle_exit(struct vcpu *vcpu);
+
+/*
+ * vcpu_flush - complete the exit in hand without running the guest.  -EINTR: done; 0:
+ * there is a further exit to handle; -ESHUTDOWN.  Its own thread only.
+ */
+int vcpu_flush(struct vcpu *vcpu);
+
+/* vcpu_exit_name - "io" for KVM_EXIT_IO, and so on; NULL where there is no name. */
+const char *vcpu_exit_name(unsigned int reason);
+
+/* vcpu_signal_init - install the kick signal's handler, once per process. */
+int vcpu_signal_init(struct err *err);
+
+#define CPUID_MAX 256 /* entries that cpuid_get() has room for */
+
+/*
+ * cpuid_get - what KVM can do on this host; malloc'ed.  cpuid_for - the same for
+ * vCPU @id of @nr: APIC ids, one socket, @nr cores.
+ */
+struct kvm_cpuid2 *cpuid_get(int kvm_fd, struct err *err);
+void cpuid_for(struct kvm_cpuid2 *cpuid, unsigned int id, unsigned int nr, bool tsc_deadline);
+
+/* cpuid_phys_bits - the width of guest-physical addresses. */
+unsigned int cpuid_phys_bits(const struct kvm_cpuid2 *cpuid);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual machine: its parts, its states and what may be asked of it.
+ * vm.c builds it and carries a guest from one boot to the next; vcpu.c runs
+ * it; the devices hang off its buses.
+ */
+#ifndef VMM_MACHINE_VM_H
+#define VMM_MACHINE_VM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bus.h"
+#include "core/err.h"
+#include "core/irq.h"
+#include "core/memory.h"
+
+struct boot_image;
+struct console;
+struct control;
+struct events;
+struct loop;
+struct loop_source;
+struct metrics;
+struct net_processes;
+struct pci_bus;
+struct platform;
+struct pm_timer;
+struct serial;
+struct services;
+struct swapbypass;
+struct sym;
+struct sym_host_ops;
+struct vcpu;
+struct vm_config;
+struct work;
+
+#define VM_MAX_CPUS 64
+
+enum vm_state {
+	VM_STARTING,
+	VM_RUNNING,
+	VM_PAUSED,
+	VM_STOPPED,
+};
+
+/* Why a guest stopped; the values are symvmm's exit statuses. */
+enum vm_stop {
+	VM_STOP_POWEROFF = 0, /* the guest's own power-off, or a forced stop */
+	VM_STOP_PANIC = 10,
+	VM_STOP_TRIPLE_FAULT = 11,
+	VM_STOP_ERROR = 12, /* KVM could not go on */
+	VM_STOP_FORCED = 13, /* by signal or the control socket; status 0 */
+	VM_STOP_RESET = 14, /* never a status: the machine boots again */
+};
+
+/* What became of a pause: 0, -ETIMEDOUT, -EINVAL (the VM stops), -ECANCELED (resumed). */
+typedef void (*vm_pause_fn)(void *arg, int ret);
+
+/* A pause that waits for the vCPUs (vm_pause.c); loop's thread but for parked_fd. */
+struct vm_pause {
+	int parked_fd; /* eventfd: the last vCPU has parked */
+	struct loop_source *timer;
+	vm_pause_fn done; /* NULL: none in hand */
+	void *arg;
+};
+
+struct vm {
+	const struct vm_config *config;
+	char uuid[37];
+
+	int kvm_fd;
+	unsigned int phys_bits; /* of guest-physical addresses */
+	int vm_fd; /* this boot's KVM VM; renewed on reset */
+	struct guest_memory mem;
+	struct bus pio;
+	struct bus mmio;
+	struct irq_router irq;
+	struct pci_bus *pci;
+	struct platform *platform;
+	struct pm_timer *pm_timer;
+	struct serial *serial;
+	struct loop *loop;
+	struct metrics *metrics;
+	struct events *events;
+	struct console *console;
+	struct control *control;
+	struct sym *sym; /* the symbiotic interface; NULL: not offered */
+	struct net_processes *net_processes; /* NULL: no card needs one */
+	struct work *work; /* does what the loop must not wait for */
+	struct services *services; /* NULL: none */
+	struct swapbypass *swapbypass; /* NULL: none */
+
+	const struct boot_image *image; /* what it boots */
+
+	struct vcpu *vcpus[VM_MAX_CPUS];
+	unsigned int nr_vcpus;
+
+	/* Non-zero sends every vCPU to look at the state before it enters the guest. */
+	int attention;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t cond;
+	enum vm_state state;
+	bool stopping;
+	enum vm_stop stop;
+	char stop_reason[256];
+	unsigned int parked; /* vCPUs waiting while paused */
+	struct vm_pause pause;
+	unsigned int boots;
+	uint64_t started_ns; /* CLOCK_BOOTTIME */
+
+	int stop_fd;	 /* eventfd: vm->stopping was set */
+	int doorbell_fd; /* raises GSI_DOORBELL */
+};
+
+const char *vm_state_name(enum vm_state state);
+const char *vm_stop_name(enum vm_stop stop);
+
+/* vm_stop_status - symvmm's exit status for @stop. */
+int vm_stop_status(enum vm_stop stop);
+
+/*
+ * vm_run - build the machine @config describes, run its guest until it stops
+ * for good, and take everything down again.  Called once, from main().
+ * Returns the reason, or -errno with @err set when the guest never ran.
+ */
+int vm_run(const struct vm_config *config, struct err *err);
+
+/*
+ * vm_stop - end this boot for @reason; the first call wins.  Any thread.
+ */
+void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * vm_pause - park every vCPU; @done(@arg, result) is called later, from the loop, when all
+ * are out of the guest or five seconds have passed (it runs on then).  Only after
+ * vm_pause_check() returned 0; otherwise that says -EALREADY, or -EINVAL: not running.
+ * vm_resume - the way back; 0, -EALREADY or -EINVAL.
+ * vm_pause_cancel - the VM stops: whoever waits for a pause is told so.
+ * All in the loop's thread.
+ */
+int vm_pause_init(struct vm *vm, struct err *err);
+int vm_pause_check(struct vm *vm);
+void vm_pause(struct vm *vm, vm_pause_fn done, void *arg);
+int vm_resume(struct vm *vm);
+void vm_pause_cancel(struct vm *vm);
+
+/* vm_kick_all - every vCPU out of the guest, to look at the state; vm->lock held. */
+void vm_kick_all(struct vm *vm);
+
+/*
+ * vm_build, vm_unbuild - the machine's memory, buses and devices, which live from
+ * vm_run()'s start to its end; vm_connect hands their interrupts to this boot's KVM
+ * VM (vm_build.c).
+ */
+int vm_build(struct vm *vm, struct err *err);
+void vm_unbuild(struct vm *vm);
+int vm_connect(struct vm *vm, struct err *err);
+
+/* vm_host_ops - this VMM's side of the embedding interface (host_ops.c). */
+extern const struct sym_host_ops vm_host_ops;
+
+/* vm_power_button - press it; the guest decides what to do.  Any thread. */
+int vm_power_button(struct vm *vm);
+
+/* vm_guest_fault - the guest broke a rule it cannot recover from: say so, stop it. */
+#define vm_guest_fault(vm, ...) vm_stop(vm, VM_STOP_ERROR, __VA_ARGS__)
+
+#endif

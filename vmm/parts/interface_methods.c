@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * spy and module_*: what the guest shows, and its modules.
+ */
+#include "parts/interface_methods.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "boot/boot.h"
+#include "machine/vm.h"
+#include "control/control.h"
+#include "host/events.h"
+#include "sym/host.h"
+#include "parts/sym_json.h"
+#include "control/work.h"
+#include "sym/symmod.h"
+
+int sym_offered(const struct vm *vm, struct err *err)
+{
+	return vm->sym ? 0 : err_set(err, -ENOTSUP,
+				     "the VM was started with --symbiotic off");
+}
+
+int method_spy(struct control_call *call)
+{
+	struct vm *vm = call->arg;
+	int ret = sym_offered(vm, &call->err);
+
+	if (ret)
+		return ret;
+	call->result = sym_json_spy(vm->sym, vm->nr_vcpus);
+	if (call->result && !sym_generation(vm->sym) && vm->image && vm->image->missing[0])
+		json_object_set_new(call->result, "missing", events_text(vm->image->missing));
+	return call->result ? 0 : -ENOMEM;
+}
+
+int method_module_list(struct control_call *call)
+{
+	struct vm *vm = call->arg;
+	void *page = NULL;
+	int ret = sym_offered(vm, &call->err);
+
+	if (ret)
+		return ret;
+	page = malloc(SYM_SPY_GUEST_SIZE);
+	ret = page ? sym_spy_read(vm->sym, page) : -ENOMEM;
+	if (!ret)
+		call->result = json_pack("{s:o}", "modules", sym_json_modules(page));
+	free(page);
+	if (ret == -ENODEV)
+		return err_set(&call->err, ret,
+			       "the guest is not ready: no symbiotic module has registered there");
+	if (ret == -EAGAIN || ret == -EPROTO)
+		return err_set(&call->err, ret, "the guest's page cannot be read: %s",
+			       ret == -EAGAIN ? "it is being written all the time" :
+						"it makes no sense");
+	return ret ? ret : call->result ? 0 : -ENOMEM;
+}
+
+/* A transfer, or a removal. */
+struct module_job {
+	struct vm *vm;
+	int fd; /* -1: remove */
+	char *text; /* parameters, or the name */
+};
+
+static void job_drop(void *arg)
+{
+	struct module_job *job = arg;
+
+	if (job->fd >= 0)
+		close(job->fd);
+	free(job->text);
+	free(job);
+}
+
+static struct module_job *job_new(struct vm *vm, const char *text)
+{
+	struct module_job *job = calloc(1, sizeof(*job));
+
+	if (job)
+		*job = (struct module_job){ .vm = vm, .fd = -1, .text = strdup(text) };
+	if (!job || job->text)
+		return job;
+	free(job);
+	return NULL;
+}
+
+static int do_install(void *arg, json_t **result, struct err *err)
+{
+	struct module_job *job = arg;
+	struct symmod_image image;
+	struct symmod_err why = { 0 };
+	int ret = symmod_read(job->fd, "module", &image, &why);
+
+	if (!ret) {
+		ret = symmod_install(job->vm->sym, &image, job->text, &why);
+		if (!ret)
+			*result = json_pack("{s:s}", "name", image.name);
+		symmod_free(&image);
+	}
+	return ret ? err_set(err, ret, "%s", why.text) : 0;
+}
+
+int method_module_install(struct control_call *call)
+{
+	const json_t *params = json_object_get(call->params, "params");
+	const char *text = params ? json_string_value(params) : "";
+	struct vm *vm = call->arg;
+	struct module_job *job;
+	int ret = sym_offered(vm, &call->err);
+
+	if (ret)
+		return ret;
+	if (!text)
+		return err_set(&call->err, -EINVAL, "parameter 'params' must be a string");
+	if (call->fd < 0)
+		return err_set(&call->err, -EBADF,
+			       "the module must come with the request, as a file descriptor");
+	job = job_new(vm, text);
+	if (!job)
+		return -ENOMEM;
+	job->fd = call->fd;
+	call->fd = -1;
+	return work_call(vm->work, call, do_install, job, job_drop);
+}
+
+static int do_remove(void *arg, json_t **result, struct err *err)
+{
+	struct module_job *job = arg;
+	struct symmod_err why = { 0 };
+	int ret = symmod_remove(job->vm->sym, job->text, &why);
+
+	return ret ? err_set(err, ret, "%s", why.text) : 0;
+}
+
+int method_module_remove(struct control_call *call)
+{
+	const char *name = json_string_value(json_object_get(call->params, "name"));
+	struct vm *vm = call->arg;
+	struct module_job *job;
+	int ret = sym_offered(vm, &call->err);
+
+	if (ret)
+		return ret;
+	if (!name)
+		return err_set(&call->err, -EINVAL, "parameter 'name' must be a string");
+	job = job_new(vm, name);
+	return job ? work_call(vm->work, call, do_remove, job, job_drop) : -ENOMEM;
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The window of a VM: where it lies, and looking after it once a second.
+ */
+#include "parts/swapbypass.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/config.h"
+#include "core/loop.h"
+#include "machine/vm.h"
+#include "host/cleanup.h"
+#include "host/events.h"
+#include "host/metrics.h"
+#include "control/work.h"
+
+#define TICK_NS	   1000000000ull
+#define TELL_TRIES 7
+#define TELL_MS	   1000ull /* and twice as long each time: two minutes in all */
+
+uint64_t swapbypass_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+}
+
+const char *swapbypass_level_name(uint32_t level)
+{
+	static const char *const names[] = { "off", "device", "bypass" };
+
+	return level <= SYM_WINDOW_BYPASS ? names[level] : "?";
+}
+
+bool swapbypass_paused(struct vm *vm)
+{
+	bool paused;
+
+	pthread_mutex_lock(&vm->lock);
+	paused = vm->state == VM_PAUSED;
+	pthread_mutex_unlock(&vm->lock);
+	return paused;
+}
+
+static void emit(struct swapbypass *sb, const char *name, const char *key, const char *text)
+{
+	events_emit(sb->vm->events, name, json_pack("{s:o}", key, events_text(text)));
+}
+
+static void on_violation(void *arg, const char *text)
+{
+	emit(arg, "swapbypass_violation", "reason", text);
+}
+
+/* again - try once more to tell a guest that does not swap to it, though it should? */
+static bool again(struct swapbypass *sb)
+{
+	bool more;
+
+	pthread_mutex_lock(&sb->lock);
+	more = sb->tell_tries < TELL_TRIES;
+	sb->tell_at_ms = more ? swapbypass_now_ms() + (TELL_MS << sb->tell_tries++) : 0;
+	pthread_mutex_unlock(&sb->lock);
+	return more;
+}
+
+/* What came of it; told here and not by symctl, somebody wants to know. */
+static void announce(struct swapbypass *sb, int ret, const struct sym_window_told *told)
+{
+	struct sym_item_window item;
+
+	sym_window_get(sb->window, &item);
+	if (!ret && (told->level || !item.level))
+		events_emit(sb->vm->events, "swapbypass_ready",
+			    json_pack("{s:s, s:o}", "level", swapbypass_level_name(told->level),
+				      "reason", events_text(told->reason)));
+	else if (!ret && again(sb))
+		return; /* in an initrd there is no swapon, for example */
+	else if (!ret || (!sym_window_untold(sb->window) && sym_window_ready(sb->window)))
+		emit(sb, "swapbypass_failed", "reason", told->reason[0] ? told->reason :
+								   strerror(-ret));
+}
+
+static int do_tell(void *arg, json_t **result, struct err *err)
+{
+	struct swapbypass *sb = arg;
+	struct sym_window_told told;
+	int ret = sym_window_tell(sb->window, &told);
+
+	announce(sb, ret, &told);
+	__atomic_store_n(&sb->telling, false, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Is there something to tell: news, or what did not work the last time? */
+static bool must_tell(struct swapbypass *sb)
+{
+	bool news = sym_window_untold(sb->window), due;
+	struct sym_item_window_state state;
+
+	pthread_mutex_lock(&sb->lock);
+	due = sb->tell_at_ms && swapbypass_now_ms() >= sb->tell_at_ms;
+	if (news)
+		sb->tell_tries = 0;
+	if (news || due)
+		sb->tell_at_ms = 0;
+	pthread_mutex_unlock(&sb->lock);
+	/* symctl may have been faster. */
+	return news || (due && !sym_window_state(sb->window, &state) && !state.level);
+}
+
+static int do_enforce(void *arg, json_t **result, struct err *err)
+{
+	struct swapbypass *sb = arg;
+
+	sym_window_enforce(sb->window);
+	__atomic_store_n(&sb->enforcing, false, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void post(struct swapbypass *sb, bool *busy, work_fn fn)
+{
+	if (!__atomic_exchange_n(busy, true, __ATOMIC_ACQ_REL) &&
+	    work_post(sb->work, fn, sb, NULL))
+		__atomic_store_n(busy, false, __ATOMIC_RELEASE);
+}
+
+static void on_tick(void *arg, uint32_t events)
+{
+	struct swapbypass *sb = arg;
+
+	loop_arm(sb->timer, TICK_NS);
+	if (swapbypass_paused(sb->vm))
+		return;
+	if (sym_window_watch(sb->window))
+		post(sb, &sb->enforcing, do_enforce);
+	swapbypass_install(sb);
+	if (!__atomic_load_n(&sb->telling, __ATOMIC_ACQUIRE) &&
+	    !__atomic_load_n(&sb->asked, __ATOMIC_ACQUIRE) && must_tell(sb))
+		post(sb, &sb->telling, do_tell);
+}
+
+/* Above everything else: there is nothing to be found yet that could be in its way. */
+static int choose_gpa(struct vm *vm, uint64_t *gpa, struct err *err)
+{
+	uint64_t top = gmem_top(&vm->mem), size = vm->config->swapbypass;
+
+	*gpa = (top + SYM_WINDOW_ALIGN - 1) / SYM_WINDOW_ALIGN * SYM_WINDOW_ALIGN;
+	if (vm->phys_bits < 64 && *gpa + size > 1ull << vm->phys_bits)
+		return err_set(err, -E2BIG, "--swapbypass %lluM: does not fit above the RAM in the "
+			       "%u address bits of this host's guests",
+			       (unsigned long long)size >> 20, vm->phys_bits);
+	return 0;
+}
+
+static int make_window(struct swapbypass *sb, struct err *err)
+{
+	const struct vm_config *c = sb->vm->config;
+	struct sym_window_config config = {
+		.size = sizeof(config),
+		.bytes = c->swapbypass,
+		.limit = c->swapbypass_limit ? c->swapbypass_limit : c->swapbypass,
+		.level = SYM_WINDOW_BYPASS,
+		.file = c->swapbypass_file,
+		.name = c->name,
+		.violation = on_violation,
+		.arg = sb,
+	};
+	struct sym_window_err why = { 0 };
+	int ret = choose_gpa(sb->vm, &config.gpa, err);
+
+	if (ret)
+		return ret;
+	ret = sym_window_create(sb->vm->sym, &vm_host_ops, sb->vm, &config, &sb->window, &why);
+	if (ret)
+		return err_set(err, ret, "--swapbypass%s: %s", c->swapbypass_file ? "-file" : "",
+			       why.text);
+	sym_window_get(sb->window, &sb->item);
+	if (sym_window_made_file(sb->window))
+		ret = cleanup_add(c->swapbypass_file, CLEANUP_IF_EMPTY);
+	return ret ? err_set(err, ret, "--swapbypass-file %s: %s", c->swapbypass_file,
+			     strerror(-ret)) : 0;
+}
+
+static void tell_leftover(const struct swapbypass *sb)
+{
+	const char *file = sb->vm->config->swapbypass_file;
+	const char *name = sym_window_leftover(sb->window);
+
+	if (!name)
+		return;
+	log_warn("--swapbypass-file: %s: discarded what VM %s left there, which did not end "
+		 "properly", file, name);
+	events_emit(sb->vm->events, "swapbypass_discarded",
+		    json_pack("{s:o, s:o}", "file", events_text(file), "vm", events_text(name)));
+}
+
+static int start(struct swapbypass *sb, struct err *err)
+{
+	struct vm *vm = sb->vm;
+	int ret = swapbypass_find_modules(sb, err);
+
+	if (ret)
+		return ret;
+	ret = work_create(vm->loop, "swapbypass", &sb->work);
+	if (!ret)
+		ret = swapbypass_metrics(sb);
+	if (!ret)
+		ret = loop_add_timer(vm->loop, on_tick, sb, &sb->timer);
+	if (!ret)
+		ret = loop_arm(sb->timer, TICK_NS);
+	return ret ? err_set(err, ret, "--swapbypass: %s", strerror(-ret)) : 0;
+}
+
+int swapbypass_create(struct vm *vm, struct err *err)
+{
+	struct swapbypass *sb;
+	int ret;
+
+	if (!vm->config->swapbypass)
+		return 0;
+	sb = calloc(1, sizeof(*sb));
+	if (!sb)
+		return err_set(err, -ENOMEM, "--swapbypass: out of memory");
+	sb->vm = vm;
+	pthread_mutex_init(&sb->lock, NULL);
+	vm->swapbypass = sb;
+	ret = make_window(sb, err);
+	if (!ret)
+		ret = start(sb, err);
+	if (!ret)
+		tell_leftover(sb);
+	return ret;
+}
+
+void swapbypass_stop(struct vm *vm)
+{
+	struct swapbypass *sb = vm->swapbypass;
+
+	if (!sb)
+		return;
+	if (sb->timer)
+		loop_del(sb->timer);
+	sb->timer = NULL;
+	work_destroy(sb->work);
+	sb->work = NULL;
+}
+
+void swapbypass_destroy(struct vm *vm)
+{
+	struct swapbypass *sb = vm->swapbypass;
+
+	if (!sb)
+		return;
+	vm->swapbypass = NULL;
+	sym_window_destroy(sb->window);
+	swapbypass_free_modules(sb);
+	pthread_mutex_destroy(&sb->lock);
+	free(sb->gauges);
+	free(sb);
+}
+
+void swapbypass_reset(struct vm *vm)
+{
+	struct swapbypass *sb = vm->swapbypass;
+
+	if (!sb)
+		return;
+	pthread_mutex_lock(&sb->lock);
+	sb->install = INSTALL_NONE;
+	sb->tell_at_ms = 0;
+	pthread_mutex_unlock(&sb->lock);
+	sym_window_reset(sb->window);
+}
+
+void swapbypass_count_exit(struct vm *vm, uint64_t gpa)
+{
+	struct swapbypass *sb = vm->swapbypass;
+
+	if (sb && gpa >= sb->item.gpa && gpa - sb->item.gpa < sb->item.size)
+		counter_add(&sb->exits, 1);
+}

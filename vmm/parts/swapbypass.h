@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * SwapBypass in this VMM: the window of a VM, the guest's module for it, and what
+ * symctl swapbypass asks.  swapbypass.c is its life, swapbypass_install.c brings the
+ * module, swapbypass_methods.c answers, swapbypass_metrics.c counts.
+ */
+#ifndef VMM_PARTS_SWAPBYPASS_H
+#define VMM_PARTS_SWAPBYPASS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+#include "sym/window.h"
+
+#define SWAPBYPASS_MODULE "symswap"
+
+struct control_call;
+struct loop_source;
+struct vm;
+struct work;
+
+enum install_state {
+	INSTALL_NONE, /* no guest is there to install it in, or it has been dealt with */
+	INSTALL_WAIT, /* until install_at_ms */
+	INSTALL_BUSY, /* the worker is at it */
+};
+
+/* A guest module that was found at the start: afterwards no file can be opened. */
+struct swapbypass_module {
+	struct swapbypass_module *next;
+	char *path;
+	char release[64];
+	int fd;
+};
+
+struct swapbypass {
+	struct vm *vm;
+	struct sym_window *window;
+	struct sym_item_window item; /* where it is; limit and level are not kept here */
+	struct work *work; /* what waits for the guest's symswap module */
+	struct loop_source *timer;
+	struct swapbypass_module *modules;
+	struct swapbypass_gauge *gauges;
+	uint64_t exits; /* to userspace, for addresses in the window; atomic */
+	bool telling; /* atomic: a job is queued or at work */
+	bool enforcing; /* the same */
+	unsigned int asked; /* atomic: jobs of symctl that will tell the guest */
+
+	pthread_mutex_t lock; /* guards what follows */
+	enum install_state install;
+	uint32_t install_generation;
+	unsigned int install_tries;
+	char install_failed[512]; /* why nobody tries any more, for that generation; or "" */
+	uint64_t install_at_ms;
+	unsigned int tell_tries; /* of a guest that could not swap to it yet */
+	uint64_t tell_at_ms; /* the next one; 0: none */
+};
+
+/* Of a VM's life, see sym_host.c; nothing but a pointer's test where there is no window. */
+int swapbypass_create(struct vm *vm, struct err *err);
+void swapbypass_stop(struct vm *vm); /* the worker and the timer */
+void swapbypass_destroy(struct vm *vm); /* after the VM's other worker */
+
+/* swapbypass_reset - the guest starts anew; no vCPU runs. */
+void swapbypass_reset(struct vm *vm);
+
+/* swapbypass_guest_ready - its symbiotic module has registered; any thread. */
+void swapbypass_guest_ready(struct vm *vm, uint32_t generation);
+
+/* swapbypass_count_exit - a vCPU has exited for @gpa. */
+void swapbypass_count_exit(struct vm *vm, uint64_t gpa);
+
+int method_swapbypass(struct control_call *call);
+
+/* swapbypass_level_name - of a SYM_WINDOW_*. */
+const char *swapbypass_level_name(uint32_t level);
+
+uint64_t swapbypass_now_ms(void);
+
+/* swapbypass_paused - the VM is, and the guest cannot be asked. */
+bool swapbypass_paused(struct vm *vm);
+
+/*
+ * swapbypass_find_modules - look for symswap for all kernels.  swapbypass_install - once a
+ * second: install it if the guest needs it.  swapbypass_hopeless - true when the guest has
+ * no symswap and nothing is known that would bring it; why, in @why.  Any thread.
+ */
+int swapbypass_find_modules(struct swapbypass *sb, struct err *err);
+void swapbypass_free_modules(struct swapbypass *sb);
+void swapbypass_install(struct swapbypass *sb);
+bool swapbypass_hopeless(struct swapbypass *sb, char *why, size_t size);
+
+int swapbypass_metrics(struct swapbypass *sb);
+
+#endif

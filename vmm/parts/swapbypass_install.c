@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Bringing symswap to a guest that has none.  The system call filter lets nobody open files
+ * while a guest runs, so the modules for all kernels are opened at the start; which kernel
+ * it is, the guest says when it is there.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "boot/boot.h"
+#include "core/config.h"
+#include "machine/vm.h"
+#include "host/events.h"
+#include "parts/swapbypass.h"
+#include "control/work.h"
+#include "sym/symmod.h"
+
+#define MAX_MODULES 64
+#define INITRD_MS   20000 /* for the initrd's own copy to be loaded */
+#define TRIES	    6
+#define RETRY_MS    2000 /* and twice as long each time */
+
+static const struct swapbypass_module *find(const struct swapbypass *sb, const char *release)
+{
+	for (const struct swapbypass_module *m = sb->modules; m; m = m->next)
+		if (!strcmp(m->release, release))
+			return m;
+	return NULL;
+}
+
+static const char *module_dirs(const struct swapbypass *sb)
+{
+	const char *dirs = sb->vm->config->modules;
+
+	return dirs && *dirs ? dirs : symmod_default_dirs();
+}
+
+static int add_module(struct swapbypass *sb, const char *dirs, const char *release)
+{
+	struct swapbypass_module *m;
+	struct symmod_err ignored = { 0 };
+	char path[PATH_MAX];
+	int fd;
+
+	if (release[0] == '.' || strlen(release) >= sizeof(m->release) || find(sb, release))
+		return 0;
+	fd = symmod_find(dirs, release, SWAPBYPASS_MODULE, path, sizeof(path), &ignored);
+	if (fd < 0)
+		return 0; /* no module for that one */
+	m = calloc(1, sizeof(*m));
+	if (m)
+		m->path = strdup(path);
+	if (!m || !m->path) {
+		free(m);
+		close(fd);
+		return -ENOMEM;
+	}
+	strcpy(m->release, release);
+	m->fd = fd;
+	m->next = sb->modules;
+	sb->modules = m;
+	return 0;
+}
+
+static int scan(struct swapbypass *sb, const char *dirs, const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+	unsigned int nr = 0;
+	int ret = 0;
+
+	if (!d)
+		return 0; /* symmod_find() passes over it, too */
+	while (!ret && nr < MAX_MODULES && (entry = readdir(d))) {
+		ret = add_module(sb, dirs, entry->d_name);
+		nr++;
+	}
+	closedir(d);
+	return ret;
+}
+
+int swapbypass_find_modules(struct swapbypass *sb, struct err *err)
+{
+	const struct boot_image *image = sb->vm->image;
+	const char *dirs = module_dirs(sb);
+	char *copy, *rest, *dir;
+	int ret = 0;
+
+	copy = rest = strdup(dirs);
+	if (!copy)
+		return err_set(err, -ENOMEM, "--swapbypass: out of memory");
+	while (!ret && (dir = strsep(&rest, ":")))
+		if (*dir)
+			ret = scan(sb, dirs, dir);
+	free(copy);
+	if (ret)
+		return err_set(err, ret, "--swapbypass: out of memory");
+	if (image && image->release[0] && !image->missing[0] && !find(sb, image->release))
+		log_warn("no module %s for Linux %s in %s: --swapbypass waits for the guest's own",
+			 SWAPBYPASS_MODULE, image->release, dirs);
+	return 0;
+}
+
+void swapbypass_free_modules(struct swapbypass *sb)
+{
+	struct swapbypass_module *m;
+
+	while ((m = sb->modules)) {
+		sb->modules = m->next;
+		close(m->fd);
+		free(m->path);
+		free(m);
+	}
+}
+
+/* Did the initrd bring it?  Then it is on its way. */
+static bool in_initrd(const struct vm *vm)
+{
+	const char *list = vm->image ? vm->image->modules : "";
+	size_t len = strlen(SWAPBYPASS_MODULE);
+
+	for (; *list; list += strcspn(list, ","), list += *list == ',')
+		if (strcspn(list, ",") == len && !strncmp(list, SWAPBYPASS_MODULE, len))
+			return true;
+	return false;
+}
+
+void swapbypass_guest_ready(struct vm *vm, uint32_t generation)
+{
+	struct swapbypass *sb = vm->swapbypass;
+
+	if (!sb)
+		return;
+	pthread_mutex_lock(&sb->lock);
+	if (generation != sb->install_generation) {
+		sb->install = INSTALL_WAIT;
+		sb->install_generation = generation;
+		sb->install_tries = 0;
+		sb->install_failed[0] = '\0';
+		sb->install_at_ms = swapbypass_now_ms() + (in_initrd(vm) ? INITRD_MS : 0);
+	}
+	pthread_mutex_unlock(&sb->lock);
+}
+
+/* The module for this guest; NULL: there can be none, and why. */
+static const struct swapbypass_module *choose(const struct swapbypass *sb,
+					      struct symmod_err *why)
+{
+	const struct swapbypass_module *module;
+	struct sym *sym = sb->vm->sym;
+	uint32_t granted = sym_granted(sym);
+	struct sym_item_kernel kernel;
+
+	if (sym_spy_get(sym, SYM_ITEM_KERNEL, &kernel, sizeof(kernel))) {
+		symmod_fail(why, -EAGAIN, "the guest does not show its kernel");
+		return NULL;
+	}
+	if (!(granted & SYM_FEATURE_WINDOW) || !(granted & SYM_FEATURE_MODULES)) {
+		symmod_fail(why, -ENOTSUP, "the guest's symbiotic module takes no %s",
+			    granted & SYM_FEATURE_WINDOW ? "modules" : "window");
+		return NULL;
+	}
+	kernel.release[sizeof(kernel.release) - 1] = '\0';
+	module = find(sb, kernel.release);
+	if (!module)
+		symmod_fail(why, -ENOENT, "no module %s for Linux %s in %.200s",
+			    SWAPBYPASS_MODULE, kernel.release, module_dirs(sb));
+	return module;
+}
+
+static int install(const struct swapbypass *sb, struct symmod_err *why)
+{
+	const struct swapbypass_module *module = choose(sb, why);
+	struct symmod_image image;
+	int ret;
+
+	if (!module)
+		return why->code;
+	ret = symmod_read(module->fd, module->path, &image, why);
+	if (ret)
+		return ret;
+	ret = symmod_install(sb->vm->sym, &image, "", why);
+	symmod_free(&image);
+	return ret;
+}
+
+static bool hopeless(int ret)
+{
+	return ret == -ENOENT || ret == -ENOTSUP || ret == -ENOEXEC || ret == -EINVAL;
+}
+
+/* after_try - true: there will be another one.  Lock held. */
+static bool after_try(struct swapbypass *sb, int ret)
+{
+	sb->install = INSTALL_NONE;
+	if (!ret || ret == -EEXIST || hopeless(ret) || ++sb->install_tries == TRIES)
+		return false;
+	sb->install = INSTALL_WAIT;
+	sb->install_at_ms = swapbypass_now_ms() + (RETRY_MS << sb->install_tries) / 2;
+	return true;
+}
+
+/* The guest may not have got so far that it can load modules: several tries. */
+static int do_install(void *arg, json_t **result, struct err *err)
+{
+	struct swapbypass *sb = arg;
+	struct symmod_err why = { 0 };
+	uint32_t generation = sym_generation(sb->vm->sym);
+	bool failed = false;
+	int ret = install(sb, &why);
+
+	pthread_mutex_lock(&sb->lock);
+	/* There may be another guest by now. */
+	if (sb->install == INSTALL_BUSY && sb->install_generation == generation)
+		failed = !after_try(sb, ret) && ret && ret != -EEXIST;
+	if (failed)
+		snprintf(sb->install_failed, sizeof(sb->install_failed), "%s", why.text);
+	pthread_mutex_unlock(&sb->lock);
+	if (failed)
+		events_emit(sb->vm->events, "swapbypass_failed",
+			    json_pack("{s:o}", "reason", events_text(why.text)));
+	return 0;
+}
+
+void swapbypass_install(struct swapbypass *sb)
+{
+	bool ready = sym_window_ready(sb->window), now = false;
+
+	pthread_mutex_lock(&sb->lock);
+	if (sb->install == INSTALL_WAIT && ready)
+		sb->install = INSTALL_NONE;
+	if (sb->install == INSTALL_WAIT && swapbypass_now_ms() >= sb->install_at_ms) {
+		sb->install = INSTALL_BUSY;
+		now = true;
+	}
+	pthread_mutex_unlock(&sb->lock);
+	/* By the worker that does all other transfers: the guest takes one at a time. */
+	if (now && work_post(sb->vm->work, do_install, sb, NULL)) {
+		pthread_mutex_lock(&sb->lock);
+		sb->install = INSTALL_WAIT;
+		pthread_mutex_unlock(&sb->lock);
+	}
+}
+
+bool swapbypass_hopeless(struct swapbypass *sb, char *why, size_t size)
+{
+	uint32_t generation = sym_generation(sb->vm->sym);
+	const struct boot_image *image = sb->vm->image;
+
+	why[0] = '\0';
+	if (sym_window_ready(sb->window))
+		return false;
+	pthread_mutex_lock(&sb->lock);
+	if (!generation)
+		snprintf(why, size, "%s", image ? image->missing : "");
+	else if (generation == sb->install_generation)
+		snprintf(why, size, "%s", sb->install_failed);
+	pthread_mutex_unlock(&sb->lock);
+	return why[0];
+}

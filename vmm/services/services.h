@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The services of a VM (see symkit/service.h).  services.c loads them and leads them
+ * through their life, service_hooks.c brings them exits, service_api.c is what they call,
+ * service_methods.c what symctl asks.
+ */
+#ifndef VMM_SERVICES_SERVICES_H
+#define VMM_SERVICES_SERVICES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/config.h"
+#include "core/err.h"
+#include "symkit/service.h"
+
+#define SERVICE_HOOKS 32 /* of all services together */
+#define SERVICE_TIMERS 16 /* of one */
+#define SERVICE_METRICS 16
+#define SERVICE_NAME_MAX 31
+
+struct control_call;
+struct loop_source;
+struct vm;
+struct work;
+
+struct sym_service_timer {
+	struct sym_service_vm *service;
+	struct loop_source *source;
+	void (*fn)(void *state);
+	uint32_t ms; /* atomic; 0: at rest */
+	bool queued; /* atomic: it has not run since it was due */
+};
+
+struct sym_service_vm {
+	struct services *all;
+	void *object; /* of dlopen() */
+	const struct sym_service *ops;
+	void *state;
+	bool ready; /* init has succeeded */
+	struct err err; /* of sym_service_fail() */
+	struct sym_service_timer timers[SERVICE_TIMERS];
+	unsigned int nr_timers;
+	char labels[64]; /* of its metrics */
+	char metrics[SERVICE_METRICS][64]; /* their names */
+	unsigned int nr_metrics;
+};
+
+struct service_hook {
+	struct sym_service_vm *service;
+	enum sym_exit_kind kind;
+	uint64_t first, last;
+	bool (*fn)(void *state, unsigned int vcpu, struct sym_exit *exit);
+};
+
+struct service_hypercall {
+	struct sym_service_vm *service;
+	uint32_t nr;
+	int64_t (*fn)(void *state, unsigned int vcpu, const uint64_t *args);
+};
+
+struct services {
+	struct vm *vm;
+	struct work *work; /* the services' thread */
+	struct sym_service_vm list[CONFIG_MAX_SERVICES];
+	unsigned int nr;
+	bool running; /* init is over: the tables below stay as they are */
+	int subscription; /* to the VM's events; -1: none */
+
+	/* Hooks by kind, each sorted by first address; hypercalls. */
+	struct service_hook hooks[SYM_NR_EXIT_KINDS][SERVICE_HOOKS];
+	unsigned int nr_hooks[SYM_NR_EXIT_KINDS];
+	struct service_hypercall hypercalls[SERVICE_HOOKS];
+	unsigned int nr_hypercalls;
+	struct sym_hooks sym_hooks;
+};
+
+struct sym_service_answer {
+	FILE *f;
+};
+
+/*
+ * services_create - load and initialize those that @vm's configuration names; vm->services
+ * stays NULL if there are none.  Main thread, before the system call filter.
+ */
+int services_create(struct vm *vm, struct err *err);
+
+/* services_destroy - the last calls into them; no vCPU runs, and no call is waited for. */
+void services_destroy(struct vm *vm);
+
+/* service_check - is it ours, and complete?  @file is for messages. */
+int service_check(const char *file, const struct sym_service *ops, struct err *err);
+
+/* services_hook - bring the exits (service_hooks.c). */
+void services_hook(struct services *services);
+
+/* The control methods. */
+int method_service(struct control_call *call);
+int method_services(struct control_call *call);
+
+#endif
