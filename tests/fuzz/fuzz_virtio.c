@@ -24,7 +24,7 @@
 #include "core/config.h"
 #include "core/layout.h"
 #include "core/poll_set.h"
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "devices/pci.h"
 #include "fuzz_input.h"
 #include "host/console.h"
@@ -51,8 +51,7 @@
 		}                                               \
 	} while (0)
 
-static struct vm vm;
-static struct vm_config config;
+static struct board board = { .name = "fuzz", .vm_fd = -1 };
 static char dir[] = "/tmp/symkit-fuzz.XXXXXX";
 static char image_path[32], vsock_path[40], listen_path[48];
 static int image_fd, listen_fd;
@@ -206,14 +205,14 @@ static void wall_in(struct guest_memory *mem)
 static void set_ram(bool large)
 {
 	static bool is_large;
-	uint8_t *rest = vm.mem.host + RAM;
+	uint8_t *rest = board.mem.host + RAM;
 
 	if (is_large)
 		check(!madvise(rest, RAM_LARGE - RAM, MADV_DONTNEED));
 	if (large == is_large)
 		return;
 	check(!mprotect(rest, RAM_LARGE - RAM, large ? PROT_READ | PROT_WRITE : PROT_NONE));
-	vm.mem.size = vm.mem.low_size = large ? RAM_LARGE : RAM;
+	board.mem.size = board.mem.low_size = large ? RAM_LARGE : RAM;
 	is_large = large;
 }
 
@@ -229,12 +228,12 @@ static uint64_t access_reg(struct bus *bus, uint64_t addr, unsigned int len, uin
 
 static uint64_t pci_config(unsigned int off, unsigned int len)
 {
-	return access_reg(&vm.mmio, PCI_ECAM_BASE + (slot << 15) + off, len, 0, false);
+	return access_reg(&board.mmio, PCI_ECAM_BASE + (slot << 15) + off, len, 0, false);
 }
 
 static void pci_config_write(unsigned int off, unsigned int len, uint64_t value)
 {
-	access_reg(&vm.mmio, PCI_ECAM_BASE + (slot << 15) + off, len, value, true);
+	access_reg(&board.mmio, PCI_ECAM_BASE + (slot << 15) + off, len, value, true);
 }
 
 static void find_devices(void)
@@ -245,12 +244,12 @@ static void find_devices(void)
 		devices[i].table = pci_config(PCI_BASE_ADDRESS_1, 4) & ~15u;
 		devices[i].doorbells = pci_config(PCI_BASE_ADDRESS_2, 4) & ~3u;
 		pci_config_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
-		for (struct bus_region *r = vm.mmio.regions; r; r = r->next)
+		for (struct bus_region *r = board.mmio.regions; r; r = r->next)
 			if (r->base == devices[i].regs)
 				devices[i].dev = r->arg;
 		check(devices[i].dev);
 	}
-	pci_bus_reset(vm.pci);
+	pci_bus_reset(board.pci);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -268,22 +267,20 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	check(image_fd >= 0 && !ftruncate(image_fd, IMAGE_SIZE));
 	snprintf(image_path, sizeof(image_path), "/proc/self/fd/%d", image_fd);
 	config.name = "fuzz";
-	vm.config = &config;
-	vm.kvm_fd = vm.vm_fd = -1;
-	bus_init(&vm.pio);
-	bus_init(&vm.mmio);
-	irq_init(&vm.irq);
-	check(!gmem_create(&vm.mem, RAM, &err));
-	wall_in(&vm.mem);
-	check(!metrics_create("test", &vm.metrics));
-	check(!pci_bus_create(&vm, &vm.pci, &err));
+	bus_init(&board.pio);
+	bus_init(&board.mmio);
+	irq_init(&board.irq);
+	check(!gmem_create(&board.mem, RAM, &err));
+	wall_in(&board.mem);
+	check(!metrics_create("test", &board.metrics));
+	check(!pci_bus_create(&board, &board.pci, &err));
 	/* In the order of enum fuzz_device; there is no loop, so nobody serves them but us. */
-	check(!virtio_blk_create(&vm, &disk, 0, &err));
-	check(!virtio_rng_create(&vm, &err));
-	check(!virtio_net_create(&vm, &card, 0, &err));
+	check(!virtio_blk_create(&board, &disk, 0, &err));
+	check(!virtio_rng_create(&board, &err));
+	check(!virtio_net_create(&board, &card, 0, &err));
 	check(net.be.ops); /* else the linker was not told to wrap */
-	check(!virtio_console_create(&vm, &err));
-	check(!virtio_vsock_create(&vm, 3, vsock_path, &err));
+	check(!virtio_console_create(&board, &err));
+	check(!virtio_vsock_create(&board, 3, vsock_path, &err));
 	find_devices();
 	for (int i = 0; i < PEERS; i++)
 		peers[i] = -1;
@@ -294,12 +291,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static uint64_t reg_read(uint64_t off, unsigned int len)
 {
-	return access_reg(&vm.mmio, devices[slot - 1].regs + off, len, 0, false);
+	return access_reg(&board.mmio, devices[slot - 1].regs + off, len, 0, false);
 }
 
 static void reg_write(uint64_t off, unsigned int len, uint64_t value)
 {
-	access_reg(&vm.mmio, devices[slot - 1].regs + off, len, value, true);
+	access_reg(&board.mmio, devices[slot - 1].regs + off, len, value, true);
 }
 
 static void status_add(uint8_t bit)
@@ -349,11 +346,11 @@ static void offer(unsigned int q, uint16_t index)
 	uint64_t avail = head.queue[q].avail;
 	uint16_t idx, size = head.queue[q].size;
 
-	if (gmem_read(&vm.mem, avail + 2, &idx, 2))
+	if (gmem_read(&board.mem, avail + 2, &idx, 2))
 		return;
-	gmem_write(&vm.mem, avail + 4 + (size ? idx % size : 0) * 2, &index, 2);
+	gmem_write(&board.mem, avail + 4 + (size ? idx % size : 0) * 2, &index, 2);
 	idx++;
-	gmem_write(&vm.mem, avail + 2, &idx, 2);
+	gmem_write(&board.mem, avail + 2, &idx, 2);
 }
 
 /* The host */
@@ -486,7 +483,7 @@ static void take_step(const struct fuzz_step *s)
 			host_vsock(s->a, s->b);
 		break;
 	case FUZZ_POKE:
-		gmem_write(&vm.mem, s->b, &s->a, 1);
+		gmem_write(&board.mem, s->b, &s->a, 1);
 		break;
 	case FUZZ_COMMON:
 		reg_write(s->a & 63, 1 << (s->a >> 6 & 3), s->b);
@@ -503,11 +500,11 @@ static void take_step(const struct fuzz_step *s)
 		sink ^= pci_config(s->a & ~3, 4);
 		break;
 	case FUZZ_MSIX:
-		access_reg(&vm.mmio, devices[slot - 1].table + s->a * 4, 4, s->b, true);
-		sink ^= access_reg(&vm.mmio, devices[slot - 1].table + 2048, 8, 0, false);
+		access_reg(&board.mmio, devices[slot - 1].table + s->a * 4, 4, s->b, true);
+		sink ^= access_reg(&board.mmio, devices[slot - 1].table + 2048, 8, 0, false);
 		break;
 	case FUZZ_DOORBELL:
-		access_reg(&vm.pio, devices[slot - 1].doorbells + s->a, 2, s->b, true);
+		access_reg(&board.pio, devices[slot - 1].doorbells + s->a, 2, s->b, true);
 		break;
 	case FUZZ_RESTART:
 		set_up();
@@ -523,7 +520,7 @@ static void clean_up(void)
 		peers[i] = -1;
 	}
 	net.nr_held = 0;
-	pci_bus_reset(vm.pci);
+	pci_bus_reset(board.pci);
 	if (slot - 1 == FUZZ_VSOCK) {
 		struct vsock *vs = (struct vsock *)dev;
 
@@ -551,8 +548,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	data += n * sizeof(steps[0]);
 	size -= n * sizeof(steps[0]);
 	set_ram(head.flags & FUZZ_LARGE);
-	memset(vm.mem.host, 0, RAM);
-	memcpy(vm.mem.host, data, size < RAM ? size : RAM);
+	memset(board.mem.host, 0, RAM);
+	memcpy(board.mem.host, data, size < RAM ? size : RAM);
 
 	slot = head.device % FUZZ_DEVICES + 1;
 	dev = devices[slot - 1].dev;

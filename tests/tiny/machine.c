@@ -12,6 +12,7 @@
 
 #include "core/kvm.h"
 #include "core/layout.h"
+#include "machine/cpuid.h"
 
 #define PML4_GPA 0x2000
 #define PDPT_GPA 0x3000
@@ -58,7 +59,7 @@ static void on_event(void *arg, const struct sym_event *event)
 
 void *machine_mem(struct machine *m, uint64_t gpa)
 {
-	return gmem_map(&m->vm.mem, gpa, 1);
+	return gmem_map(&m->vm.board.mem, gpa, 1);
 }
 
 static void make_page_tables(struct machine *m)
@@ -100,9 +101,9 @@ static int create_sym(struct machine *m)
 	ops = vm_host_ops;
 	ops.get_state = counted_get;
 	ops.set_state = counted_set;
-	if (sym_create(&ops, &m->vm, &config, &m->sym) || sym_attach(m->sym, m->vm.vm_fd))
+	if (sym_create(&ops, &m->vm, &config, &m->sym) || sym_attach(m->sym, m->vm.board.vm_fd))
 		return -1;
-	m->vm.sym = m->sym;
+	m->vm.shared.sym = m->sym;
 	return 0;
 }
 
@@ -112,22 +113,22 @@ int machine_create(struct machine *m)
 	struct err err = { 0 };
 	int ret;
 
-	*m = (struct machine){ .vm = { .kvm_fd = -1, .vm_fd = -1, .nr_vcpus = 1,
+	*m = (struct machine){ .vm = { .kvm_fd = -1, .board.vm_fd = -1, .nr_vcpus = 1,
 				       .state = VM_RUNNING } };
 	m->vm.kvm_fd = kvm_open(&err);
 	pthread_mutex_init(&m->vm.lock, NULL);
 	pthread_cond_init(&m->vm.cond, NULL);
-	bus_init(&m->vm.pio);
-	bus_init(&m->vm.mmio);
+	bus_init(&m->vm.board.pio);
+	bus_init(&m->vm.board.mmio);
 	done_port.fn = on_done;
 	done_port.arg = m;
-	bus_add(&m->vm.pio, &done_port);
+	bus_add(&m->vm.board.pio, &done_port);
 	m->vm.doorbell_fd = eventfd(0, EFD_NONBLOCK);
 	m->vm.stop_fd = eventfd(0, EFD_NONBLOCK);
-	m->vm.vm_fd = ioctl(m->vm.kvm_fd, KVM_CREATE_VM, 0);
+	m->vm.board.vm_fd = ioctl(m->vm.kvm_fd, KVM_CREATE_VM, 0);
 	cpuid = cpuid_get(m->vm.kvm_fd, &err);
-	if (!cpuid || gmem_create(&m->vm.mem, 64 * MiB, &err) ||
-	    gmem_bind(&m->vm.mem, m->vm.vm_fd, &err) || create_sym(m))
+	if (!cpuid || gmem_create(&m->vm.board.mem, 64 * MiB, &err) ||
+	    gmem_bind(&m->vm.board.mem, m->vm.board.vm_fd, &err) || create_sym(m))
 		return -1;
 	ret = sym_cpuid(m->sym, cpuid, CPUID_MAX) ||
 	      vcpu_create(&m->vm, 0, cpuid, &err) || vcpu_signal_init(&err);
@@ -151,10 +152,10 @@ void machine_destroy(struct machine *m)
 	sym_destroy(m->sym);
 	free(vcpu->exits);
 	free(vcpu);
-	gmem_destroy(&m->vm.mem);
-	bus_destroy(&m->vm.pio);
-	bus_destroy(&m->vm.mmio);
-	close(m->vm.vm_fd);
+	gmem_destroy(&m->vm.board.mem);
+	bus_destroy(&m->vm.board.pio);
+	bus_destroy(&m->vm.board.mmio);
+	close(m->vm.board.vm_fd);
 	close(m->vm.kvm_fd);
 	close(m->vm.doorbell_fd);
 	close(m->vm.stop_fd);

@@ -21,6 +21,7 @@
 
 #include "core/kvm.h"
 #include "core/layout.h"
+#include "machine/cpuid.h"
 #include "machine/vcpu.h"
 #include "machine/vm.h"
 #include "sym/host_ops.h"
@@ -30,7 +31,7 @@
 /* Real mode: write what is at ds:0x2000 to port 0x77, then turn on the spot. */
 static const uint8_t code[] = { 0xa0, 0x00, 0x20, 0xe6, 0x77, 0xeb, 0xfe };
 
-static struct vm vm = { .kvm_fd = -1, .vm_fd = -1, .nr_vcpus = 1, .state = VM_RUNNING };
+static struct vm vm = { .kvm_fd = -1, .board.vm_fd = -1, .nr_vcpus = 1, .state = VM_RUNNING };
 static uint8_t port_value;
 
 static void on_port(void *arg, uint64_t offset, uint8_t *data, unsigned int len, bool is_write)
@@ -48,15 +49,15 @@ static int setup(void **state)
 	vm.kvm_fd = kvm_open(&err);
 	pthread_mutex_init(&vm.lock, NULL);
 	pthread_cond_init(&vm.cond, NULL);
-	bus_init(&vm.pio);
-	bus_init(&vm.mmio);
-	bus_add(&vm.pio, &port);
+	bus_init(&vm.board.pio);
+	bus_init(&vm.board.mmio);
+	bus_add(&vm.board.pio, &port);
 	vm.doorbell_fd = eventfd(0, EFD_NONBLOCK);
 	vm.stop_fd = eventfd(0, EFD_NONBLOCK);
-	vm.vm_fd = ioctl(vm.kvm_fd, KVM_CREATE_VM, 0);
+	vm.board.vm_fd = ioctl(vm.kvm_fd, KVM_CREATE_VM, 0);
 	cpuid = cpuid_get(vm.kvm_fd, &err);
-	if (!cpuid || gmem_create(&vm.mem, 64 * MiB, &err) ||
-	    gmem_bind(&vm.mem, vm.vm_fd, &err) || vcpu_create(&vm, 0, cpuid, &err))
+	if (!cpuid || gmem_create(&vm.board.mem, 64 * MiB, &err) ||
+	    gmem_bind(&vm.board.mem, vm.board.vm_fd, &err) || vcpu_create(&vm, 0, cpuid, &err))
 		return -1;
 	free(cpuid);
 	return vcpu_signal_init(&err);
@@ -67,7 +68,7 @@ static int teardown(void **state)
 	vcpu_destroy(vm.vcpus[0]);
 	free(vm.vcpus[0]->exits);
 	free(vm.vcpus[0]);
-	gmem_destroy(&vm.mem);
+	gmem_destroy(&vm.board.mem);
 	return 0;
 }
 

@@ -62,7 +62,7 @@ int echo_setup(void **state)
 	guest_setup(state);
 	g = *state;
 	assert_non_null(echo);
-	assert_int_equal(virtio_init(&echo->dev, &g->vm, &echo_ops, 0, 0, &err), 0);
+	assert_int_equal(virtio_init(&echo->dev, &g->board, &echo_ops, 0, 0, &err), 0);
 	assert_int_equal(virtio_attach(&echo->dev, &err), 0);
 	guest_find(g, VIRTIO_ID_RNG);
 	assert_ptr_equal(g->dev, &echo->dev);

@@ -28,7 +28,7 @@ static void on_event(void *arg, const json_t *event)
 
 static void on_signal(struct virtio_device *dev, uint16_t vector)
 {
-	struct guest *g = (struct guest *)((char *)dev->vm - offsetof(struct guest, vm));
+	struct guest *g = (struct guest *)((char *)dev->board - offsetof(struct guest, board));
 
 	g->signals++;
 	g->vector = vector;
@@ -42,18 +42,17 @@ int guest_setup(void **state)
 	assert_non_null(g);
 	strcpy(g->dir, "/tmp/symkit-test.XXXXXX");
 	assert_non_null(mkdtemp(g->dir));
-	g->config.name = "test";
-	g->vm.config = &g->config;
-	g->vm.kvm_fd = g->vm.vm_fd = -1;
-	assert_int_equal(gmem_create(&g->vm.mem, GUEST_RAM, &err), 0);
-	bus_init(&g->vm.pio);
-	bus_init(&g->vm.mmio);
-	irq_init(&g->vm.irq);
+	g->board.name = "vm";
+	g->board.vm_fd = -1;
+	assert_int_equal(gmem_create(&g->board.mem, GUEST_RAM, &err), 0);
+	bus_init(&g->board.pio);
+	bus_init(&g->board.mmio);
+	irq_init(&g->board.irq);
 	assert_int_equal(loop_create(&g->loop), 0);
-	assert_int_equal(metrics_create("test", &g->vm.metrics), 0);
-	assert_int_equal(events_create(g->loop, &g->vm.events), 0);
-	assert_true(events_subscribe(g->vm.events, 0, on_event, g) >= 0);
-	assert_int_equal(pci_bus_create(&g->vm, &g->vm.pci, &err), 0);
+	assert_int_equal(metrics_create("test", &g->board.metrics), 0);
+	assert_int_equal(events_create(g->loop, &g->board.events), 0);
+	assert_true(events_subscribe(g->board.events, 0, on_event, g) >= 0);
+	assert_int_equal(pci_bus_create(&g->board, &g->board.pci, &err), 0);
 	*state = g;
 	return 0;
 }
@@ -62,14 +61,14 @@ int guest_teardown(void **state)
 {
 	struct guest *g = *state;
 
-	pci_bus_destroy(g->vm.pci);
-	events_destroy(g->vm.events);
-	metrics_destroy(g->vm.metrics);
+	pci_bus_destroy(g->board.pci);
+	events_destroy(g->board.events);
+	metrics_destroy(g->board.metrics);
 	loop_destroy(g->loop);
-	irq_destroy(&g->vm.irq);
-	bus_destroy(&g->vm.mmio);
-	bus_destroy(&g->vm.pio);
-	gmem_destroy(&g->vm.mem);
+	irq_destroy(&g->board.irq);
+	bus_destroy(&g->board.mmio);
+	bus_destroy(&g->board.pio);
+	gmem_destroy(&g->board.mem);
 	/* The test removed its files; a folder that is left over fails it. */
 	if (rmdir(g->dir))
 		return -1;
@@ -79,7 +78,7 @@ int guest_teardown(void **state)
 
 void *guest_ptr(struct guest *g, uint64_t gpa)
 {
-	void *p = gmem_map(&g->vm.mem, gpa, 1);
+	void *p = gmem_map(&g->board.mem, gpa, 1);
 
 	assert_non_null(p);
 	return p;
@@ -94,7 +93,7 @@ uint32_t guest_config(struct guest *g, unsigned int slot, unsigned int off, unsi
 {
 	uint8_t data[4];
 
-	assert_true(bus_access(&g->vm.mmio, config_addr(slot, off), data, len, false));
+	assert_true(bus_access(&g->board.mmio, config_addr(slot, off), data, len, false));
 	return le_load(data, len);
 }
 
@@ -104,7 +103,7 @@ void guest_config_write(struct guest *g, unsigned int slot, unsigned int off, un
 	uint8_t data[4];
 
 	le_store(data, len, value);
-	assert_true(bus_access(&g->vm.mmio, config_addr(slot, off), data, len, true));
+	assert_true(bus_access(&g->board.mmio, config_addr(slot, off), data, len, true));
 }
 
 void guest_find(struct guest *g, uint16_t id)
@@ -118,7 +117,7 @@ void guest_find(struct guest *g, uint16_t id)
 	guest_config_write(g, slot, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
 	g->regs = guest_config(g, slot, PCI_BASE_ADDRESS_0, 4) & ~15u;
 	g->dev = NULL;
-	for (struct bus_region *r = g->vm.mmio.regions; r; r = r->next)
+	for (struct bus_region *r = g->board.mmio.regions; r; r = r->next)
 		if (r->base == g->regs)
 			g->dev = r->arg;
 	assert_non_null(g->dev);
@@ -129,7 +128,7 @@ uint64_t guest_reg(struct guest *g, uint64_t off, unsigned int len)
 {
 	uint8_t data[8];
 
-	assert_true(bus_access(&g->vm.mmio, g->regs + off, data, len, false));
+	assert_true(bus_access(&g->board.mmio, g->regs + off, data, len, false));
 	return le_load(data, len);
 }
 
@@ -138,7 +137,7 @@ void guest_reg_write(struct guest *g, uint64_t off, unsigned int len, uint64_t v
 	uint8_t data[8];
 
 	le_store(data, len, value);
-	assert_true(bus_access(&g->vm.mmio, g->regs + off, data, len, true));
+	assert_true(bus_access(&g->board.mmio, g->regs + off, data, len, true));
 }
 
 void guest_status_add(struct guest *g, uint8_t bit)
@@ -221,7 +220,7 @@ void guest_is_broken(struct guest *g, const char *reason)
 	assert_true(g->dev->broken);
 	assert_true(guest_reg(g, COMMON(device_status), 1) & VIRTIO_CONFIG_S_NEEDS_RESET);
 	assert_int_equal(g->vector, 0); /* the configuration vector */
-	events_flush(g->vm.events);
+	events_flush(g->board.events);
 	if (!strstr(g->reason, reason))
 		fail_msg("broken by \"%s\", not by \"%s\"", g->reason, reason);
 }

@@ -19,7 +19,7 @@
 
 #include "core/config.h"
 #include "core/layout.h"
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "virtio/virtio.h"
 
 #define GUEST_RAM (256 * KiB)
@@ -34,9 +34,8 @@
 #define BIT64(n)     (1ull << (n))
 
 struct guest {
-	struct vm vm;
-	struct vm_config config;
-	struct loop *loop; /* of the events only: vm.loop is NULL */
+	struct board board;
+	struct loop *loop; /* of the events only: board.loop is NULL */
 	char dir[32];	   /* a folder for the test's files */
 	char reason[256];  /* of the last device_broken event, "" while there was none */
 	uint8_t before[GUEST_RAM];

@@ -74,7 +74,7 @@ static void start(uint64_t features)
 {
 	struct err err = { 0 };
 
-	if (virtio_blk_create(&disk.g->vm, &disk.config, 3, &err))
+	if (virtio_blk_create(&disk.g->board, &disk.config, 3, &err))
 		fail_msg("%s", err.msg);
 	guest_find(disk.g, VIRTIO_ID_BLOCK);
 	guest_start(disk.g, &disk.ring, features, 64);
@@ -548,7 +548,7 @@ static void test_create_fails_clean(void **state)
 	struct err err = { 0 };
 
 	assert_int_equal(flock(disk.fd, LOCK_EX), 0);
-	assert_int_equal(virtio_blk_create(&disk.g->vm, &disk.config, 0, &err), -EBUSY);
+	assert_int_equal(virtio_blk_create(&disk.g->board, &disk.config, 0, &err), -EBUSY);
 	assert_int_equal(guest_config(*state, 1, 0, 4), 0xffffffff);
 }
 

@@ -21,7 +21,7 @@
 
 #include "boot/boot.h"
 #include "core/layout.h"
-#include "machine/vm.h"
+#include "core/memory.h"
 
 #define PAYLOAD	   8192u
 #define SETUP	   (2 * 512u) /* boot sector and one sector of setup code */
@@ -340,24 +340,24 @@ static void test_initrd_out_of_reach(void **state)
 
 /* What is loaded */
 
-static struct vm vm;
+static struct guest_memory mem;
 
 static void load(struct fixture *f)
 {
 	if (boot_open(&f->img, &f->config, &f->err) ||
-	    gmem_create(&vm.mem, f->config.memory, &f->err) || boot_load(&f->img, &vm, &f->err))
+	    gmem_create(&mem, f->config.memory, &f->err) || boot_load(&f->img, &mem, -1, &f->err))
 		fail_msg("%s", f->err.msg);
 }
 
 static void unload(struct fixture *f)
 {
-	gmem_destroy(&vm.mem);
+	gmem_destroy(&mem);
 	boot_close(&f->img);
 }
 
 static const struct boot_params *zero_page(void)
 {
-	return gmem_map(&vm.mem, BOOT_PARAMS_GPA, sizeof(struct boot_params));
+	return gmem_map(&mem, BOOT_PARAMS_GPA, sizeof(struct boot_params));
 }
 
 static void test_load_payload(void **state)
@@ -367,7 +367,7 @@ static void test_load_payload(void **state)
 
 	write_bzimage(f, SETUP + PAYLOAD);
 	load(f);
-	p = gmem_map(&vm.mem, LOAD_GPA, PAYLOAD);
+	p = gmem_map(&mem, LOAD_GPA, PAYLOAD);
 	for (unsigned int i = 0; i < PAYLOAD; i++)
 		assert_int_equal(p[i], payload_byte(i));
 	unload(f);
@@ -382,7 +382,7 @@ static void test_load_cmdline(void **state)
 	write_bzimage(f, SETUP + PAYLOAD);
 	load(f);
 	assert_int_equal(zero_page()->hdr.cmd_line_ptr, BOOT_CMDLINE_GPA);
-	line = gmem_map(&vm.mem, BOOT_CMDLINE_GPA, BOOT_CMDLINE_SIZE);
+	line = gmem_map(&mem, BOOT_CMDLINE_GPA, BOOT_CMDLINE_SIZE);
 	assert_non_null(strstr(line, "console=ttyS0 "));
 	assert_string_equal(line + strlen(line) - 14, " root=/dev/vda");
 	unload(f);
@@ -396,8 +396,8 @@ static void test_load_cmdline_too_long(void **state)
 	f->config.cmdline = "0123456789012345678901234567890123456789";
 	write_bzimage(f, SETUP + PAYLOAD);
 	assert_int_equal(boot_open(&f->img, &f->config, &f->err), 0);
-	assert_int_equal(gmem_create(&vm.mem, RAM, &f->err), 0);
-	assert_int_equal(boot_load(&f->img, &vm, &f->err), -E2BIG);
+	assert_int_equal(gmem_create(&mem, RAM, &f->err), 0);
+	assert_int_equal(boot_load(&f->img, &mem, -1, &f->err), -E2BIG);
 	assert_non_null(strstr(f->err.msg, "--cmdline"));
 	unload(f);
 }
@@ -414,7 +414,7 @@ static void test_load_initrd(void **state)
 	assert_int_equal(bp->hdr.ramdisk_size, 10000);
 	assert_int_equal(bp->hdr.ramdisk_image % 4096, 0);
 	assert_true(bp->hdr.ramdisk_image + 10000 <= RAM);
-	assert_memory_equal(gmem_map(&vm.mem, bp->hdr.ramdisk_image, 10000), "initrd\0", 7);
+	assert_memory_equal(gmem_map(&mem, bp->hdr.ramdisk_image, 10000), "initrd\0", 7);
 	unload(f);
 }
 
@@ -436,7 +436,7 @@ static void test_load_e820(void **state)
 		end = e->addr + e->size;
 		if (e->type != 1)
 			continue;
-		assert_non_null(gmem_map(&vm.mem, e->addr, e->size));
+		assert_non_null(gmem_map(&mem, e->addr, e->size));
 		ram += e->size;
 	}
 	assert_int_equal(end, RAM_HIGH_BASE + 64 * MiB);
@@ -493,7 +493,7 @@ static void test_vmlinux(void **state)
 	assert_int_equal(f->img.kind, KERNEL_VMLINUX);
 	assert_int_equal(f->img.entry, LOAD_GPA + 16);
 	assert_int_equal(f->img.load_end, LOAD_GPA + MiB);
-	assert_memory_equal(gmem_map(&vm.mem, LOAD_GPA, 16), "the kernel\0\0\0\0\0", 16);
+	assert_memory_equal(gmem_map(&mem, LOAD_GPA, 16), "the kernel\0\0\0\0\0", 16);
 	unload(f);
 }
 

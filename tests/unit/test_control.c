@@ -68,6 +68,8 @@ static const struct control_method methods[] = {
 	{ .name = NULL },
 };
 
+static const struct control_table table = { methods, NULL };
+
 static void *serve(void *arg)
 {
 	loop_run(server.loop);
@@ -76,7 +78,7 @@ static void *serve(void *arg)
 
 static int setup(void **state)
 {
-	const struct control_server config = { .methods = methods };
+	const struct control_server config = { .tables = &table, .nr_tables = 1 };
 	struct control_server ours = config;
 	struct err err = { 0 };
 

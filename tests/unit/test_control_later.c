@@ -114,6 +114,8 @@ static const struct control_method methods[] = {
 	{ .name = NULL },
 };
 
+static const struct control_table table = { methods, NULL };
+
 static void *serve(void *arg)
 {
 	loop_run(server.loop);
@@ -122,7 +124,7 @@ static void *serve(void *arg)
 
 static int setup(void **state)
 {
-	struct control_server config = { .methods = methods };
+	struct control_server config = { .tables = &table, .nr_tables = 1 };
 	struct err err = { 0 };
 
 	memset(&server, 0, sizeof(server));

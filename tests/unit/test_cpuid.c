@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "machine/vcpu.h"
+#include "machine/cpuid.h"
 
 static struct kvm_cpuid2 *host(void)
 {

@@ -20,7 +20,7 @@
 
 #include "boot/boot.h"
 #include "core/layout.h"
-#include "machine/vm.h"
+#include "core/memory.h"
 
 #define PAYLOAD 8192u
 #define SETUP	(2 * 512u)
@@ -225,19 +225,19 @@ static void test_in_memory(void **state)
 {
 	struct fixture *f = *state;
 	struct boot_params *bp;
-	struct vm vm = { .config = &f->config };
+	struct guest_memory mem;
 	const uint8_t *initrd;
 
 	opened(f, true);
-	assert_int_equal(gmem_create(&vm.mem, f->config.memory, &f->err), 0);
-	assert_int_equal(boot_load(&f->img, &vm, &f->err), 0);
-	bp = gmem_map(&vm.mem, BOOT_PARAMS_GPA, sizeof(*bp));
+	assert_int_equal(gmem_create(&mem, f->config.memory, &f->err), 0);
+	assert_int_equal(boot_load(&f->img, &mem, -1, &f->err), 0);
+	bp = gmem_map(&mem, BOOT_PARAMS_GPA, sizeof(*bp));
 	assert_int_equal(bp->hdr.ramdisk_size, boot_initrd_bytes(&f->img));
 	assert_true(bp->hdr.ramdisk_image + bp->hdr.ramdisk_size <= f->config.memory);
-	initrd = gmem_map(&vm.mem, bp->hdr.ramdisk_image, bp->hdr.ramdisk_size);
+	initrd = gmem_map(&mem, bp->hdr.ramdisk_image, bp->hdr.ramdisk_size);
 	assert_memory_equal(initrd, INITRD, strlen(INITRD));
 	assert_memory_equal(initrd + strlen(INITRD), f->img.archive, f->img.archive_size);
-	gmem_destroy(&vm.mem);
+	gmem_destroy(&mem);
 }
 
 /* What is added counts when it is decided whether all of it fits. */

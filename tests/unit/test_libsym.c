@@ -104,6 +104,8 @@ static const struct control_method methods[] = {
 	{ .name = NULL },
 };
 
+static const struct control_table table = { methods, NULL };
+
 static void on_quit(void *arg)
 {
 }
@@ -122,7 +124,7 @@ static void *live(void *arg)
 
 static int start(void **state)
 {
-	struct control_server server = { .methods = methods };
+	struct control_server server = { .tables = &table, .nr_tables = 1 };
 	struct err err = { 0 };
 	char path[128];
 

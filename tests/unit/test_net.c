@@ -55,14 +55,14 @@ static int card_setup(void **state)
 
 	assert_non_null(c);
 	assert_int_equal(guest_setup((void **)&c->g), 0);
-	assert_true(events_subscribe(c->g->vm.events, 0, on_event, c) >= 0);
+	assert_true(events_subscribe(c->g->board.events, 0, on_event, c) >= 0);
 	snprintf(c->path, sizeof(c->path), "%s/net", c->g->dir);
 	config.path = c->path;
 	strcpy(sa.sun_path, c->path);
 	c->listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(c->listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(listen(c->listener, 1), 0);
-	if (virtio_net_create(&c->g->vm, &config, 0, &err))
+	if (virtio_net_create(&c->g->board, &config, 0, &err))
 		fail_msg("%s", err.msg);
 	c->peer = accept4(c->listener, NULL, NULL, SOCK_NONBLOCK);
 	assert_true(c->peer >= 0);
@@ -133,7 +133,7 @@ static void received(struct card *c, uint16_t head, unsigned int n, const char *
 
 static void is_up(struct card *c)
 {
-	events_flush(c->g->vm.events);
+	events_flush(c->g->board.events);
 	assert_string_equal(c->downs, "");
 	assert_int_equal(guest_reg(c->g, STATUS, 2), VIRTIO_NET_S_LINK_UP);
 }
@@ -144,7 +144,7 @@ static void is_down(struct card *c, const char *reason)
 	for (int i = 0; i < 3; i++)
 		assert_false(turn(c));
 	assert_int_equal(c->set.nr, 0);
-	events_flush(c->g->vm.events);
+	events_flush(c->g->board.events);
 	if (!strstr(c->downs, reason) || strstr(c->downs, "]["))
 		fail_msg("down by \"%s\", not by \"%s\"", c->downs, reason);
 	assert_int_equal(guest_reg(c->g, STATUS, 2), 0);
@@ -348,7 +348,7 @@ static void test_nobody_there(void **state)
 
 	snprintf(path, sizeof(path), "%s/none", g->dir);
 	config.path = path;
-	assert_int_equal(virtio_net_create(&g->vm, &config, 0, &err), -ENOENT);
+	assert_int_equal(virtio_net_create(&g->board, &config, 0, &err), -ENOENT);
 	snprintf(want, sizeof(want), "--net unix=%s: No such file or directory", path);
 	assert_string_equal(err.msg, want);
 }

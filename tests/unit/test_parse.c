@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "cli/cli.h"
+#include "core/parse.h"
 #include "core/layout.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

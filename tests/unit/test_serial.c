@@ -15,7 +15,8 @@ enum { DATA, IER, FCR, LCR, MCR, LSR };
 #define FCR_ENABLE_CLEAR 0x07
 #define LSR_DR		 0x01
 
-static struct vm *vm;
+static struct board *board;
+static struct serial *serial;
 static const char script[] = "echo one line that is longer than the sixty-four bytes of a FIFO, "
 			     "and then some more\n";
 
@@ -31,20 +32,20 @@ static int setup(void **state)
 
 	assert_int_equal(guest_setup(state), 0);
 	g = *state;
-	vm = &g->vm;
+	board = &g->board;
 	snprintf(path, sizeof(path), "%s/console", g->dir);
-	assert_int_equal(console_create(g->loop, "off", 0, path, on_quit, NULL, &vm->console,
+	assert_int_equal(console_create(g->loop, "off", 0, path, on_quit, NULL, &board->console,
 					&err), 0);
-	assert_int_equal(serial_create(vm, &vm->serial, &err), 0);
+	assert_int_equal(serial_create(board, &serial, &err), 0);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	serial_destroy(vm->serial);
-	console_destroy(vm->console);
-	vm->serial = NULL;
-	vm->console = NULL;
+	serial_destroy(serial);
+	console_destroy(board->console);
+	serial = NULL;
+	board->console = NULL;
 	return guest_teardown(state);
 }
 
@@ -52,13 +53,13 @@ static uint8_t in(unsigned int reg)
 {
 	uint8_t v = 0;
 
-	bus_access(&vm->pio, PORT_COM1 + reg, &v, 1, false);
+	bus_access(&board->pio, PORT_COM1 + reg, &v, 1, false);
 	return v;
 }
 
 static void out(unsigned int reg, uint8_t v)
 {
-	bus_access(&vm->pio, PORT_COM1 + reg, &v, 1, true);
+	bus_access(&board->pio, PORT_COM1 + reg, &v, 1, true);
 }
 
 /* What the loop would do when it was told of room. */
@@ -66,14 +67,14 @@ static void serve(void)
 {
 	uint64_t count;
 
-	if (read(vm->console->kick_fd, &count, sizeof(count)) > 0)
-		console_pump(vm->console);
+	if (read(board->console->kick_fd, &count, sizeof(count)) > 0)
+		console_pump(board->console);
 }
 
 static void type(const char *text)
 {
-	console_push(vm->console, (const uint8_t *)text, strlen(text));
-	console_pump(vm->console);
+	console_push(board->console, (const uint8_t *)text, strlen(text));
+	console_pump(board->console);
 }
 
 static void read_all(char *buf, size_t size)
@@ -165,7 +166,7 @@ static void test_reset(void **state)
 
 	open_port();
 	type(script);
-	serial_reset(vm->serial);
+	serial_reset(serial);
 	open_port();
 	read_all(buf, sizeof(buf));
 	assert_string_equal(buf, script + 64);

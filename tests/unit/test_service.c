@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "core/loop.h"
-#include "machine/vm.h"
+#include "parts/part.h"
 #include "host/events.h"
 #include "host/metrics.h"
 #include "services/services.h"
@@ -34,32 +34,45 @@
 		   ".init = init, .life = say, .exit = end };\n"
 
 static char dir[] = "/tmp/symkit-test.XXXXXX";
-static struct vm vm;
+static struct board board;
+static struct part_vm vm;
+static void *services;
 static struct vm_config config;
 static struct sym sym;
 static struct err err;
 
+static void destroy(void)
+{
+	if (services) {
+		part_services.stop(services);
+		part_services.destroy(services);
+	}
+	services = NULL;
+}
+
 static int setup(void **state)
 {
-	memset(&vm, 0, sizeof(vm));
+	memset(&board, 0, sizeof(board));
+	vm = (struct part_vm){ .board = &board };
+	services = NULL;
 	memset(&config, 0, sizeof(config));
 	memset(&err, 0, sizeof(err));
 	memset(&sym, 0, sizeof(sym));
 	vm.config = &config;
 	vm.sym = &sym;
 	config.name = "vm";
-	assert_int_equal(loop_create(&vm.loop), 0);
-	assert_int_equal(events_create(vm.loop, &vm.events), 0);
-	assert_int_equal(metrics_create("test", &vm.metrics), 0);
+	assert_int_equal(loop_create(&board.loop), 0);
+	assert_int_equal(events_create(board.loop, &board.events), 0);
+	assert_int_equal(metrics_create("test", &board.metrics), 0);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	services_destroy(&vm);
-	events_destroy(vm.events);
-	metrics_destroy(vm.metrics);
-	loop_destroy(vm.loop);
+	destroy();
+	events_destroy(board.events);
+	metrics_destroy(board.metrics);
+	loop_destroy(board.loop);
 	for (unsigned int i = 0; i < config.nr_services; i++)
 		free(config.services[i]);
 	return 0;
@@ -85,15 +98,15 @@ static void add(const char *name, const char *source, const char *args)
 
 static void refused(int code, const char *why)
 {
-	assert_int_equal(services_create(&vm, &err), code);
+	assert_int_equal(part_services.create(&vm, &services, &err), code);
 	if (err.code != code || !strstr(err.msg, why) || strchr(err.msg, '\n'))
 		fail_msg("\"%s\" does not say \"%s\" in one line", err.msg, why);
 }
 
 static void test_none(void **state)
 {
-	assert_int_equal(services_create(&vm, &err), 0);
-	assert_null(vm.services);
+	assert_int_equal(part_services.create(&vm, &services, &err), 0);
+	assert_null(services);
 }
 
 static void test_not_offered(void **state)
@@ -187,15 +200,14 @@ static void test_life(void **state)
 
 	snprintf(log, sizeof(log), "%s/log", dir);
 	add("life", GOOD("life"), log);
-	assert_int_equal(services_create(&vm, &err), 0);
-	assert_non_null(vm.services);
-	events_emit(vm.events, "started", NULL);
-	events_emit(vm.events, "something", NULL);
-	events_emit(vm.events, "symbiotic_ready", NULL);
-	events_emit(vm.events, "stopped", NULL);
-	events_flush(vm.events);
-	services_destroy(&vm);
-	assert_null(vm.services);
+	assert_int_equal(part_services.create(&vm, &services, &err), 0);
+	assert_non_null(services);
+	events_emit(board.events, "started", NULL);
+	events_emit(board.events, "something", NULL);
+	events_emit(board.events, "symbiotic_ready", NULL);
+	events_emit(board.events, "stopped", NULL);
+	events_flush(board.events);
+	destroy();
 	read_log(log, text, sizeof(text));
 	assert_string_equal(text, "0,5,4,end"); /* in order, nothing lost at the end */
 }

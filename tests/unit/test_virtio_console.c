@@ -27,9 +27,9 @@ static int setup(void **state)
 	assert_int_equal(guest_setup(state), 0);
 	g = *state;
 	snprintf(path, sizeof(path), "%s/console", g->dir);
-	assert_int_equal(console_create(g->loop, "off", 0, path, on_quit, NULL, &g->vm.console,
+	assert_int_equal(console_create(g->loop, "off", 0, path, on_quit, NULL, &g->board.console,
 					&err), 0);
-	assert_int_equal(virtio_console_create(&g->vm, &err), 0);
+	assert_int_equal(virtio_console_create(&g->board, &err), 0);
 	guest_find(g, VIRTIO_ID_CONSOLE);
 	guest_negotiate(g, 0);
 	guest_ring(g, &rx, 0, 16);
@@ -42,9 +42,9 @@ static int teardown(void **state)
 {
 	struct guest *g = *state;
 
-	console_set_input(g->vm.console, NULL, NULL);
-	console_destroy(g->vm.console);
-	g->vm.console = NULL;
+	console_set_input(g->board.console, NULL, NULL);
+	console_destroy(g->board.console);
+	g->board.console = NULL;
 	return guest_teardown(state);
 }
 

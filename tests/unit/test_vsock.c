@@ -63,7 +63,7 @@ static int setup(void **state)
 	g = *state;
 	snprintf(path, sizeof(path), "%s/vs", g->dir);
 	snprintf(port, sizeof(port), "%s_%d", path, HOST_PORT);
-	if (virtio_vsock_create(&g->vm, GUEST_CID, path, &err))
+	if (virtio_vsock_create(&g->board, GUEST_CID, path, &err))
 		fail_msg("%s", err.msg);
 	listener = listen_at(port);
 	guest_find(g, VIRTIO_ID_VSOCK);
@@ -361,7 +361,7 @@ static void test_live_path(void **state)
 {
 	struct err err = { 0 };
 
-	assert_int_equal(virtio_vsock_create(&g->vm, 4, path, &err), -EADDRINUSE);
+	assert_int_equal(virtio_vsock_create(&g->board, 4, path, &err), -EADDRINUSE);
 	assert_non_null(strstr(err.msg, "--vsock path="));
 }
 

@@ -13,7 +13,6 @@
 #include "boot/boot.h"
 #include "core/layout.h"
 #include "core/memory.h"
-#include "machine/vm.h"
 #include "dsdt.h"
 
 #define PACKED __attribute__((packed))

@@ -16,8 +16,7 @@
 #include <unistd.h>
 
 #include "core/layout.h"
-#include "machine/vcpu.h"
-#include "machine/vm.h"
+#include "core/memory.h"
 
 #define BOOT_CS 0x10
 #define BOOT_DS 0x18
@@ -169,9 +168,9 @@ static int write_reset_vector(struct guest_memory *mem)
 	return gmem_write(mem, RESET_VECTOR_GPA, code, sizeof(code));
 }
 
-int boot_load(const struct boot_image *img, struct vm *vm, struct err *err)
+int boot_load(const struct boot_image *img, struct guest_memory *mem, int vcpu_fd,
+	      struct err *err)
 {
-	struct guest_memory *mem = &vm->mem;
 	uint64_t initrd = initrd_gpa(img, mem->low_size);
 	int ret;
 
@@ -184,7 +183,7 @@ int boot_load(const struct boot_image *img, struct vm *vm, struct err *err)
 	    gmem_write(mem, initrd + img->initrd_size, img->archive, img->archive_size))
 		ret = err_set(err, -EFAULT, "guest memory: no room for the initrd's modules");
 	if (!ret)
-		ret = params_write(img, vm, initrd, err);
+		ret = params_write(img, mem, vcpu_fd, initrd, err);
 	if (!ret && write_reset_vector(mem))
 		ret = err_set(err, -EFAULT, "guest memory: no room for the reset vector");
 	if (!ret)
@@ -215,7 +214,8 @@ static int write_tables(struct guest_memory *mem)
 	return ret;
 }
 
-int boot_start_state(const struct boot_image *img, struct vm *vm, struct err *err)
+int boot_start_state(const struct boot_image *img, struct guest_memory *mem, int vcpu_fd,
+		     struct err *err)
 {
 	struct kvm_segment code = {
 		.selector = BOOT_CS, .limit = 0xffffffff, .type = 0xb, .present = 1,
@@ -227,11 +227,10 @@ int boot_start_state(const struct boot_image *img, struct vm *vm, struct err *er
 	};
 	struct kvm_regs regs = { .rip = img->entry, .rsi = BOOT_PARAMS_GPA, .rflags = 2 };
 	struct kvm_sregs sregs;
-	int fd = vm->vcpus[0]->fd;
 
-	if (write_tables(&vm->mem))
+	if (write_tables(mem))
 		return err_set(err, -EFAULT, "guest memory: no room for the boot page tables");
-	if (ioctl(fd, KVM_GET_SREGS, &sregs))
+	if (ioctl(vcpu_fd, KVM_GET_SREGS, &sregs))
 		return err_errno(err, "vCPU 0: KVM_GET_SREGS");
 	sregs.cs = code;
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
@@ -241,9 +240,9 @@ int boot_start_state(const struct boot_image *img, struct vm *vm, struct err *er
 	sregs.cr3 = BOOT_PAGES_GPA;
 	sregs.cr4 = CR4_PAE;
 	sregs.efer = EFER_LME | EFER_LMA;
-	if (ioctl(fd, KVM_SET_SREGS, &sregs))
+	if (ioctl(vcpu_fd, KVM_SET_SREGS, &sregs))
 		return err_errno(err, "vCPU 0: KVM_SET_SREGS");
-	if (ioctl(fd, KVM_SET_REGS, &regs))
+	if (ioctl(vcpu_fd, KVM_SET_REGS, &regs))
 		return err_errno(err, "vCPU 0: KVM_SET_REGS");
 	return 0;
 }

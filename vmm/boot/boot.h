@@ -15,8 +15,6 @@
 #include "core/err.h"
 
 struct guest_memory;
-struct vcpu;
-struct vm;
 
 enum kernel_kind { KERNEL_BZIMAGE, KERNEL_VMLINUX };
 
@@ -48,11 +46,16 @@ struct boot_image {
 int boot_open(struct boot_image *img, const struct vm_config *config, struct err *err);
 void boot_close(struct boot_image *img);
 
-/* boot_load - fill @vm's memory for a fresh boot: kernel, initrd, parameters, ACPI. */
-int boot_load(const struct boot_image *img, struct vm *vm, struct err *err);
+/*
+ * boot_load - fill @mem for a fresh boot: kernel, initrd, parameters, ACPI.  The kernel is
+ * told the TSC's frequency of the vCPU @vcpu_fd, unless that is -1.
+ */
+int boot_load(const struct boot_image *img, struct guest_memory *mem, int vcpu_fd,
+	      struct err *err);
 
-/* boot_start_state - put the boot vCPU at the kernel's 64-bit entry. */
-int boot_start_state(const struct boot_image *img, struct vm *vm, struct err *err);
+/* boot_start_state - put the vCPU @vcpu_fd at the kernel's 64-bit entry. */
+int boot_start_state(const struct boot_image *img, struct guest_memory *mem, int vcpu_fd,
+		     struct err *err);
 
 /* The two formats: recognise and check; copy into memory. */
 int bzimage_open(struct boot_image *img, struct err *err);
@@ -76,16 +79,19 @@ static inline uint64_t boot_initrd_bytes(const struct boot_image *img)
 int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
 		   struct guest_memory *mem, uint64_t gpa, struct err *err);
 
-/* params_write - zero page, command line, e820 map; the initrd is at @initrd_gpa. */
-int params_write(const struct boot_image *img, struct vm *vm, uint64_t initrd_gpa,
-		 struct err *err);
+/*
+ * params_write - zero page, command line, e820 map; the initrd is at @initrd_gpa.
+ * @vcpu_fd as for boot_load().
+ */
+int params_write(const struct boot_image *img, struct guest_memory *mem, int vcpu_fd,
+		 uint64_t initrd_gpa, struct err *err);
 
 /*
- * cmdline_make - the kernel's command line, malloc'ed; NULL: out of memory.  @vm tells the
- * frequency of its vCPUs' TSC, if it has some.
+ * cmdline_make - the kernel's command line, malloc'ed; NULL: out of memory.  @vcpu_fd as for
+ * boot_load().
  * cmdline_check - a line on stderr for each option of the user's that cannot go well.
  */
-char *cmdline_make(const struct boot_image *img, const struct vm *vm);
+char *cmdline_make(const struct boot_image *img, int vcpu_fd);
 void cmdline_check(const char *cmdline);
 
 /* acpi_write - RSDP and tables for @cpus processors. */

@@ -11,8 +11,6 @@
 #include <sys/ioctl.h>
 
 #include "boot/boot.h"
-#include "machine/vcpu.h"
-#include "machine/vm.h"
 
 /*
  * The user can override each: a reboot straight after a panic (the VMM reports it, and nobody
@@ -65,12 +63,12 @@ void cmdline_check(const char *cmdline)
 	}
 }
 
-char *cmdline_make(const struct boot_image *img, const struct vm *vm)
+char *cmdline_make(const struct boot_image *img, int vcpu_fd)
 {
 	const struct vm_config *config = img->config;
 	const char *user = config->cmdline ? config->cmdline : "";
 	char tsc[40] = "", *line;
-	int khz = vm->vcpus[0] ? ioctl(vm->vcpus[0]->fd, KVM_GET_TSC_KHZ, 0) : 0;
+	int khz = vcpu_fd < 0 ? 0 : ioctl(vcpu_fd, KVM_GET_TSC_KHZ, 0);
 
 	/* The platform has no legacy timer to measure it by, if KVM's clock is not used. */
 	if (khz > 0)

@@ -9,7 +9,6 @@
 #include "boot/boot.h"
 #include "core/layout.h"
 #include "core/memory.h"
-#include "machine/vm.h"
 
 #define E820_RAM      1
 #define E820_RESERVED 2
@@ -22,10 +21,11 @@ static void e820_add(struct boot_params *bp, uint64_t addr, uint64_t size, uint3
 			(struct boot_e820_entry){ .addr = addr, .size = size, .type = type };
 }
 
-static int write_cmdline(const struct boot_image *img, struct vm *vm, struct err *err)
+static int write_cmdline(const struct boot_image *img, struct guest_memory *mem, int vcpu_fd,
+			 struct err *err)
 {
 	uint32_t max = img->hdr.cmdline_size;
-	char *line = cmdline_make(img, vm);
+	char *line = cmdline_make(img, vcpu_fd);
 	size_t len;
 	int ret = 0;
 
@@ -36,15 +36,15 @@ static int write_cmdline(const struct boot_image *img, struct vm *vm, struct err
 	len = strlen(line);
 	if (len > max)
 		ret = err_set(err, -E2BIG, "--cmdline: %zu bytes, the kernel takes %u", len, max);
-	else if (gmem_write(&vm->mem, BOOT_CMDLINE_GPA, line, len + 1))
+	else if (gmem_write(mem, BOOT_CMDLINE_GPA, line, len + 1))
 		ret = err_set(err, -EFAULT, "--cmdline: does not fit into the guest's memory");
 	free(line);
 	return ret;
 }
 
-int params_write(const struct boot_image *img, struct vm *vm, uint64_t initrd_gpa, struct err *err)
+int params_write(const struct boot_image *img, struct guest_memory *mem, int vcpu_fd,
+		 uint64_t initrd_gpa, struct err *err)
 {
-	struct guest_memory *mem = &vm->mem;
 	struct boot_params bp = { .hdr = img->hdr };
 
 	bp.hdr.type_of_loader = LOADER_OTHER;
@@ -61,5 +61,5 @@ int params_write(const struct boot_image *img, struct vm *vm, uint64_t initrd_gp
 	e820_add(&bp, RAM_HIGH_BASE, mem->high_size, E820_RAM);
 	if (gmem_write(mem, BOOT_PARAMS_GPA, &bp, sizeof(bp)))
 		return err_set(err, -EFAULT, "boot parameters: guest memory too small");
-	return write_cmdline(img, vm, err);
+	return write_cmdline(img, mem, vcpu_fd, err);
 }

@@ -43,7 +43,6 @@ int options_parse(struct vm_config *config, int argc, char **argv, struct err *e
 int config_file_read(struct vm_config *config, const char *path, struct err *err);
 
 /* parse_* - whole-string parsers for the settings; -EINVAL with @err set. */
-int parse_size(const char *s, const char *where, uint64_t *out, struct err *err);
 int parse_disk(const char *s, const char *where, struct disk_config *out, struct err *err);
 int parse_net(const char *s, const char *where, struct net_config *out, struct err *err);
 int parse_vsock(const char *s, const char *where, struct vm_config *out, struct err *err);

@@ -12,7 +12,7 @@
 
 #include "cli/cli.h"
 #include "core/layout.h"
-#include "machine/vm.h"
+#include "core/parse.h"
 #include "sym/window.h"
 
 typedef int (*setting_fn)(struct vm_config *c, const char *value, const char *where,

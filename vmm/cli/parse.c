@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The values of settings: sizes, disks, network cards, vsock.  A value is a first word
+ * The values of settings: disks, network cards, vsock.  A value is a first word
  * and then comma-separated key=value parts.
  */
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -14,25 +13,6 @@
 
 #include "cli/cli.h"
 #include "core/layout.h"
-
-int parse_size(const char *s, const char *where, uint64_t *out, struct err *err)
-{
-	static const char units[] = "KMGT";
-	unsigned int shift = 0;
-	unsigned long long n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(s, &end, 10);
-	if (isalpha(*end) && strchr(units, toupper(*end))) {
-		shift = 10 * (strchr(units, toupper(*end)) - units + 1);
-		end++;
-	}
-	if (!isdigit(*s) || *end || errno || n > UINT64_MAX >> shift)
-		return err_set(err, -EINVAL, "%s %s: not a size (e.g. 512M, 4G)", where, s);
-	*out = (uint64_t)n << shift;
-	return 0;
-}
 
 /* Next comma-separated part of *@rest, split at its first '='; false at the end. */
 static bool next_part(char **rest, char **key, char **value)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The control socket: who may speak, what a request must look like, and the
- * answers.  Nothing in here knows what a VM is; its methods are in vm_methods.c.
+ * answers.  Nothing in here knows what a VM is; its methods are beside what they serve.
  */
 #include "control/control.h"
 
@@ -105,7 +105,7 @@ static int call_events(struct control_client *client, const json_t *id, const js
 		       struct err *err)
 {
 	const json_t *history = json_object_get(params, "history");
-	struct events *events = client->control->server.events;
+	struct events *events = client->control->events;
 	int ret;
 
 	if (history && !json_is_boolean(history))
@@ -129,11 +129,10 @@ static const struct control_method builtin[] = {
 
 static json_t *list_methods(const struct control *control)
 {
-	const struct control_method *tables[] = { builtin, control->server.methods };
 	json_t *list = json_array();
 
-	for (int i = 0; i < 2; i++)
-		for (const struct control_method *m = tables[i]; m->name; m++) {
+	for (unsigned int i = 0; i < control->nr_tables; i++)
+		for (const struct control_method *m = control->tables[i].methods; m->name; m++) {
 			json_t *params = json_array();
 
 			for (const char *const *p = m->params; p && *p; p++)
@@ -144,12 +143,16 @@ static json_t *list_methods(const struct control *control)
 	return json_pack("{s:o}", "methods", list);
 }
 
-static const struct control_method *find_method(const struct control_method *table,
-						const char *name)
+/* NULL: there is none of that name.  @arg: its table's. */
+static const struct control_method *find_method(const struct control *control, const char *name,
+						void **arg)
 {
-	for (; table->name; table++)
-		if (!strcmp(table->name, name))
-			return table;
+	for (unsigned int i = 0; i < control->nr_tables; i++)
+		for (const struct control_method *m = control->tables[i].methods; m->name; m++)
+			if (!strcmp(m->name, name)) {
+				*arg = control->tables[i].arg;
+				return m;
+			}
 	return NULL;
 }
 
@@ -187,11 +190,11 @@ void control_answer(struct control_later *later, json_t *result, const struct er
 
 /* @fd is the method's to take, by setting it to -1. */
 static int call_method(struct control_client *client, const struct control_method *method,
-		       const json_t *id, const json_t *params, int *fd, struct err *err)
+		       void *arg, const json_t *id, const json_t *params, int *fd, struct err *err)
 {
 	struct control *control = client->control;
 	struct control_call call = {
-		.arg = control->server.arg,
+		.arg = arg,
 		.params = params,
 		.fd = *fd,
 		.client = client,
@@ -227,15 +230,14 @@ static int serve_request(struct control_client *client, const json_t *request, i
 	json_t *none = json_object();
 	const json_t *params;
 	const char *name;
+	void *arg = NULL;
 	int ret;
 
 	ret = check_request(request, err);
 	if (ret)
 		goto out;
 	name = json_string_value(json_object_get(request, "method"));
-	method = find_method(builtin, name);
-	if (!method)
-		method = find_method(client->control->server.methods, name);
+	method = find_method(client->control, name, &arg);
 	if (!method) {
 		ret = err_set(err, -ENOSYS, "unknown method '%.64s'", name);
 		goto out;
@@ -245,7 +247,7 @@ static int serve_request(struct control_client *client, const json_t *request, i
 		params = none;
 	ret = check_params(method, params, err);
 	if (!ret)
-		ret = call_method(client, method, request_id(request), params, fd, err);
+		ret = call_method(client, method, arg, request_id(request), params, fd, err);
 out:
 	json_decref(none);
 	return ret;
@@ -320,7 +322,13 @@ int control_serve(struct control *control, const struct control_server *server,
 {
 	int ret;
 
-	control->server = *server;
+	if (server->nr_tables > CONTROL_MAX_TABLES)
+		return err_set(err, -E2BIG, "control socket: too many tables of methods");
+	control->loop = server->loop;
+	control->events = server->events;
+	control->tables[0] = (struct control_table){ builtin, NULL };
+	memcpy(control->tables + 1, server->tables, server->nr_tables * sizeof(*server->tables));
+	control->nr_tables = 1 + server->nr_tables;
 	ret = loop_add(server->loop, control->listener.fd, EPOLLIN, on_client, control,
 		       &control->listen_source);
 	return ret ? err_set(err, ret, "control socket: %s", strerror(-ret)) : 0;
@@ -384,8 +392,8 @@ void control_destroy(struct control *control)
 {
 	if (!control)
 		return;
-	if (control->server.events)
-		events_flush(control->server.events);
+	if (control->events)
+		events_flush(control->events);
 	flush_all(control);
 	loop_del(control->listen_source);
 	unix_unlisten(&control->listener);

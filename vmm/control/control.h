@@ -2,7 +2,7 @@
 /*
  * The control socket of a VM: a Unix stream socket that speaks JSON lines,
  * served in the loop's thread.  docs/control-protocol.md is the contract; the
- * methods are in vm_methods.c.
+ * methods are beside what they serve.
  */
 #ifndef VMM_CONTROL_CONTROL_H
 #define VMM_CONTROL_CONTROL_H
@@ -20,11 +20,10 @@ struct control_client;
 struct control_later;
 struct events;
 struct loop;
-struct vm;
 
 /* One request in the hands of a method. */
 struct control_call {
-	void *arg; /* of the server */
+	void *arg; /* of its table */
 	const json_t *params; /* an object, with none but the method's own parameters */
 	json_t *result; /* for the method to set; NULL: {} */
 	struct err err; /* and to explain with when it fails */
@@ -43,6 +42,14 @@ struct control_method {
 	int (*fn)(struct control_call *call);
 };
 
+/* Methods that get the same @arg. */
+struct control_table {
+	const struct control_method *methods;
+	void *arg;
+};
+
+#define CONTROL_MAX_TABLES 8
+
 /*
  * control_defer - the answer will come later: the method returns CONTROL_LATER after
  * this.  Until then no further request is taken from that client.  NULL: out of memory.
@@ -56,8 +63,8 @@ void control_answer(struct control_later *later, json_t *result, const struct er
 struct control_server {
 	struct loop *loop;
 	struct events *events;
-	const struct control_method *methods; /* beside "events" and "methods" */
-	void *arg;
+	const struct control_table *tables; /* copied; beside "events" and "methods" */
+	unsigned int nr_tables; /* CONTROL_MAX_TABLES at most */
 };
 
 /*
@@ -71,9 +78,6 @@ int control_reserve(const char *name, struct control **out, struct err *err);
 /* control_serve - answer clients on the loop of @server (copied). */
 int control_serve(struct control *control, const struct control_server *server,
 		  struct err *err);
-
-/* control_start - serve @vm on its loop, with the methods of a VM (vm_methods.c). */
-int control_start(struct control *control, struct vm *vm, struct err *err);
 
 /* control_path - of the socket, e.g. $XDG_RUNTIME_DIR/symkit/NAME.sock. */
 const char *control_path(const struct control *control);

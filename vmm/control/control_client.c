@@ -34,7 +34,7 @@ void control_client_new(struct control *control, int fd)
 	client->fd = fd;
 	client->subscription = -1;
 	client->passed_fd = -1;
-	if (loop_add(control->server.loop, fd, EPOLLIN, on_ready, client, &client->source))
+	if (loop_add(control->loop, fd, EPOLLIN, on_ready, client, &client->source))
 		goto fail;
 	client->next = control->clients;
 	control->clients = client;
@@ -60,7 +60,7 @@ void control_client_free(struct control_client *client)
 		link = &(*link)->next;
 	*link = client->next;
 	client->control->nr_clients--;
-	events_unsubscribe(client->control->server.events, client->subscription);
+	events_unsubscribe(client->control->events, client->subscription);
 	loop_del(client->source);
 	close(client->fd);
 	if (client->passed_fd >= 0)

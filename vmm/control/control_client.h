@@ -45,7 +45,10 @@ struct control {
 	char path[PATH_MAX];
 	struct unix_listener listener;
 	struct loop_source *listen_source;
-	struct control_server server;
+	struct loop *loop;
+	struct events *events; /* NULL: it does not serve yet */
+	struct control_table tables[1 + CONTROL_MAX_TABLES]; /* first what is built in */
+	unsigned int nr_tables;
 	struct control_client *clients;
 	unsigned int nr_clients;
 };

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define VM_MAX_CPUS 64
 #define CONFIG_MAX_DISKS 16
 #define CONFIG_MAX_NETS 8
 #define CONFIG_MAX_FWDS 16

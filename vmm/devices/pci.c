@@ -13,13 +13,13 @@
 #include <string.h>
 
 #include "core/layout.h"
-#include "machine/vm.h"
+#include "devices/board.h"
 
 #define CONF1_ENABLE 0x80000000u
 #define CONF1_BUS    0x00ff0000u
 
 struct pci_bus {
-	struct vm *vm;
+	struct board *board;
 	pthread_mutex_t lock; /* guards configuration space */
 	struct bus_region ecam;
 	struct bus_region conf1;
@@ -48,7 +48,7 @@ static void unmap_bar(struct pci_device *dev, int i)
 	bar->mapped = false;
 	if (dev->bar_mapped)
 		dev->bar_mapped(dev, i, false);
-	bus_del(bar->is_io ? &dev->vm->pio : &dev->vm->mmio, &bar->region);
+	bus_del(bar->is_io ? &dev->board->pio : &dev->board->mmio, &bar->region);
 }
 
 static void map_bar(struct pci_device *dev, int i, uint64_t base)
@@ -61,7 +61,7 @@ static void map_bar(struct pci_device *dev, int i, uint64_t base)
 	if (base < start || base - start > size - bar->size)
 		return;
 	bar->region.base = base;
-	if (bus_add(bar->is_io ? &dev->vm->pio : &dev->vm->mmio, &bar->region))
+	if (bus_add(bar->is_io ? &dev->board->pio : &dev->board->mmio, &bar->region))
 		return; /* on top of another one: that one keeps its place */
 	bar->mapped = true;
 	if (dev->bar_mapped)
@@ -158,20 +158,20 @@ static void conf1_access(void *arg, uint64_t offset, uint8_t *data, unsigned int
 	pthread_mutex_unlock(&bus->lock);
 }
 
-int pci_bus_create(struct vm *vm, struct pci_bus **out, struct err *err)
+int pci_bus_create(struct board *board, struct pci_bus **out, struct err *err)
 {
 	struct pci_bus *bus = calloc(1, sizeof(*bus));
 
 	if (!bus)
 		return err_set(err, -ENOMEM, "PCI bus: out of memory");
-	bus->vm = vm;
+	bus->board = board;
 	bus->next_mem = PCI_MEM_BASE;
 	bus->next_io = PCI_PORT_BASE;
 	pthread_mutex_init(&bus->lock, NULL);
 	bus->ecam = (struct bus_region){ PCI_ECAM_BASE, PCI_ECAM_SIZE, ecam_access, bus, NULL };
 	bus->conf1 = (struct bus_region){ PORT_PCI_CONF1, 8, conf1_access, bus, NULL };
-	bus_add(&vm->mmio, &bus->ecam);
-	bus_add(&vm->pio, &bus->conf1);
+	bus_add(&board->mmio, &bus->ecam);
+	bus_add(&board->pio, &bus->conf1);
 	*out = bus;
 	return 0;
 }
@@ -187,8 +187,8 @@ void pci_bus_destroy(struct pci_bus *bus)
 		msix_destroy(bus->slots[i]);
 		bus->slots[i]->destroy(bus->slots[i]);
 	}
-	bus_del(&bus->vm->mmio, &bus->ecam);
-	bus_del(&bus->vm->pio, &bus->conf1);
+	bus_del(&bus->board->mmio, &bus->ecam);
+	bus_del(&bus->board->pio, &bus->conf1);
 	pthread_mutex_destroy(&bus->lock);
 	free(bus);
 }
@@ -221,10 +221,10 @@ void pci_bus_reset(struct pci_bus *bus)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-void pci_init(struct pci_device *dev, struct vm *vm, const char *name, uint16_t vendor,
+void pci_init(struct pci_device *dev, struct board *board, const char *name, uint16_t vendor,
 	      uint16_t device, uint32_t class_code, uint8_t revision)
 {
-	dev->vm = vm;
+	dev->board = board;
 	dev->name = name;
 	le_store(&dev->config[PCI_VENDOR_ID], 2, vendor);
 	le_store(&dev->config[PCI_DEVICE_ID], 2, device);

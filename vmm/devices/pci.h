@@ -20,7 +20,7 @@
 #define MSIX_MAX_VECS 64
 
 struct pci_bus;
-struct vm;
+struct board;
 
 struct pci_bar {
 	uint32_t size; /* power of two; 0: no such BAR */
@@ -47,7 +47,7 @@ struct msix {
 
 struct pci_device {
 	const char *name;
-	struct vm *vm;
+	struct board *board;
 	struct pci_bus *bus;
 	unsigned int slot;
 	uint8_t config[PCI_CFG_SIZE];
@@ -64,14 +64,14 @@ struct pci_device {
 	void (*destroy)(struct pci_device *dev);
 };
 
-int pci_bus_create(struct vm *vm, struct pci_bus **out, struct err *err);
+int pci_bus_create(struct board *board, struct pci_bus **out, struct err *err);
 /* pci_bus_destroy - and every device on it. */
 void pci_bus_destroy(struct pci_bus *bus);
 /* pci_bus_reset - every device, between boots: no BAR mapped, no vector attached. */
 void pci_bus_reset(struct pci_bus *bus);
 
 /* pci_init - fill in identity; vendor and device ids, 24-bit class code. */
-void pci_init(struct pci_device *dev, struct vm *vm, const char *name, uint16_t vendor,
+void pci_init(struct pci_device *dev, struct board *board, const char *name, uint16_t vendor,
 	      uint16_t device, uint32_t class_code, uint8_t revision);
 
 /* pci_add_bar - @size a power of two (16 and up for memory, 4 for ports). */

@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "devices/pci.h"
 
 #define MSIX_BAR_SIZE	4096
@@ -29,7 +29,7 @@ static uint16_t control(const struct pci_device *dev)
 /* Attach or detach the vector's irqfd as enable and mask bits say.  Lock held. */
 static void update_vec(struct pci_device *dev, struct msix_vec *v)
 {
-	struct irq_router *irq = &dev->vm->irq;
+	struct irq_router *irq = &dev->board->irq;
 	uint16_t flags = control(dev);
 	bool live = flags & PCI_MSIX_FLAGS_ENABLE && !(flags & PCI_MSIX_FLAGS_MASKALL) &&
 		    !(v->word[CTRL] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
@@ -44,7 +44,7 @@ static void update_vec(struct pci_device *dev, struct msix_vec *v)
 		irq_detach(irq, v->gsi, v->fd);
 	v->attached = live && !ret;
 	if (ret)
-		vm_guest_fault(dev->vm, "%s: KVM refused an MSI-X route: %s", dev->name,
+		board_stop(dev->board, VM_STOP_ERROR, "%s: KVM refused an MSI-X route: %s", dev->name,
 			       strerror(-ret));
 }
 
@@ -115,7 +115,7 @@ int msix_add(struct pci_device *dev, int bar, unsigned int nr, struct err *err)
 		struct msix_vec *v = &m->vec[i];
 
 		v->word[CTRL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
-		v->gsi = irq_alloc_msi(&dev->vm->irq);
+		v->gsi = irq_alloc_msi(&dev->board->irq);
 		v->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		m->nr = i + 1; /* so that msix_destroy() closes what there is */
 		if (v->gsi < 0)

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "core/layout.h"
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "devices/panic_text.h"
 #include "host/console.h"
 #include "host/events.h"
@@ -27,7 +27,7 @@
 #define EVENT_POWER   1
 
 struct platform {
-	struct vm *vm;
+	struct board *board;
 	struct bus_region acpi;
 	struct bus_region kbd;
 	int event_fd; /* raises GSI_GED */
@@ -36,37 +36,37 @@ struct platform {
 };
 
 /* What the console shows of a panic; false when it does not show one. */
-static bool console_shows_panic(struct vm *vm, bool as_its_end, char *reason, size_t len)
+static bool console_shows_panic(struct board *board, bool as_its_end, char *reason, size_t len)
 {
 	char tail[16384 + 1];
 
-	return vm->console && console_tail(vm->console, tail, sizeof(tail) - 1) &&
+	return board->console && console_tail(board->console, tail, sizeof(tail) - 1) &&
 	       (!as_its_end || panic_text_is_end(tail)) && panic_text_reason(tail, reason, len);
 }
 
-void platform_panic_driver(struct vm *vm)
+void platform_panic_driver(struct board *board)
 {
-	__atomic_store_n(&vm->platform->panic_driver, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&board->platform->panic_driver, true, __ATOMIC_RELAXED);
 }
 
-void platform_panicked(struct vm *vm)
+void platform_panicked(struct board *board)
 {
 	char reason[128];
 
-	vm_stop(vm, VM_STOP_PANIC, "kernel panic: %s",
-		console_shows_panic(vm, false, reason, sizeof(reason)) ? reason :
+	board_stop(board, VM_STOP_PANIC, "kernel panic: %s",
+		console_shows_panic(board, false, reason, sizeof(reason)) ? reason :
 									 "no reason given");
 }
 
-void platform_crash_kernel(struct vm *vm)
+void platform_crash_kernel(struct board *board)
 {
 	char reason[128] = "no reason given";
 
-	console_shows_panic(vm, false, reason, sizeof(reason));
-	events_emit_limited(vm->events, EVENTS_OF_GUEST, "crash_kernel", NULL,
+	console_shows_panic(board, false, reason, sizeof(reason));
+	events_emit_limited(board->events, EVENTS_OF_GUEST, "crash_kernel", NULL,
 			    json_pack("{s:o}", "reason", events_text(reason)));
 	/* It starts from nothing, without the driver. */
-	__atomic_store_n(&vm->platform->panic_driver, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&board->platform->panic_driver, false, __ATOMIC_RELAXED);
 }
 
 /*
@@ -79,10 +79,10 @@ static void guest_reset(struct platform *pf)
 	bool driver = __atomic_load_n(&pf->panic_driver, __ATOMIC_RELAXED);
 	char reason[128];
 
-	if (!driver && console_shows_panic(pf->vm, true, reason, sizeof(reason)))
-		vm_stop(pf->vm, VM_STOP_PANIC, "kernel panic: %s", reason);
+	if (!driver && console_shows_panic(pf->board, true, reason, sizeof(reason)))
+		board_stop(pf->board, VM_STOP_PANIC, "kernel panic: %s", reason);
 	else
-		vm_stop(pf->vm, VM_STOP_RESET, "the guest asked for a reset");
+		board_stop(pf->board, VM_STOP_RESET, "the guest asked for a reset");
 }
 
 static void acpi_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
@@ -99,7 +99,7 @@ static void acpi_access(void *arg, uint64_t offset, uint8_t *data, unsigned int 
 	switch (PORT_ACPI_BASE + offset) {
 	case PORT_ACPI_SLEEP:
 		if (data[0] & SLEEP_EN && SLEEP_TYPE(data[0]) == SLEEP_TYPE_S5)
-			vm_stop(pf->vm, VM_STOP_POWEROFF, "the guest switched itself off");
+			board_stop(pf->board, VM_STOP_POWEROFF, "the guest switched itself off");
 		break;
 	case PORT_ACPI_RESET:
 		if (data[0] == RESET_VALUE)
@@ -119,13 +119,13 @@ static void kbd_access(void *arg, uint64_t offset, uint8_t *data, unsigned int l
 		guest_reset(pf);
 }
 
-int platform_create(struct vm *vm, struct platform **out, struct err *err)
+int platform_create(struct board *board, struct platform **out, struct err *err)
 {
 	struct platform *pf = calloc(1, sizeof(*pf));
 
 	if (!pf)
 		return err_set(err, -ENOMEM, "platform: out of memory");
-	pf->vm = vm;
+	pf->board = board;
 	pf->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pf->event_fd < 0) {
 		err_errno(err, "platform: eventfd");
@@ -134,8 +134,8 @@ int platform_create(struct vm *vm, struct platform **out, struct err *err)
 	}
 	pf->acpi = (struct bus_region){ PORT_ACPI_BASE, 4, acpi_access, pf, NULL };
 	pf->kbd = (struct bus_region){ PORT_KBD, 5, kbd_access, pf, NULL };
-	bus_add(&vm->pio, &pf->acpi);
-	bus_add(&vm->pio, &pf->kbd);
+	bus_add(&board->pio, &pf->acpi);
+	bus_add(&board->pio, &pf->kbd);
 	*out = pf;
 	return 0;
 }
@@ -144,15 +144,15 @@ void platform_destroy(struct platform *pf)
 {
 	if (!pf)
 		return;
-	bus_del(&pf->vm->pio, &pf->acpi);
-	bus_del(&pf->vm->pio, &pf->kbd);
+	bus_del(&pf->board->pio, &pf->acpi);
+	bus_del(&pf->board->pio, &pf->kbd);
 	close(pf->event_fd);
 	free(pf);
 }
 
 int platform_bind(struct platform *pf, struct err *err)
 {
-	int ret = irq_attach(&pf->vm->irq, GSI_GED, pf->event_fd);
+	int ret = irq_attach(&pf->board->irq, GSI_GED, pf->event_fd);
 
 	return ret ? err_set(err, ret, "KVM refused the interrupt of the power button") : 0;
 }

@@ -9,9 +9,9 @@
 #include "core/err.h"
 
 struct platform;
-struct vm;
+struct board;
 
-int platform_create(struct vm *vm, struct platform **out, struct err *err);
+int platform_create(struct board *board, struct platform **out, struct err *err);
 void platform_destroy(struct platform *pf);
 
 /* platform_bind - connect the event interrupt to this boot's KVM VM. */
@@ -26,8 +26,8 @@ int platform_power_button(struct platform *pf);
  * stops the VM, with its reason); that it panicked and a crash kernel takes over, which goes
  * on (an event tells of it).  vCPU threads.
  */
-void platform_panic_driver(struct vm *vm);
-void platform_panicked(struct vm *vm);
-void platform_crash_kernel(struct vm *vm);
+void platform_panic_driver(struct board *board);
+void platform_panicked(struct board *board);
+void platform_crash_kernel(struct board *board);
 
 #endif

@@ -7,12 +7,12 @@
 
 #include "core/clock.h"
 #include "core/layout.h"
-#include "machine/vm.h"
+#include "devices/board.h"
 
 #define FREQUENCY 3579545ull /* Hz */
 
 struct pm_timer {
-	struct vm *vm;
+	struct board *board;
 	struct bus_region region;
 };
 
@@ -29,15 +29,15 @@ static void pm_timer_access(void *arg, uint64_t offset, uint8_t *data, unsigned 
 	memcpy(data, &ticks, len < sizeof(ticks) ? len : sizeof(ticks));
 }
 
-int pm_timer_create(struct vm *vm, struct pm_timer **out, struct err *err)
+int pm_timer_create(struct board *board, struct pm_timer **out, struct err *err)
 {
 	struct pm_timer *timer = calloc(1, sizeof(*timer));
 
 	if (!timer)
 		return err_set(err, -ENOMEM, "power management timer: out of memory");
-	timer->vm = vm;
+	timer->board = board;
 	timer->region = (struct bus_region){ PORT_PM_TIMER, 4, pm_timer_access, timer, NULL };
-	bus_add(&vm->pio, &timer->region);
+	bus_add(&board->pio, &timer->region);
 	*out = timer;
 	return 0;
 }
@@ -46,6 +46,6 @@ void pm_timer_destroy(struct pm_timer *timer)
 {
 	if (!timer)
 		return;
-	bus_del(&timer->vm->pio, &timer->region);
+	bus_del(&timer->board->pio, &timer->region);
 	free(timer);
 }

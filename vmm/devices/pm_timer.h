@@ -9,9 +9,9 @@
 #include "core/err.h"
 
 struct pm_timer;
-struct vm;
+struct board;
 
-int pm_timer_create(struct vm *vm, struct pm_timer **out, struct err *err);
+int pm_timer_create(struct board *board, struct pm_timer **out, struct err *err);
 void pm_timer_destroy(struct pm_timer *timer);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "devices/pci.h"
 #include "devices/platform.h"
 
@@ -31,11 +31,11 @@ static void pvpanic_access(void *arg, uint64_t offset, uint8_t *data, unsigned i
 			return;
 		/* A driver asks what may be said, before anything else. */
 		data[0] = PANICKED | CRASH_LOADED;
-		platform_panic_driver(dev->vm);
+		platform_panic_driver(dev->board);
 	} else if (!offset && data[0] & PANICKED) {
-		platform_panicked(dev->vm);
+		platform_panicked(dev->board);
 	} else if (!offset && data[0] & CRASH_LOADED) {
-		platform_crash_kernel(dev->vm);
+		platform_crash_kernel(dev->board);
 	}
 }
 
@@ -44,17 +44,17 @@ static void pvpanic_destroy(struct pci_device *dev)
 	free(dev);
 }
 
-int pvpanic_create(struct vm *vm, struct err *err)
+int pvpanic_create(struct board *board, struct err *err)
 {
 	struct pci_device *dev = calloc(1, sizeof(*dev));
 	int ret;
 
 	if (!dev)
 		return err_set(err, -ENOMEM, "pvpanic: out of memory");
-	pci_init(dev, vm, "pvpanic", VENDOR, DEVICE, 0x080000, 0);
+	pci_init(dev, board, "pvpanic", VENDOR, DEVICE, 0x080000, 0);
 	dev->destroy = pvpanic_destroy;
 	pci_add_bar(dev, 0, BAR_SIZE, false, pvpanic_access, dev);
-	ret = pci_attach(vm->pci, dev, err);
+	ret = pci_attach(board->pci, dev, err);
 	if (ret)
 		free(dev);
 	return ret;

@@ -7,8 +7,8 @@
 
 #include "core/err.h"
 
-struct vm;
+struct board;
 
-int pvpanic_create(struct vm *vm, struct err *err);
+int pvpanic_create(struct board *board, struct err *err);
 
 #endif

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "core/layout.h"
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "host/console.h"
 #include "host/metrics.h"
 
@@ -42,7 +42,7 @@ enum { REG_DATA, REG_IER, REG_IIR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR, 
 #define POLLS	16 /* looks at the line status in a row: a driver that polls for input */
 
 struct serial {
-	struct vm *vm;
+	struct board *board;
 	struct bus_region region;
 	int irq_fd;
 	pthread_mutex_t lock; /* vCPUs and the loop both come here */
@@ -228,18 +228,18 @@ static void serial_access(void *arg, uint64_t offset, uint8_t *data, unsigned in
 	s->room = false;
 	pthread_mutex_unlock(&s->lock);
 	if (out)
-		console_write(s->vm->console, data, 1);
+		console_write(s->board->console, data, 1);
 	if (room)
-		console_kick(s->vm->console);
+		console_kick(s->board->console);
 }
 
-int serial_create(struct vm *vm, struct serial **out, struct err *err)
+int serial_create(struct board *board, struct serial **out, struct err *err)
 {
 	struct serial *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return err_set(err, -ENOMEM, "serial port: out of memory");
-	s->vm = vm;
+	s->board = board;
 	s->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->irq_fd < 0) {
 		err_errno(err, "serial port: eventfd");
@@ -248,11 +248,11 @@ int serial_create(struct vm *vm, struct serial **out, struct err *err)
 	}
 	pthread_mutex_init(&s->lock, NULL);
 	s->region = (struct bus_region){ PORT_COM1, REG_COUNT, serial_access, s, NULL };
-	bus_add(&vm->pio, &s->region);
-	console_set_input(vm->console, serial_input, s);
-	metrics_counter(vm->metrics, "serial_bytes_total", "Bytes through the serial port",
+	bus_add(&board->pio, &s->region);
+	console_set_input(board->console, serial_input, s);
+	metrics_counter(board->metrics, "serial_bytes_total", "Bytes through the serial port",
 			"direction=\"in\"", &s->rx_bytes);
-	metrics_counter(vm->metrics, "serial_bytes_total", "Bytes through the serial port",
+	metrics_counter(board->metrics, "serial_bytes_total", "Bytes through the serial port",
 			"direction=\"out\"", &s->tx_bytes);
 	*out = s;
 	return 0;
@@ -262,8 +262,8 @@ void serial_destroy(struct serial *s)
 {
 	if (!s)
 		return;
-	console_set_input(s->vm->console, NULL, NULL);
-	bus_del(&s->vm->pio, &s->region);
+	console_set_input(s->board->console, NULL, NULL);
+	bus_del(&s->board->pio, &s->region);
 	close(s->irq_fd);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -271,7 +271,7 @@ void serial_destroy(struct serial *s)
 
 int serial_bind(struct serial *s, struct err *err)
 {
-	int ret = irq_attach(&s->vm->irq, GSI_COM1, s->irq_fd);
+	int ret = irq_attach(&s->board->irq, GSI_COM1, s->irq_fd);
 
 	return ret ? err_set(err, ret, "KVM refused the serial port's interrupt") : 0;
 }

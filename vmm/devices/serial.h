@@ -8,9 +8,9 @@
 #include "core/err.h"
 
 struct serial;
-struct vm;
+struct board;
 
-int serial_create(struct vm *vm, struct serial **out, struct err *err);
+int serial_create(struct board *board, struct serial **out, struct err *err);
 void serial_destroy(struct serial *serial);
 
 /* serial_bind - connect its interrupt to this boot's KVM VM. */

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "machine/vcpu.h"
+#include "machine/cpuid.h"
 
 #define LEAF1_ECX_VMX	       (1u << 5)
 #define LEAF1_ECX_X2APIC       (1u << 21)

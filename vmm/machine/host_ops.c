@@ -14,17 +14,17 @@
 
 static int op_mem_read(void *vm, uint64_t gpa, void *dst, size_t len)
 {
-	return gmem_read(&((struct vm *)vm)->mem, gpa, dst, len);
+	return gmem_read(&((struct vm *)vm)->board.mem, gpa, dst, len);
 }
 
 static int op_mem_write(void *vm, uint64_t gpa, const void *src, size_t len)
 {
-	return gmem_write(&((struct vm *)vm)->mem, gpa, src, len);
+	return gmem_write(&((struct vm *)vm)->board.mem, gpa, src, len);
 }
 
 static void *op_mem_map(void *vm, uint64_t gpa, size_t len)
 {
-	return gmem_map(&((struct vm *)vm)->mem, gpa, len);
+	return gmem_map(&((struct vm *)vm)->board.mem, gpa, len);
 }
 
 static int op_get_state(void *vm, void *vcpu, struct sym_vcpu_state *state)
@@ -86,12 +86,12 @@ static int op_kick(void *vm, void *vcpu)
 
 static int op_region_add(void *vm, uint64_t gpa, uint64_t size, void *host, uint32_t flags)
 {
-	return gmem_region_add(&((struct vm *)vm)->mem, gpa, size, host, flags);
+	return gmem_region_add(&((struct vm *)vm)->board.mem, gpa, size, host, flags);
 }
 
 static int op_region_del(void *vm, uint64_t gpa)
 {
-	return gmem_region_del(&((struct vm *)vm)->mem, gpa);
+	return gmem_region_del(&((struct vm *)vm)->board.mem, gpa);
 }
 
 static int op_doorbell(void *vm)

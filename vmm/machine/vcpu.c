@@ -19,8 +19,6 @@
 #include "machine/vm.h"
 #include "host/metrics.h"
 #include "host/seccomp.h"
-#include "sym/host.h"
-#include "parts/swapbypass.h"
 
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MTRR_ENABLE_WB	  (1u << 11 | 6)
@@ -108,7 +106,7 @@ int vcpu_create(struct vm *vm, unsigned int id, struct kvm_cpuid2 *cpuid, struct
 
 	if (!vcpu)
 		return err_set(err, -ENOMEM, "vCPU %u: out of memory", id);
-	vcpu->fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, id);
+	vcpu->fd = ioctl(vm->board.vm_fd, KVM_CREATE_VCPU, id);
 	if (vcpu->fd < 0)
 		return err_errno(err, "vCPU %u: KVM_CREATE_VCPU", id);
 	size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -188,7 +186,7 @@ static void handle_io(struct vcpu *vcpu)
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
 
 	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size)
-		bus_access(&vcpu->vm->pio, run->io.port, data, run->io.size,
+		bus_access(&vcpu->vm->board.pio, run->io.port, data, run->io.size,
 			   run->io.direction == KVM_EXIT_IO_OUT);
 }
 
@@ -216,8 +214,7 @@ void vcpu_handle_exit(struct vcpu *vcpu)
 		handle_io(vcpu);
 		break;
 	case KVM_EXIT_MMIO:
-		swapbypass_count_exit(vcpu->vm, run->mmio.phys_addr);
-		bus_access(&vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.data,
+		bus_access(&vcpu->vm->board.mmio, run->mmio.phys_addr, run->mmio.data,
 			   run->mmio.len, run->mmio.is_write);
 		break;
 	case KVM_EXIT_X86_RDMSR:
@@ -304,7 +301,6 @@ int vcpu_flush(struct vcpu *vcpu)
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
-	struct sym *sym = vcpu->vm->sym;
 	char name[16];
 	int ret;
 
@@ -312,7 +308,7 @@ static void *vcpu_thread(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	seccomp_enter(SECCOMP_VCPU);
 	while ((ret = vcpu_run_once(vcpu)) != -ESHUTDOWN) {
-		if (sym && sym_handle_exit(sym, vcpu->id, vcpu->run, ret))
+		if (vm_parts_exit(vcpu->vm, vcpu->id, vcpu->run, ret))
 			continue;
 		if (!ret)
 			vcpu_handle_exit(vcpu);

@@ -66,16 +66,4 @@ const char *vcpu_exit_name(unsigned int reason);
 /* vcpu_signal_init - install the kick signal's handler, once per process. */
 int vcpu_signal_init(struct err *err);
 
-#define CPUID_MAX 256 /* entries that cpuid_get() has room for */
-
-/*
- * cpuid_get - what KVM can do on this host; malloc'ed.  cpuid_for - the same for
- * vCPU @id of @nr: APIC ids, one socket, @nr cores.
- */
-struct kvm_cpuid2 *cpuid_get(int kvm_fd, struct err *err);
-void cpuid_for(struct kvm_cpuid2 *cpuid, unsigned int id, unsigned int nr, bool tsc_deadline);
-
-/* cpuid_phys_bits - the width of guest-physical addresses. */
-unsigned int cpuid_phys_bits(const struct kvm_cpuid2 *cpuid);
-
 #endif

@@ -10,6 +10,7 @@
 #include <linux/kvm.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #include "core/kvm.h"
 #include "core/layout.h"
 #include "core/loop.h"
+#include "machine/cpuid.h"
 #include "machine/vcpu.h"
 #include "devices/pci.h"
 #include "devices/platform.h"
@@ -40,9 +42,6 @@
 #include "host/user.h"
 #include "net/user_process.h"
 #include "sym/host.h"
-#include "parts/swapbypass.h"
-#include "parts/interface.h"
-#include "parts/sym_host.h"
 
 #define DESTROY_DEADLINE_MS 5000
 
@@ -117,6 +116,12 @@ void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+/* For devices. */
+static void on_board_stop(struct board *board, enum vm_stop reason, const char *text)
+{
+	vm_stop((struct vm *)((char *)board - offsetof(struct vm, board)), reason, "%s", text);
+}
+
 int vm_power_button(struct vm *vm)
 {
 	uint64_t one = 1;
@@ -124,7 +129,7 @@ int vm_power_button(struct vm *vm)
 	/* A guest that sleeps is woken by the doorbell alone. */
 	if (write(vm->doorbell_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		return -errno;
-	return platform_power_button(vm->platform);
+	return platform_power_button(vm->board.platform);
 }
 
 static int create_kvm_vm(struct vm *vm, struct err *err)
@@ -132,19 +137,19 @@ static int create_kvm_vm(struct vm *vm, struct err *err)
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	uint64_t identity = KVM_IDENTITY_GPA;
 
-	vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
-	if (vm->vm_fd < 0)
+	vm->board.vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	if (vm->board.vm_fd < 0)
 		return err_errno(err, "/dev/kvm: KVM_CREATE_VM");
-	if (ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA))
+	if (ioctl(vm->board.vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA))
 		return err_errno(err, "/dev/kvm: KVM_SET_TSS_ADDR");
-	if (ioctl(vm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity))
+	if (ioctl(vm->board.vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity))
 		return err_errno(err, "/dev/kvm: KVM_SET_IDENTITY_MAP_ADDR");
-	kvm_limit(vm->vm_fd); /* before the first vCPU */
-	if (ioctl(vm->vm_fd, KVM_CREATE_IRQCHIP, 0))
+	kvm_limit(vm->board.vm_fd); /* before the first vCPU */
+	if (ioctl(vm->board.vm_fd, KVM_CREATE_IRQCHIP, 0))
 		return err_errno(err, "/dev/kvm: KVM_CREATE_IRQCHIP");
-	if (ioctl(vm->vm_fd, KVM_CREATE_PIT2, &pit))
+	if (ioctl(vm->board.vm_fd, KVM_CREATE_PIT2, &pit))
 		return err_errno(err, "/dev/kvm: KVM_CREATE_PIT2");
-	if (vm->sym && sym_attach(vm->sym, vm->vm_fd))
+	if (vm->shared.sym && sym_attach(vm->shared.sym, vm->board.vm_fd))
 		return err_errno(err, "/dev/kvm: refused the symbiotic MSRs");
 	return 0;
 }
@@ -157,7 +162,7 @@ static int create_vcpus(struct vm_life *life, struct err *err)
 		int ret;
 
 		cpuid_for(life->cpuid, i, vm->nr_vcpus, life->tsc_deadline);
-		if (vm->sym && sym_cpuid(vm->sym, life->cpuid, CPUID_MAX))
+		if (vm->shared.sym && sym_cpuid(vm->shared.sym, life->cpuid, CPUID_MAX))
 			return err_set(err, -E2BIG, "vCPU %u: no room in its CPUID", i);
 		ret = vcpu_create(vm, i, life->cpuid, err);
 		if (ret)
@@ -196,15 +201,15 @@ static int boot(struct vm_life *life, struct err *err)
 
 	ret = create_kvm_vm(vm, err);
 	if (!ret)
-		ret = gmem_bind(&vm->mem, vm->vm_fd, err);
+		ret = gmem_bind(&vm->board.mem, vm->board.vm_fd, err);
 	if (!ret)
 		ret = vm_connect(vm, err);
 	if (!ret)
 		ret = create_vcpus(life, err);
 	if (!ret)
-		ret = boot_load(&life->image, vm, err);
+		ret = boot_load(&life->image, &vm->board.mem, vm->vcpus[0]->fd, err);
 	if (!ret)
-		ret = boot_start_state(&life->image, vm, err);
+		ret = boot_start_state(&life->image, &vm->board.mem, vm->vcpus[0]->fd, err);
 	return ret;
 }
 
@@ -214,17 +219,17 @@ static void unboot(struct vm *vm)
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i])
 			vcpu_destroy(vm->vcpus[i]);
-	if (vm->pci)
-		pci_bus_reset(vm->pci);
+	if (vm->board.pci)
+		pci_bus_reset(vm->board.pci);
 	if (vm->serial)
 		serial_reset(vm->serial);
-	if (vm->platform)
-		platform_reset(vm->platform);
-	irq_bind(&vm->irq, -1);
-	vm->mem.vm_fd = -1;
-	if (vm->vm_fd >= 0)
-		close(vm->vm_fd);
-	vm->vm_fd = -1;
+	if (vm->board.platform)
+		platform_reset(vm->board.platform);
+	irq_bind(&vm->board.irq, -1);
+	vm->board.mem.vm_fd = -1;
+	if (vm->board.vm_fd >= 0)
+		close(vm->board.vm_fd);
+	vm->board.vm_fd = -1;
 }
 
 static bool stop_is_reset(struct vm *vm)
@@ -241,13 +246,11 @@ static void reset(struct vm_life *life)
 {
 	struct vm *vm = &life->vm;
 
-	events_emit_limited(vm->events, EVENTS_OF_GUEST, "reset", NULL,
+	events_emit_limited(vm->board.events, EVENTS_OF_GUEST, "reset", NULL,
 			    json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
 	unboot(vm);
-	if (vm->sym)
-		sym_reset(vm->sym);
-	gmem_discard(&vm->mem);
-	swapbypass_reset(vm);
+	vm_parts_reset(vm);
+	gmem_discard(&vm->board.mem);
 	if (boot(life, &life->err) || start_vcpus(vm, &life->err))
 		/* In place of the reset, unless somebody has asked for the end already. */
 		vm_stop(vm, VM_STOP_ERROR, "%s", life->err.msg);
@@ -266,7 +269,7 @@ static void on_stop(void *arg, uint32_t events)
 		return;
 	}
 	vm_pause_cancel(vm);
-	loop_quit(vm->loop);
+	loop_quit(vm->board.loop);
 }
 
 static void on_signal(void *arg, uint32_t events)
@@ -307,7 +310,7 @@ static int watch_signals(struct vm_life *life, struct err *err)
 	life->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (life->signal_fd < 0)
 		return err_errno(err, "signalfd");
-	if (loop_add(life->vm.loop, life->signal_fd, EPOLLIN, on_signal, life, NULL))
+	if (loop_add(life->vm.board.loop, life->signal_fd, EPOLLIN, on_signal, life, NULL))
 		return err_set(err, -ENOMEM, "event loop: out of memory");
 	return vcpu_signal_init(err);
 }
@@ -340,7 +343,7 @@ static int check_host(struct vm_life *life, struct err *err)
 	life->cpuid = cpuid_get(vm->kvm_fd, err);
 	if (!life->cpuid)
 		return err->code;
-	vm->phys_bits = cpuid_phys_bits(life->cpuid);
+	vm->shared.phys_bits = cpuid_phys_bits(life->cpuid);
 	return 0;
 }
 
@@ -363,7 +366,7 @@ static int prepare(struct vm_life *life, struct err *err)
 	/* First: there are no threads yet, and hardly any files for the processes to inherit. */
 	ret = cleanup_start(vm->config->seccomp, err);
 	if (!ret)
-		ret = net_processes_start(vm->config, &vm->net_processes, err);
+		ret = net_processes_start(vm->config, &vm->board.net_processes, err);
 	if (!ret)
 		ret = boot_open(&life->image, vm->config, err);
 	if (!ret && vm->config->cmdline)
@@ -377,26 +380,24 @@ static int prepare(struct vm_life *life, struct err *err)
 	if (ret)
 		return ret;
 	vm->control = life->control;
-	if (loop_create(&vm->loop) || events_create(vm->loop, &vm->events) ||
-	    metrics_create(vm->config->name, &vm->metrics))
+	if (loop_create(&vm->board.loop) || events_create(vm->board.loop, &vm->board.events) ||
+	    metrics_create(vm->config->name, &vm->board.metrics))
 		return err_set(err, -ENOMEM, "event loop: out of memory or file descriptors");
 	ret = watch_signals(life, err);
 	if (!ret)
 		ret = vm_pause_init(vm, err);
 	if (!ret)
 		ret = vm_build(vm, err);
-	if (!ret && vm->config->symbiotic)
-		ret = sym_glue_create(vm, err);
 	if (!ret)
-		ret = sym_host_create(vm, err);
+		ret = vm_parts_create(vm, err);
 	if (ret)
 		return ret;
 	vm->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vm->stop_fd < 0 || loop_add(vm->loop, vm->stop_fd, EPOLLIN, on_stop, life, NULL))
+	if (vm->stop_fd < 0 || loop_add(vm->board.loop, vm->stop_fd, EPOLLIN, on_stop, life, NULL))
 		return err_errno(err, "eventfd");
 	ret = boot(life, err);
 	if (!ret)
-		ret = control_start(life->control, vm, err);
+		ret = vm_control_start(vm, err);
 	if (!ret)
 		ret = cleanup_seal(control_lock_fd(life->control), err);
 	if (!ret && vm->config->user)
@@ -408,13 +409,13 @@ static int prepare(struct vm_life *life, struct err *err)
 
 static void announce_stop(struct vm *vm)
 {
-	events_release(vm->events);
+	events_release(vm->board.events);
 	if (vm->stop == VM_STOP_PANIC)
-		events_emit(vm->events, "panic", json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
-	events_emit(vm->events, "stopped",
+		events_emit(vm->board.events, "panic", json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
+	events_emit(vm->board.events, "stopped",
 		    json_pack("{s:s, s:o}", "reason", vm_stop_name(vm->stop), "detail",
 			      events_text(vm->stop_reason)));
-	events_flush(vm->events);
+	events_flush(vm->board.events);
 }
 
 static void destroy(struct vm_life *life)
@@ -423,12 +424,11 @@ static void destroy(struct vm_life *life)
 
 	unboot(vm);
 	exit_deadline_stage("its services and upcalls");
-	sym_host_destroy(vm);
-	sym_glue_destroy(vm);
+	vm_parts_destroy(vm);
 	exit_deadline_stage("its devices");
 	vm_unbuild(vm);
 	exit_deadline_stage("its network processes");
-	net_processes_stop(vm->net_processes);
+	net_processes_stop(vm->board.net_processes);
 	exit_deadline_stage("clients of its control socket");
 	vm_pause_cancel(vm);
 	control_destroy(life->control);
@@ -438,9 +438,9 @@ static void destroy(struct vm_life *life)
 			free(vm->vcpus[i]->exits);
 		free(vm->vcpus[i]);
 	}
-	events_destroy(vm->events);
-	metrics_destroy(vm->metrics);
-	loop_destroy(vm->loop);
+	events_destroy(vm->board.events);
+	metrics_destroy(vm->board.metrics);
+	loop_destroy(vm->board.loop);
 	boot_close(&life->image);
 	free(life->cpuid);
 	if (vm->stop_fd >= 0)
@@ -470,8 +470,9 @@ static void halt(struct vm *vm)
 int vm_run(const struct vm_config *config, struct err *err)
 {
 	struct vm_life life = {
-		.vm = { .config = config, .kvm_fd = -1, .vm_fd = -1, .stop_fd = -1,
-			.doorbell_fd = -1, .pause.parked_fd = -1, .nr_vcpus = config->cpus },
+		.vm = { .config = config, .kvm_fd = -1, .stop_fd = -1, .doorbell_fd = -1,
+			.board = { .name = config->name, .vm_fd = -1, .stop = on_board_stop },
+			.pause.parked_fd = -1, .nr_vcpus = config->cpus },
 		.image = { .kernel_fd = -1, .initrd_fd = -1 },
 		.signal_fd = -1,
 	};
@@ -484,15 +485,15 @@ int vm_run(const struct vm_config *config, struct err *err)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&vm->cond, &attr);
 	pthread_condattr_destroy(&attr);
-	irq_init(&vm->irq);
+	irq_init(&vm->board.irq);
 	vm->started_ns = now_ns();
-	vm->image = &life.image;
+	vm->shared.image = &life.image;
 	ret = prepare(&life, err);
 	if (!ret)
 		ret = start_vcpus(vm, err);
 	if (!ret) {
-		events_emit(vm->events, "started", NULL);
-		ret = loop_run(vm->loop);
+		events_emit(vm->board.events, "started", NULL);
+		ret = loop_run(vm->board.loop);
 		if (ret)
 			vm_stop(vm, VM_STOP_ERROR, "event loop: %s", strerror(-ret));
 		halt(vm);

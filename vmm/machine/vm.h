@@ -11,48 +11,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/bus.h"
+#include "core/config.h"
 #include "core/err.h"
-#include "core/irq.h"
-#include "core/memory.h"
+#include "devices/board.h"
+#include "parts/part.h"
 
-struct boot_image;
-struct console;
 struct control;
-struct events;
-struct loop;
+struct control_table;
+struct kvm_run;
 struct loop_source;
-struct metrics;
-struct net_processes;
-struct pci_bus;
-struct platform;
 struct pm_timer;
 struct serial;
-struct services;
-struct swapbypass;
-struct sym;
 struct sym_host_ops;
 struct vcpu;
 struct vm_config;
-struct work;
 
-#define VM_MAX_CPUS 64
+#define VM_NR_PARTS 3
 
 enum vm_state {
 	VM_STARTING,
 	VM_RUNNING,
 	VM_PAUSED,
 	VM_STOPPED,
-};
-
-/* Why a guest stopped; the values are symvmm's exit statuses. */
-enum vm_stop {
-	VM_STOP_POWEROFF = 0, /* the guest's own power-off, or a forced stop */
-	VM_STOP_PANIC = 10,
-	VM_STOP_TRIPLE_FAULT = 11,
-	VM_STOP_ERROR = 12, /* KVM could not go on */
-	VM_STOP_FORCED = 13, /* by signal or the control socket; status 0 */
-	VM_STOP_RESET = 14, /* never a status: the machine boots again */
 };
 
 /* What became of a pause: 0, -ETIMEDOUT, -EINVAL (the VM stops), -ECANCELED (resumed). */
@@ -69,30 +49,13 @@ struct vm_pause {
 struct vm {
 	const struct vm_config *config;
 	char uuid[37];
-
 	int kvm_fd;
-	unsigned int phys_bits; /* of guest-physical addresses */
-	int vm_fd; /* this boot's KVM VM; renewed on reset */
-	struct guest_memory mem;
-	struct bus pio;
-	struct bus mmio;
-	struct irq_router irq;
-	struct pci_bus *pci;
-	struct platform *platform;
+	struct board board; /* board.vm_fd is renewed on reset */
 	struct pm_timer *pm_timer;
 	struct serial *serial;
-	struct loop *loop;
-	struct metrics *metrics;
-	struct events *events;
-	struct console *console;
 	struct control *control;
-	struct sym *sym; /* the symbiotic interface; NULL: not offered */
-	struct net_processes *net_processes; /* NULL: no card needs one */
-	struct work *work; /* does what the loop must not wait for */
-	struct services *services; /* NULL: none */
-	struct swapbypass *swapbypass; /* NULL: none */
-
-	const struct boot_image *image; /* what it boots */
+	struct part_vm shared; /* what the parts know of it */
+	void *parts[VM_NR_PARTS]; /* their states; NULL: does without */
 
 	struct vcpu *vcpus[VM_MAX_CPUS];
 	unsigned int nr_vcpus;
@@ -165,7 +128,17 @@ extern const struct sym_host_ops vm_host_ops;
 /* vm_power_button - press it; the guest decides what to do.  Any thread. */
 int vm_power_button(struct vm *vm);
 
-/* vm_guest_fault - the guest broke a rule it cannot recover from: say so, stop it. */
-#define vm_guest_fault(vm, ...) vm_stop(vm, VM_STOP_ERROR, __VA_ARGS__)
+/*
+ * The parts of the VM (vm_parts.c), see parts/part.h.  vm_parts_methods: @tables has
+ * VM_NR_PARTS places.
+ */
+int vm_parts_create(struct vm *vm, struct err *err);
+void vm_parts_reset(struct vm *vm);
+void vm_parts_destroy(struct vm *vm);
+bool vm_parts_exit(struct vm *vm, unsigned int vcpu, struct kvm_run *run, int ret);
+void vm_parts_methods(struct vm *vm, struct control_table *tables);
+
+/* vm_control_start - serve the VM's control socket (vm_methods.c). */
+int vm_control_start(struct vm *vm, struct err *err);
 
 #endif

@@ -49,30 +49,30 @@ static int make_console(struct vm *vm, struct err *err)
 	char path[128];
 	int ret = control_runtime_path(vm->control, "console", path, sizeof(path), err);
 
-	return ret ? ret : console_create(vm->loop, vm->config->console, vm->config->console_limit,
-					  path, on_console_quit, vm, &vm->console, err);
+	return ret ? ret : console_create(vm->board.loop, vm->config->console, vm->config->console_limit,
+					  path, on_console_quit, vm, &vm->board.console, err);
 }
 
 static uint64_t guest_resident(void *arg)
 {
-	return gmem_resident(&((const struct vm *)arg)->mem);
+	return gmem_resident(&((const struct vm *)arg)->board.mem);
 }
 
 static uint64_t guest_size(void *arg)
 {
 	const struct vm *vm = arg;
 
-	return vm->mem.size;
+	return vm->board.mem.size;
 }
 
 static int add_metrics(struct vm *vm, struct err *err)
 {
 	int ret;
 
-	ret = metrics_gauge(vm->metrics, "guest_memory_bytes", "Size of guest RAM", NULL,
+	ret = metrics_gauge(vm->board.metrics, "guest_memory_bytes", "Size of guest RAM", NULL,
 			    guest_size, vm);
 	if (!ret)
-		ret = metrics_gauge(vm->metrics, "guest_memory_resident_bytes",
+		ret = metrics_gauge(vm->board.metrics, "guest_memory_resident_bytes",
 				    "Guest RAM that the host has given", NULL, guest_resident, vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus && !ret; i++) {
 		struct vcpu *vcpu = vcpu_alloc(vm, i);
@@ -86,7 +86,7 @@ static int add_metrics(struct vm *vm, struct err *err)
 			if (!name)
 				continue;
 			snprintf(labels, sizeof(labels), "vcpu=\"%u\",reason=\"%s\"", i, name);
-			ret = metrics_counter(vm->metrics, "vcpu_exits_total",
+			ret = metrics_counter(vm->board.metrics, "vcpu_exits_total",
 					      "Exits to userspace by kind", labels,
 					      &vcpu->exits[r]);
 		}
@@ -97,16 +97,16 @@ static int add_metrics(struct vm *vm, struct err *err)
 static int add_devices(struct vm *vm, struct err *err)
 {
 	const struct vm_config *config = vm->config;
-	int ret = pvpanic_create(vm, err);
+	int ret = pvpanic_create(&vm->board, err);
 
 	for (unsigned int i = 0; i < config->nr_disks && !ret; i++)
-		ret = virtio_blk_create(vm, &config->disks[i], i, err);
+		ret = virtio_blk_create(&vm->board, &config->disks[i], i, err);
 	for (unsigned int i = 0; i < config->nr_nets && !ret; i++)
-		ret = virtio_net_create(vm, &config->nets[i], i, err);
+		ret = virtio_net_create(&vm->board, &config->nets[i], i, err);
 	if (!ret && config->rng)
-		ret = virtio_rng_create(vm, err);
+		ret = virtio_rng_create(&vm->board, err);
 	if (!ret && config->console_virtio)
-		ret = virtio_console_create(vm, err);
+		ret = virtio_console_create(&vm->board, err);
 	if (!ret && config->vsock_cid) {
 		char path[128];
 
@@ -114,7 +114,7 @@ static int add_devices(struct vm *vm, struct err *err)
 			      0 :
 			      control_runtime_path(vm->control, "vsock", path, sizeof(path), err);
 		if (!ret)
-			ret = virtio_vsock_create(vm, config->vsock_cid,
+			ret = virtio_vsock_create(&vm->board, config->vsock_cid,
 						  config->vsock_path ? config->vsock_path : path,
 						  err);
 	}
@@ -125,22 +125,22 @@ int vm_build(struct vm *vm, struct err *err)
 {
 	int ret = make_uuid(vm->uuid, err);
 
-	bus_init(&vm->pio);
-	bus_init(&vm->mmio);
+	bus_init(&vm->board.pio);
+	bus_init(&vm->board.mmio);
 	if (!ret)
-		ret = gmem_create(&vm->mem, vm->config->memory, err);
+		ret = gmem_create(&vm->board.mem, vm->config->memory, err);
 	if (!ret)
 		ret = add_metrics(vm, err);
 	if (!ret)
 		ret = make_console(vm, err);
 	if (!ret)
-		ret = platform_create(vm, &vm->platform, err);
+		ret = platform_create(&vm->board, &vm->board.platform, err);
 	if (!ret)
-		ret = pm_timer_create(vm, &vm->pm_timer, err);
+		ret = pm_timer_create(&vm->board, &vm->pm_timer, err);
 	if (!ret)
-		ret = serial_create(vm, &vm->serial, err);
+		ret = serial_create(&vm->board, &vm->serial, err);
 	if (!ret)
-		ret = pci_bus_create(vm, &vm->pci, err);
+		ret = pci_bus_create(&vm->board, &vm->board.pci, err);
 	if (!ret)
 		ret = add_devices(vm, err);
 	if (ret)
@@ -151,27 +151,27 @@ int vm_build(struct vm *vm, struct err *err)
 
 void vm_unbuild(struct vm *vm)
 {
-	pci_bus_destroy(vm->pci);
+	pci_bus_destroy(vm->board.pci);
 	serial_destroy(vm->serial);
 	pm_timer_destroy(vm->pm_timer);
-	platform_destroy(vm->platform);
-	console_destroy(vm->console);
+	platform_destroy(vm->board.platform);
+	console_destroy(vm->board.console);
 	if (vm->doorbell_fd >= 0)
 		close(vm->doorbell_fd);
-	gmem_destroy(&vm->mem);
-	bus_destroy(&vm->pio);
-	bus_destroy(&vm->mmio);
-	irq_destroy(&vm->irq);
+	gmem_destroy(&vm->board.mem);
+	bus_destroy(&vm->board.pio);
+	bus_destroy(&vm->board.mmio);
+	irq_destroy(&vm->board.irq);
 }
 
 int vm_connect(struct vm *vm, struct err *err)
 {
-	int ret = irq_bind(&vm->irq, vm->vm_fd);
+	int ret = irq_bind(&vm->board.irq, vm->board.vm_fd);
 
 	if (!ret)
-		ret = irq_attach(&vm->irq, GSI_DOORBELL, vm->doorbell_fd);
+		ret = irq_attach(&vm->board.irq, GSI_DOORBELL, vm->doorbell_fd);
 	if (ret)
 		return err_set(err, ret, "/dev/kvm: refused the interrupt routes");
-	ret = platform_bind(vm->platform, err);
+	ret = platform_bind(vm->board.platform, err);
 	return ret ? ret : serial_bind(vm->serial, err);
 }

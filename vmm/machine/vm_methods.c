@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What may be asked of a running VM: the methods of its control socket, each a
- * function and a row of the table at the end.
+ * function and a row of the table at the end.  Those of its parts are beside them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,9 +16,6 @@
 #include "control/control.h"
 #include "host/events.h"
 #include "host/metrics.h"
-#include "services/services.h"
-#include "parts/swapbypass.h"
-#include "parts/interface_methods.h"
 
 static json_t *text_or_null(const char *text)
 {
@@ -102,8 +99,8 @@ static int method_info(struct control_call *call)
 		"initrd", text_or_null(config->initrd),
 		"cmdline", text_or_null(config->cmdline), "disks", disks_json(config),
 		"nets", nets_json(config), "symbiotic", config->symbiotic, "initrd_modules",
-		vm->image ? vm->image->modules : "", "missing",
-		events_text(vm->image ? vm->image->missing : ""), "boots", (int)boots, "uptime_s", uptime(vm));
+		vm->shared.image ? vm->shared.image->modules : "", "missing",
+		events_text(vm->shared.image ? vm->shared.image->missing : ""), "boots", (int)boots, "uptime_s", uptime(vm));
 	return call->result ? 0 : -ENOMEM;
 }
 
@@ -173,25 +170,19 @@ static int method_metrics(struct control_call *call)
 	char *text;
 
 	if (format && !strcmp(format, "json")) {
-		call->result = json_pack("{s:o}", "metrics", metrics_json(vm->metrics));
+		call->result = json_pack("{s:o}", "metrics", metrics_json(vm->board.metrics));
 		return call->result ? 0 : -ENOMEM;
 	}
 	if (!format || strcmp(format, "prometheus"))
 		return err_set(&call->err, -EINVAL,
 			       "parameter 'format' must be \"prometheus\" or \"json\"");
-	text = metrics_text(vm->metrics);
+	text = metrics_text(vm->board.metrics);
 	call->result = text ? json_pack("{s:s}", "text", text) : NULL;
 	free(text);
 	return call->result ? 0 : -ENOMEM;
 }
 
 static const char *const metrics_params[] = { "format", NULL };
-static const char *const call_params[] = { "handler", "args", "payload", "vcpu", "context",
-					   "deadline_ms", NULL };
-static const char *const module_install_params[] = { "params", NULL };
-static const char *const service_params[] = { "name", "verb", "args", NULL };
-static const char *const swapbypass_params[] = { "action", "size", NULL };
-static const char *const module_remove_params[] = { "name", NULL };
 
 static const struct control_method vm_methods[] = {
 	{ .name = "info", .fn = method_info },
@@ -200,26 +191,19 @@ static const struct control_method vm_methods[] = {
 	{ .name = "pause", .fn = method_pause },
 	{ .name = "resume", .fn = method_resume },
 	{ .name = "metrics", .params = metrics_params, .fn = method_metrics },
-	{ .name = "spy", .fn = method_spy },
-	{ .name = "call", .params = call_params, .fn = method_call },
-	{ .name = "module_install", .params = module_install_params,
-	  .fn = method_module_install },
-	{ .name = "module_list", .fn = method_module_list },
-	{ .name = "swapbypass", .params = swapbypass_params, .fn = method_swapbypass },
-	{ .name = "service", .params = service_params, .fn = method_service },
-	{ .name = "services", .fn = method_services },
-	{ .name = "module_remove", .params = module_remove_params, .fn = method_module_remove },
 	{ .name = NULL },
 };
 
-int control_start(struct control *control, struct vm *vm, struct err *err)
+int vm_control_start(struct vm *vm, struct err *err)
 {
+	struct control_table tables[VM_NR_PARTS + 1] = { { vm_methods, vm } };
 	const struct control_server server = {
-		.loop = vm->loop,
-		.events = vm->events,
-		.methods = vm_methods,
-		.arg = vm,
+		.loop = vm->board.loop,
+		.events = vm->board.events,
+		.tables = tables,
+		.nr_tables = VM_NR_PARTS + 1,
 	};
 
-	return control_serve(control, &server, err);
+	vm_parts_methods(vm, tables + 1);
+	return control_serve(vm->control, &server, err);
 }

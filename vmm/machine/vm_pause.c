@@ -27,9 +27,9 @@ static void finish(struct vm *vm, int ret)
 	vm->pause.done = NULL;
 	loop_arm(vm->pause.timer, 0);
 	if (!ret) {
-		if (vm->sym)
-			sym_pause(vm->sym, true);
-		events_emit(vm->events, "paused", NULL);
+		if (vm->shared.sym)
+			sym_pause(vm->shared.sym, true);
+		events_emit(vm->board.events, "paused", NULL);
 	}
 	done(vm->pause.arg, ret);
 }
@@ -99,8 +99,8 @@ int vm_resume(struct vm *vm)
 {
 	int ret = 0;
 
-	if (vm->sym)
-		sym_pause(vm->sym, false);
+	if (vm->shared.sym)
+		sym_pause(vm->shared.sym, false);
 	pthread_mutex_lock(&vm->lock);
 	if (vm->state != VM_PAUSED)
 		ret = vm->state == VM_RUNNING ? -EALREADY : -EINVAL;
@@ -110,7 +110,7 @@ int vm_resume(struct vm *vm)
 	if (ret)
 		return ret;
 	finish(vm, -ECANCELED);
-	events_emit(vm->events, "resumed", NULL);
+	events_emit(vm->board.events, "resumed", NULL);
 	return 0;
 }
 
@@ -123,8 +123,8 @@ int vm_pause_init(struct vm *vm, struct err *err)
 {
 	vm->pause.parked_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vm->pause.parked_fd < 0 ||
-	    loop_add(vm->loop, vm->pause.parked_fd, EPOLLIN, on_parked, vm, NULL) ||
-	    loop_add_timer(vm->loop, on_deadline, vm, &vm->pause.timer))
+	    loop_add(vm->board.loop, vm->pause.parked_fd, EPOLLIN, on_parked, vm, NULL) ||
+	    loop_add_timer(vm->board.loop, on_deadline, vm, &vm->pause.timer))
 		return err_set(err, -ENOMEM, "event loop: out of memory or file descriptors");
 	return 0;
 }

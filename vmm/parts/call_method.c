@@ -8,17 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine/vm.h"
 #include "control/control.h"
 #include "sym/host.h"
 #include "parts/sym_json.h"
-#include "parts/interface_methods.h"
+#include "parts/interface.h"
 #include "control/work.h"
 
 #define DEADLINE_MAX_MS 60000
 
 struct call_job {
-	struct vm *vm;
+	struct part_vm *vm;
 	struct work_job *work;
 	struct sym_call call;
 	char handler[SYM_NAME_LEN];
@@ -220,7 +219,7 @@ static int finish(void *arg, json_t **result, struct err *err)
 	return 0;
 }
 
-static struct call_job *job_new(struct vm *vm)
+static struct call_job *job_new(struct part_vm *vm)
 {
 	struct call_job *job = calloc(1, sizeof(*job));
 
@@ -238,11 +237,11 @@ static struct call_job *job_new(struct vm *vm)
 	return job;
 }
 
-int method_call(struct control_call *call)
+int interface_method_call(struct control_call *call)
 {
-	struct vm *vm = call->arg;
+	struct part_vm *vm = call->arg;
 	struct call_job *job;
-	int ret = sym_offered(vm, &call->err);
+	int ret = interface_offered(vm, &call->err);
 
 	if (ret)
 		return ret;

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * This VMM's symbiotic interface: its events in the VM's stream, its counters among the VM's
+ * metrics, its exits.
+ */
 #include "parts/interface.h"
 
 #include <errno.h>
@@ -8,12 +12,12 @@
 
 #include "core/config.h"
 #include "core/kvm.h"
+#include "control/work.h"
 #include "core/layout.h"
-#include "machine/vm.h"
 #include "host/events.h"
 #include "host/metrics.h"
 #include "sym/host.h"
-#include "parts/swapbypass.h"
+#include "sym/host_ops.h"
 
 static void on_event(void *arg, const struct sym_event *event)
 {
@@ -24,7 +28,7 @@ static void on_event(void *arg, const struct sym_event *event)
 		[SYM_EVENT_TIMEOUT] = "call_timeout",
 		[SYM_EVENT_FAULT] = "symbiotic_fault",
 	};
-	struct vm *vm = arg;
+	struct part_vm *vm = arg;
 	json_t *data = json_pack("{s:i}", "generation", (int)event->generation);
 
 	if (event->vcpu >= 0)
@@ -33,16 +37,16 @@ static void on_event(void *arg, const struct sym_event *event)
 		json_object_set_new(data, "handler", json_integer(event->value));
 	if (event->text[0])
 		json_object_set_new(data, "reason", events_text(event->text));
-	events_emit_limited(vm->events, EVENTS_OF_GUEST, names[event->type], NULL, data);
+	events_emit_limited(vm->board->events, EVENTS_OF_GUEST, names[event->type], NULL, data);
 	if (event->type == SYM_EVENT_READY)
-		swapbypass_guest_ready(vm, event->generation);
+		vm->guest_ready(vm->handle, event->generation);
 }
 
 static struct sym_stats stats_of(void *arg)
 {
 	struct sym_stats stats;
 
-	sym_get_stats(((struct vm *)arg)->sym, &stats);
+	sym_get_stats(((struct part_vm *)arg)->sym, &stats);
 	return stats;
 }
 
@@ -102,7 +106,7 @@ static const struct {
 	{ "symbiotic_faults_total", "Rules that the guest broke", NULL, stat_faults },
 };
 
-int sym_glue_create(struct vm *vm, struct err *err)
+static int make(struct part_vm *vm, struct err *err)
 {
 	const struct sym_config config = {
 		.size = sizeof(config),
@@ -116,16 +120,60 @@ int sym_glue_create(struct vm *vm, struct err *err)
 		.event = on_event,
 		.arg = vm,
 	};
-	int ret = sym_create(&vm_host_ops, vm, &config, &vm->sym);
+	int ret = sym_create(vm->ops, vm->handle, &config, &vm->sym);
 
 	for (unsigned int i = 0; i < sizeof(counters) / sizeof(counters[0]) && !ret; i++)
-		ret = metrics_counter_of(vm->metrics, counters[i].name, counters[i].help,
+		ret = metrics_counter_of(vm->board->metrics, counters[i].name, counters[i].help,
 					 counters[i].labels, counters[i].get, vm);
+	if (!ret)
+		ret = work_create(vm->board->loop, "upcalls", &vm->work);
 	return ret ? err_set(err, ret, "symbiotic interface: %s", strerror(-ret)) : 0;
 }
 
-void sym_glue_destroy(struct vm *vm)
+/* Without state of its own: what it makes is in @vm, for the parts after it. */
+static int interface_create(struct part_vm *vm, void **state, struct err *err)
 {
+	*state = vm;
+	return vm->config->symbiotic ? make(vm, err) : 0;
+}
+
+static void interface_reset(void *state)
+{
+	struct part_vm *vm = state;
+
+	if (vm->sym)
+		sym_reset(vm->sym);
+}
+
+static void interface_stop(void *state)
+{
+	struct part_vm *vm = state;
+
+	interface_reset(vm); /* what waits for the guest waits no longer */
+	work_destroy(vm->work);
+	vm->work = NULL;
+}
+
+static void interface_destroy(void *state)
+{
+	struct part_vm *vm = state;
+
 	sym_destroy(vm->sym);
 	vm->sym = NULL;
 }
+
+static bool interface_exit(void *state, unsigned int vcpu, struct kvm_run *run, int ret)
+{
+	struct part_vm *vm = state;
+
+	return vm->sym && sym_handle_exit(vm->sym, vcpu, run, ret);
+}
+
+const struct part part_interface = {
+	.create = interface_create,
+	.stop = interface_stop,
+	.reset = interface_reset,
+	.destroy = interface_destroy,
+	.exit = interface_exit,
+	.methods = interface_methods,
+};

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This VMM's symbiotic interface: made with the machine, its events in the VM's stream,
- * its counters among the VM's metrics.
+ * The symbiotic interface in this VMM: interface.c is its life, interface_methods.c and
+ * call_method.c are what may be asked of it (docs/control-protocol.md).
  */
 #ifndef VMM_PARTS_INTERFACE_H
 #define VMM_PARTS_INTERFACE_H
 
-#include "core/err.h"
+#include "parts/part.h"
 
-struct vm;
+/* Their argument is the struct part_vm. */
+extern const struct control_method interface_methods[];
 
-/* sym_glue_create - vm->sym; after vm_build(), before the first KVM VM. */
-int sym_glue_create(struct vm *vm, struct err *err);
+/* interface_method_call - the method call. */
+int interface_method_call(struct control_call *call);
 
-/* sym_glue_destroy - after the last vCPU's thread. */
-void sym_glue_destroy(struct vm *vm);
+/* interface_offered - -ENOTSUP with @err set when the VM has no symbiotic interface. */
+int interface_offered(const struct part_vm *vm, struct err *err);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * spy and module_*: what the guest shows, and its modules.
  */
-#include "parts/interface_methods.h"
+#include "parts/interface.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "boot/boot.h"
-#include "machine/vm.h"
 #include "control/control.h"
 #include "host/events.h"
 #include "sym/host.h"
@@ -18,16 +17,16 @@
 #include "control/work.h"
 #include "sym/symmod.h"
 
-int sym_offered(const struct vm *vm, struct err *err)
+int interface_offered(const struct part_vm *vm, struct err *err)
 {
 	return vm->sym ? 0 : err_set(err, -ENOTSUP,
 				     "the VM was started with --symbiotic off");
 }
 
-int method_spy(struct control_call *call)
+static int method_spy(struct control_call *call)
 {
-	struct vm *vm = call->arg;
-	int ret = sym_offered(vm, &call->err);
+	struct part_vm *vm = call->arg;
+	int ret = interface_offered(vm, &call->err);
 
 	if (ret)
 		return ret;
@@ -37,11 +36,11 @@ int method_spy(struct control_call *call)
 	return call->result ? 0 : -ENOMEM;
 }
 
-int method_module_list(struct control_call *call)
+static int method_module_list(struct control_call *call)
 {
-	struct vm *vm = call->arg;
+	struct part_vm *vm = call->arg;
 	void *page = NULL;
-	int ret = sym_offered(vm, &call->err);
+	int ret = interface_offered(vm, &call->err);
 
 	if (ret)
 		return ret;
@@ -62,7 +61,7 @@ int method_module_list(struct control_call *call)
 
 /* A transfer, or a removal. */
 struct module_job {
-	struct vm *vm;
+	struct part_vm *vm;
 	int fd; /* -1: remove */
 	char *text; /* parameters, or the name */
 };
@@ -77,7 +76,7 @@ static void job_drop(void *arg)
 	free(job);
 }
 
-static struct module_job *job_new(struct vm *vm, const char *text)
+static struct module_job *job_new(struct part_vm *vm, const char *text)
 {
 	struct module_job *job = calloc(1, sizeof(*job));
 
@@ -105,13 +104,13 @@ static int do_install(void *arg, json_t **result, struct err *err)
 	return ret ? err_set(err, ret, "%s", why.text) : 0;
 }
 
-int method_module_install(struct control_call *call)
+static int method_module_install(struct control_call *call)
 {
 	const json_t *params = json_object_get(call->params, "params");
 	const char *text = params ? json_string_value(params) : "";
-	struct vm *vm = call->arg;
+	struct part_vm *vm = call->arg;
 	struct module_job *job;
-	int ret = sym_offered(vm, &call->err);
+	int ret = interface_offered(vm, &call->err);
 
 	if (ret)
 		return ret;
@@ -137,12 +136,12 @@ static int do_remove(void *arg, json_t **result, struct err *err)
 	return ret ? err_set(err, ret, "%s", why.text) : 0;
 }
 
-int method_module_remove(struct control_call *call)
+static int method_module_remove(struct control_call *call)
 {
 	const char *name = json_string_value(json_object_get(call->params, "name"));
-	struct vm *vm = call->arg;
+	struct part_vm *vm = call->arg;
 	struct module_job *job;
-	int ret = sym_offered(vm, &call->err);
+	int ret = interface_offered(vm, &call->err);
 
 	if (ret)
 		return ret;
@@ -151,3 +150,17 @@ int method_module_remove(struct control_call *call)
 	job = job_new(vm, name);
 	return job ? work_call(vm->work, call, do_remove, job, job_drop) : -ENOMEM;
 }
+
+static const char *const call_params[] = { "handler", "args", "payload", "vcpu", "context",
+					   "deadline_ms", NULL };
+static const char *const install_params[] = { "params", NULL };
+static const char *const remove_params[] = { "name", NULL };
+
+const struct control_method interface_methods[] = {
+	{ .name = "spy", .fn = method_spy },
+	{ .name = "call", .params = call_params, .fn = interface_method_call },
+	{ .name = "module_install", .params = install_params, .fn = method_module_install },
+	{ .name = "module_list", .fn = method_module_list },
+	{ .name = "module_remove", .params = remove_params, .fn = method_module_remove },
+	{ .name = NULL },
+};

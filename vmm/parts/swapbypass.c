@@ -6,13 +6,13 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/config.h"
 #include "core/loop.h"
-#include "machine/vm.h"
 #include "host/cleanup.h"
 #include "host/events.h"
 #include "host/metrics.h"
@@ -37,19 +37,14 @@ const char *swapbypass_level_name(uint32_t level)
 	return level <= SYM_WINDOW_BYPASS ? names[level] : "?";
 }
 
-bool swapbypass_paused(struct vm *vm)
+bool swapbypass_paused(const struct swapbypass *sb)
 {
-	bool paused;
-
-	pthread_mutex_lock(&vm->lock);
-	paused = vm->state == VM_PAUSED;
-	pthread_mutex_unlock(&vm->lock);
-	return paused;
+	return sb->vm->paused(sb->vm->handle);
 }
 
 static void emit(struct swapbypass *sb, const char *name, const char *key, const char *text)
 {
-	events_emit(sb->vm->events, name, json_pack("{s:o}", key, events_text(text)));
+	events_emit(sb->vm->board->events, name, json_pack("{s:o}", key, events_text(text)));
 }
 
 static void on_violation(void *arg, const char *text)
@@ -76,7 +71,7 @@ static void announce(struct swapbypass *sb, int ret, const struct sym_window_tol
 
 	sym_window_get(sb->window, &item);
 	if (!ret && (told->level || !item.level))
-		events_emit(sb->vm->events, "swapbypass_ready",
+		events_emit(sb->vm->board->events, "swapbypass_ready",
 			    json_pack("{s:s, s:o}", "level", swapbypass_level_name(told->level),
 				      "reason", events_text(told->reason)));
 	else if (!ret && again(sb))
@@ -135,7 +130,7 @@ static void on_tick(void *arg, uint32_t events)
 	struct swapbypass *sb = arg;
 
 	loop_arm(sb->timer, TICK_NS);
-	if (swapbypass_paused(sb->vm))
+	if (swapbypass_paused(sb))
 		return;
 	if (sym_window_watch(sb->window))
 		post(sb, &sb->enforcing, do_enforce);
@@ -146,9 +141,9 @@ static void on_tick(void *arg, uint32_t events)
 }
 
 /* Above everything else: there is nothing to be found yet that could be in its way. */
-static int choose_gpa(struct vm *vm, uint64_t *gpa, struct err *err)
+static int choose_gpa(struct part_vm *vm, uint64_t *gpa, struct err *err)
 {
-	uint64_t top = gmem_top(&vm->mem), size = vm->config->swapbypass;
+	uint64_t top = gmem_top(&vm->board->mem), size = vm->config->swapbypass;
 
 	*gpa = (top + SYM_WINDOW_ALIGN - 1) / SYM_WINDOW_ALIGN * SYM_WINDOW_ALIGN;
 	if (vm->phys_bits < 64 && *gpa + size > 1ull << vm->phys_bits)
@@ -176,7 +171,7 @@ static int make_window(struct swapbypass *sb, struct err *err)
 
 	if (ret)
 		return ret;
-	ret = sym_window_create(sb->vm->sym, &vm_host_ops, sb->vm, &config, &sb->window, &why);
+	ret = sym_window_create(sb->vm->sym, sb->vm->ops, sb->vm->handle, &config, &sb->window, &why);
 	if (ret)
 		return err_set(err, ret, "--swapbypass%s: %s", c->swapbypass_file ? "-file" : "",
 			       why.text);
@@ -196,28 +191,28 @@ static void tell_leftover(const struct swapbypass *sb)
 		return;
 	log_warn("--swapbypass-file: %s: discarded what VM %s left there, which did not end "
 		 "properly", file, name);
-	events_emit(sb->vm->events, "swapbypass_discarded",
+	events_emit(sb->vm->board->events, "swapbypass_discarded",
 		    json_pack("{s:o, s:o}", "file", events_text(file), "vm", events_text(name)));
 }
 
 static int start(struct swapbypass *sb, struct err *err)
 {
-	struct vm *vm = sb->vm;
+	struct part_vm *vm = sb->vm;
 	int ret = swapbypass_find_modules(sb, err);
 
 	if (ret)
 		return ret;
-	ret = work_create(vm->loop, "swapbypass", &sb->work);
+	ret = work_create(vm->board->loop, "swapbypass", &sb->work);
 	if (!ret)
 		ret = swapbypass_metrics(sb);
 	if (!ret)
-		ret = loop_add_timer(vm->loop, on_tick, sb, &sb->timer);
+		ret = loop_add_timer(vm->board->loop, on_tick, sb, &sb->timer);
 	if (!ret)
 		ret = loop_arm(sb->timer, TICK_NS);
 	return ret ? err_set(err, ret, "--swapbypass: %s", strerror(-ret)) : 0;
 }
 
-int swapbypass_create(struct vm *vm, struct err *err)
+static int swapbypass_create(struct part_vm *vm, void **state, struct err *err)
 {
 	struct swapbypass *sb;
 	int ret;
@@ -229,7 +224,7 @@ int swapbypass_create(struct vm *vm, struct err *err)
 		return err_set(err, -ENOMEM, "--swapbypass: out of memory");
 	sb->vm = vm;
 	pthread_mutex_init(&sb->lock, NULL);
-	vm->swapbypass = sb;
+	*state = sb;
 	ret = make_window(sb, err);
 	if (!ret)
 		ret = start(sb, err);
@@ -238,12 +233,10 @@ int swapbypass_create(struct vm *vm, struct err *err)
 	return ret;
 }
 
-void swapbypass_stop(struct vm *vm)
+static void swapbypass_stop(void *state)
 {
-	struct swapbypass *sb = vm->swapbypass;
+	struct swapbypass *sb = state;
 
-	if (!sb)
-		return;
 	if (sb->timer)
 		loop_del(sb->timer);
 	sb->timer = NULL;
@@ -251,13 +244,10 @@ void swapbypass_stop(struct vm *vm)
 	sb->work = NULL;
 }
 
-void swapbypass_destroy(struct vm *vm)
+static void swapbypass_destroy(void *state)
 {
-	struct swapbypass *sb = vm->swapbypass;
+	struct swapbypass *sb = state;
 
-	if (!sb)
-		return;
-	vm->swapbypass = NULL;
 	sym_window_destroy(sb->window);
 	swapbypass_free_modules(sb);
 	pthread_mutex_destroy(&sb->lock);
@@ -265,12 +255,10 @@ void swapbypass_destroy(struct vm *vm)
 	free(sb);
 }
 
-void swapbypass_reset(struct vm *vm)
+static void swapbypass_reset(void *state)
 {
-	struct swapbypass *sb = vm->swapbypass;
+	struct swapbypass *sb = state;
 
-	if (!sb)
-		return;
 	pthread_mutex_lock(&sb->lock);
 	sb->install = INSTALL_NONE;
 	sb->tell_at_ms = 0;
@@ -278,10 +266,22 @@ void swapbypass_reset(struct vm *vm)
 	sym_window_reset(sb->window);
 }
 
-void swapbypass_count_exit(struct vm *vm, uint64_t gpa)
+static bool swapbypass_exit(void *state, unsigned int vcpu, struct kvm_run *run, int ret)
 {
-	struct swapbypass *sb = vm->swapbypass;
+	struct swapbypass *sb = state;
 
-	if (sb && gpa >= sb->item.gpa && gpa - sb->item.gpa < sb->item.size)
+	if (!ret && run->exit_reason == KVM_EXIT_MMIO && run->mmio.phys_addr >= sb->item.gpa &&
+	    run->mmio.phys_addr - sb->item.gpa < sb->item.size)
 		counter_add(&sb->exits, 1);
+	return false;
 }
+
+const struct part part_swapbypass = {
+	.create = swapbypass_create,
+	.stop = swapbypass_stop,
+	.reset = swapbypass_reset,
+	.destroy = swapbypass_destroy,
+	.guest_ready = swapbypass_guest_ready,
+	.exit = swapbypass_exit,
+	.methods = swapbypass_methods,
+};

@@ -12,13 +12,12 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "parts/part.h"
 #include "sym/window.h"
 
 #define SWAPBYPASS_MODULE "symswap"
 
-struct control_call;
 struct loop_source;
-struct vm;
 struct work;
 
 enum install_state {
@@ -36,7 +35,7 @@ struct swapbypass_module {
 };
 
 struct swapbypass {
-	struct vm *vm;
+	struct part_vm *vm;
 	struct sym_window *window;
 	struct sym_item_window item; /* where it is; limit and level are not kept here */
 	struct work *work; /* what waits for the guest's symswap module */
@@ -58,21 +57,11 @@ struct swapbypass {
 	uint64_t tell_at_ms; /* the next one; 0: none */
 };
 
-/* Of a VM's life, see sym_host.c; nothing but a pointer's test where there is no window. */
-int swapbypass_create(struct vm *vm, struct err *err);
-void swapbypass_stop(struct vm *vm); /* the worker and the timer */
-void swapbypass_destroy(struct vm *vm); /* after the VM's other worker */
+/* Their argument is the struct swapbypass, NULL where the VM has no window. */
+extern const struct control_method swapbypass_methods[];
 
-/* swapbypass_reset - the guest starts anew; no vCPU runs. */
-void swapbypass_reset(struct vm *vm);
-
-/* swapbypass_guest_ready - its symbiotic module has registered; any thread. */
-void swapbypass_guest_ready(struct vm *vm, uint32_t generation);
-
-/* swapbypass_count_exit - a vCPU has exited for @gpa. */
-void swapbypass_count_exit(struct vm *vm, uint64_t gpa);
-
-int method_swapbypass(struct control_call *call);
+/* swapbypass_guest_ready - its symbiotic module has registered; see struct part. */
+void swapbypass_guest_ready(void *state, uint32_t generation);
 
 /* swapbypass_level_name - of a SYM_WINDOW_*. */
 const char *swapbypass_level_name(uint32_t level);
@@ -80,7 +69,7 @@ const char *swapbypass_level_name(uint32_t level);
 uint64_t swapbypass_now_ms(void);
 
 /* swapbypass_paused - the VM is, and the guest cannot be asked. */
-bool swapbypass_paused(struct vm *vm);
+bool swapbypass_paused(const struct swapbypass *sb);
 
 /*
  * swapbypass_find_modules - look for symswap for all kernels.  swapbypass_install - once a

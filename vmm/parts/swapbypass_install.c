@@ -16,7 +16,6 @@
 
 #include "boot/boot.h"
 #include "core/config.h"
-#include "machine/vm.h"
 #include "host/events.h"
 #include "parts/swapbypass.h"
 #include "control/work.h"
@@ -121,7 +120,7 @@ void swapbypass_free_modules(struct swapbypass *sb)
 }
 
 /* Did the initrd bring it?  Then it is on its way. */
-static bool in_initrd(const struct vm *vm)
+static bool in_initrd(const struct part_vm *vm)
 {
 	const char *list = vm->image ? vm->image->modules : "";
 	size_t len = strlen(SWAPBYPASS_MODULE);
@@ -132,19 +131,17 @@ static bool in_initrd(const struct vm *vm)
 	return false;
 }
 
-void swapbypass_guest_ready(struct vm *vm, uint32_t generation)
+void swapbypass_guest_ready(void *state, uint32_t generation)
 {
-	struct swapbypass *sb = vm->swapbypass;
+	struct swapbypass *sb = state;
 
-	if (!sb)
-		return;
 	pthread_mutex_lock(&sb->lock);
 	if (generation != sb->install_generation) {
 		sb->install = INSTALL_WAIT;
 		sb->install_generation = generation;
 		sb->install_tries = 0;
 		sb->install_failed[0] = '\0';
-		sb->install_at_ms = swapbypass_now_ms() + (in_initrd(vm) ? INITRD_MS : 0);
+		sb->install_at_ms = swapbypass_now_ms() + (in_initrd(sb->vm) ? INITRD_MS : 0);
 	}
 	pthread_mutex_unlock(&sb->lock);
 }
@@ -224,7 +221,7 @@ static int do_install(void *arg, json_t **result, struct err *err)
 		snprintf(sb->install_failed, sizeof(sb->install_failed), "%s", why.text);
 	pthread_mutex_unlock(&sb->lock);
 	if (failed)
-		events_emit(sb->vm->events, "swapbypass_failed",
+		events_emit(sb->vm->board->events, "swapbypass_failed",
 			    json_pack("{s:o}", "reason", events_text(why.text)));
 	return 0;
 }

@@ -8,14 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
-#include "core/config.h"
-#include "machine/vm.h"
+#include "core/parse.h"
 #include "control/control.h"
 #include "host/events.h"
 #include "parts/swapbypass.h"
 #include "parts/sym_json.h"
-#include "parts/interface_methods.h"
 #include "control/work.h"
 
 struct job {
@@ -45,7 +42,7 @@ static json_t *wanted_json(struct swapbypass *sb)
 			 (json_int_t)item.limit);
 }
 
-static int explain(struct vm *vm, int ret, struct err *err)
+static int explain(const struct swapbypass *sb, int ret, struct err *err)
 {
 	switch (ret) {
 	case -ENODEV:
@@ -55,7 +52,7 @@ static int explain(struct vm *vm, int ret, struct err *err)
 		return err_set(err, ret, "the guest is busy with other calls");
 	case -EAGAIN:
 		return err_set(err, ret, "the guest cannot be called now%s",
-			       swapbypass_paused(vm) ? ": the VM is paused" : "");
+			       swapbypass_paused(sb) ? ": the VM is paused" : "");
 	case -ETIMEDOUT:
 		return err_set(err, ret, "the guest did not do it in time");
 	case -ECANCELED:
@@ -102,13 +99,13 @@ static int do_tell(void *arg, json_t **result, struct err *err)
 		note(*result, absent);
 		return 0;
 	}
-	if (ret == -EAGAIN && swapbypass_paused(sb->vm)) {
+	if (ret == -EAGAIN && swapbypass_paused(sb)) {
 		note(*result, paused);
 		return 0;
 	}
 	if (ret)
 		return told.reason[0] ? err_set(err, ret, "the guest refused: %s", told.reason) :
-					explain(sb->vm, ret, err);
+					explain(sb, ret, err);
 	json_object_set_new(*result, "level", json_string(swapbypass_level_name(told.level)));
 	json_object_set_new(*result, "reason", json_string(told.reason));
 	take_surplus(sb, told.level, *result);
@@ -123,11 +120,11 @@ static int do_reclaim(void *arg, json_t **result, struct err *err)
 	int ret = sym_window_reclaim(job->sb->window, job->bytes, &got);
 
 	if (ret && !got.punched && !got.evicted)
-		return explain(job->sb->vm, ret, err);
+		return explain(job->sb, ret, err);
 	*result = json_pack("{s:I, s:I}", "punched", (json_int_t)got.punched, "evicted",
 			    (json_int_t)got.evicted);
 	if (ret) {
-		explain(job->sb->vm, ret, &why);
+		explain(job->sb, ret, &why);
 		note(*result, why.msg);
 	}
 	return 0;
@@ -172,7 +169,7 @@ static int do_stat(void *arg, json_t **result, struct err *err)
 		note(json, swapbypass_hopeless(sb, why.msg, sizeof(why.msg)) ?
 				   why.msg : "the guest has no symswap module");
 	if (ret) {
-		explain(sb->vm, ret, &why);
+		explain(sb, ret, &why);
 		note(json, why.msg);
 	}
 	*result = json;
@@ -201,12 +198,11 @@ static int get_size(struct control_call *call, uint64_t *size)
 /* start - @fn is done by @work, and answers. */
 static int start(struct control_call *call, struct work *work, work_fn fn, uint64_t bytes)
 {
-	struct vm *vm = call->arg;
 	struct job *job = malloc(sizeof(*job));
 
 	if (!job)
 		return -ENOMEM;
-	*job = (struct job){ vm->swapbypass, bytes, fn == do_tell };
+	*job = (struct job){ call->arg, bytes, fn == do_tell };
 	if (job->tells)
 		__atomic_add_fetch(&job->sb->asked, 1, __ATOMIC_RELEASE);
 	return work_call(work, call, fn, job, job_drop);
@@ -215,11 +211,10 @@ static int start(struct control_call *call, struct work *work, work_fn fn, uint6
 /* Nobody need be waited for where nobody can be told. */
 static int tell(struct control_call *call)
 {
-	struct vm *vm = call->arg;
-	struct swapbypass *sb = vm->swapbypass;
+	struct swapbypass *sb = call->arg;
 	bool ready = sym_window_ready(sb->window);
 
-	if (ready && !swapbypass_paused(vm))
+	if (ready && !swapbypass_paused(sb))
 		return start(call, sb->work, do_tell, 0);
 	call->result = wanted_json(sb);
 	if (!call->result)
@@ -230,7 +225,7 @@ static int tell(struct control_call *call)
 
 static int set_level(struct control_call *call, uint32_t level)
 {
-	struct swapbypass *sb = ((struct vm *)call->arg)->swapbypass;
+	struct swapbypass *sb = call->arg;
 	char why[512];
 
 	/* Nothing is remembered that cannot be. */
@@ -257,7 +252,7 @@ static int do_off(struct control_call *call)
 
 static int do_limit(struct control_call *call)
 {
-	struct swapbypass *sb = ((struct vm *)call->arg)->swapbypass;
+	struct swapbypass *sb = call->arg;
 	uint64_t size;
 	int ret = get_size(call, &size);
 
@@ -272,7 +267,7 @@ static int do_limit(struct control_call *call)
 
 static int action_reclaim(struct control_call *call)
 {
-	struct swapbypass *sb = ((struct vm *)call->arg)->swapbypass;
+	struct swapbypass *sb = call->arg;
 	uint64_t size;
 	int ret = get_size(call, &size);
 
@@ -282,10 +277,10 @@ static int action_reclaim(struct control_call *call)
 /* By the other worker, so that it is answered while a swapoff goes on. */
 static int action_stat(struct control_call *call)
 {
-	return start(call, ((struct vm *)call->arg)->work, do_stat, 0);
+	return start(call, ((struct swapbypass *)call->arg)->vm->work, do_stat, 0);
 }
 
-int method_swapbypass(struct control_call *call)
+static int method_swapbypass(struct control_call *call)
 {
 	static const struct {
 		const char *name;
@@ -297,12 +292,8 @@ int method_swapbypass(struct control_call *call)
 		{ "reclaim", true, action_reclaim },
 	};
 	const char *name = json_string_value(json_object_get(call->params, "action"));
-	const struct vm *vm = call->arg;
-	int ret = sym_offered(vm, &call->err);
 
-	if (ret)
-		return ret;
-	if (!vm->swapbypass)
+	if (!call->arg)
 		return err_set(&call->err, -ENOTSUP, "the VM was started without --swapbypass");
 	for (size_t i = 0; name && i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(actions[i].name, name))
@@ -314,3 +305,10 @@ int method_swapbypass(struct control_call *call)
 	return err_set(&call->err, -EINVAL, "parameter 'action' must be \"on\", \"sync\", \"off\", "
 		       "\"stat\", \"limit\" or \"reclaim\"");
 }
+
+static const char *const swapbypass_params[] = { "action", "size", NULL };
+
+const struct control_method swapbypass_methods[] = {
+	{ .name = "swapbypass", .params = swapbypass_params, .fn = method_swapbypass },
+	{ .name = NULL },
+};

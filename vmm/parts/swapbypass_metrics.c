@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine/vm.h"
 #include "host/metrics.h"
 #include "parts/swapbypass.h"
 
@@ -92,7 +91,7 @@ static const struct {
 
 int swapbypass_metrics(struct swapbypass *sb)
 {
-	struct metrics *m = sb->vm->metrics;
+	struct metrics *m = sb->vm->board->metrics;
 	int ret;
 
 	sb->gauges = calloc(COUNT(guests), sizeof(*sb->gauges));

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "core/loop.h"
-#include "machine/vm.h"
 #include "host/events.h"
 #include "host/metrics.h"
 #include "services/services.h"
@@ -51,7 +50,7 @@ int sym_service_event(struct sym_service_vm *vm, const char *name, const char *d
 		return -EINVAL;
 	}
 	json_object_set_new(json, "service", json_string(vm->ops->name));
-	events_emit_limited(vm->all->vm->events, EVENTS_OF_SERVICE, name, vm->ops->name, json);
+	events_emit_limited(vm->all->vm->board->events, EVENTS_OF_SERVICE, name, vm->ops->name, json);
 	return 0;
 }
 
@@ -83,7 +82,7 @@ int sym_service_counter(struct sym_service_vm *vm, const char *name, const char 
 	int ret;
 	const char *family = metric_name(vm, name, "_total", &ret);
 
-	return family ? metrics_counter(vm->all->vm->metrics, family, help, vm->labels, value) :
+	return family ? metrics_counter(vm->all->vm->board->metrics, family, help, vm->labels, value) :
 			ret;
 }
 
@@ -98,7 +97,7 @@ int sym_service_gauge(struct sym_service_vm *vm, const char *name, const char *h
 	int ret;
 	const char *family = metric_name(vm, name, "", &ret);
 
-	return family ? metrics_gauge(vm->all->vm->metrics, family, help, vm->labels, get_value,
+	return family ? metrics_gauge(vm->all->vm->board->metrics, family, help, vm->labels, get_value,
 				      (void *)value) :
 			ret;
 }
@@ -140,7 +139,7 @@ int sym_service_timer_new(struct sym_service_vm *vm, void (*fn)(void *state),
 		return -ENOSPC;
 	timer = &vm->timers[vm->nr_timers];
 	*timer = (struct sym_service_timer){ .service = vm, .fn = fn };
-	ret = loop_add_timer(vm->all->vm->loop, on_timer, timer, &timer->source);
+	ret = loop_add_timer(vm->all->vm->board->loop, on_timer, timer, &timer->source);
 	if (ret)
 		return ret;
 	vm->nr_timers++;
@@ -206,7 +205,7 @@ int sym_service_upcall(struct sym_service_vm *vm, unsigned int vcpu, struct sym_
 
 const char *sym_service_disk_at(struct sym_service_vm *vm, uint64_t port)
 {
-	return virtio_notify_at(vm->all->vm, port);
+	return virtio_notify_at(vm->all->vm->board->pci, port);
 }
 
 void sym_service_print(struct sym_service_answer *answer, const char *fmt, ...)

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 
-#include "machine/vm.h"
 #include "services/services.h"
 
 static bool on_exit_hook(void *arg, unsigned int id, struct sym_exit *exit)

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine/vm.h"
 #include "control/control.h"
 #include "host/events.h"
 #include "services/services.h"
@@ -93,11 +92,11 @@ static int take_args(struct verb_job *job, const json_t *args, struct err *err)
 	return 0;
 }
 
-int method_service(struct control_call *call)
+static int method_service(struct control_call *call)
 {
 	const char *name = json_string_value(json_object_get(call->params, "name"));
 	const char *verb = json_string_value(json_object_get(call->params, "verb"));
-	struct vm *vm = call->arg;
+	struct services *services = call->arg;
 	struct verb_job *job;
 	int ret;
 
@@ -106,7 +105,7 @@ int method_service(struct control_call *call)
 	job = calloc(1, sizeof(*job));
 	if (!job)
 		return -ENOMEM;
-	job->service = find(vm->services, name);
+	job->service = find(services, name);
 	if (job->service)
 		job->verb = find_verb(job->service->ops, verb);
 	if (!job->service)
@@ -119,7 +118,7 @@ int method_service(struct control_call *call)
 		job_drop(job);
 		return ret;
 	}
-	return work_call(vm->services->work, call, do_verb, job, job_drop);
+	return work_call(services->work, call, do_verb, job, job_drop);
 }
 
 static json_t *verbs_json(const struct sym_service *ops)
@@ -132,13 +131,13 @@ static json_t *verbs_json(const struct sym_service *ops)
 	return list;
 }
 
-int method_services(struct control_call *call)
+static int method_services(struct control_call *call)
 {
-	struct vm *vm = call->arg;
+	struct services *services = call->arg;
 	json_t *list = json_array();
 
-	for (unsigned int i = 0; vm->services && i < vm->services->nr; i++) {
-		const struct sym_service *ops = vm->services->list[i].ops;
+	for (unsigned int i = 0; services && i < services->nr; i++) {
+		const struct sym_service *ops = services->list[i].ops;
 
 		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", ops->name,
 						      "about", events_text(ops->about ? ops->about : ""),
@@ -147,3 +146,11 @@ int method_services(struct control_call *call)
 	call->result = json_pack("{s:o}", "services", list);
 	return call->result ? 0 : -ENOMEM;
 }
+
+static const char *const service_params[] = { "name", "verb", "args", NULL };
+
+const struct control_method service_methods[] = {
+	{ .name = "service", .params = service_params, .fn = method_service },
+	{ .name = "services", .fn = method_services },
+	{ .name = NULL },
+};

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #include "core/loop.h"
-#include "machine/vm.h"
+#include "parts/part.h"
 #include "host/events.h"
 #include "control/work.h"
 #include "sym/symmod.h"
@@ -165,7 +165,7 @@ static int load(struct services *services, const char *file, const char *args, s
 	return 0;
 }
 
-int services_create(struct vm *vm, struct err *err)
+static int services_create(struct part_vm *vm, void **state, struct err *err)
 {
 	struct services *services;
 	int ret;
@@ -179,8 +179,8 @@ int services_create(struct vm *vm, struct err *err)
 		return err_set(err, -ENOMEM, "services: out of memory");
 	services->vm = vm;
 	services->subscription = -1;
-	vm->services = services;
-	ret = work_create(vm->loop, "services", &services->work);
+	*state = services;
+	ret = work_create(vm->board->loop, "services", &services->work);
 	if (ret)
 		return err_set(err, ret, "services: %s", strerror(-ret));
 	for (unsigned int i = 0; i < vm->config->nr_services && !ret; i++) {
@@ -196,7 +196,7 @@ int services_create(struct vm *vm, struct err *err)
 		return ret;
 	services->running = true;
 	services_hook(services);
-	services->subscription = events_subscribe(vm->events, 0, on_event, services);
+	services->subscription = events_subscribe(vm->board->events, 0, on_event, services);
 	return 0;
 }
 
@@ -217,19 +217,25 @@ static void drain(struct services *services)
 	sem_destroy(&done);
 }
 
-void services_destroy(struct vm *vm)
+static void services_stop(void *state)
 {
-	struct services *services = vm->services;
+	struct services *services = state;
 
-	if (!services)
-		return;
-	events_unsubscribe(vm->events, services->subscription);
+	events_unsubscribe(services->vm->board->events, services->subscription);
 	for (unsigned int i = 0; i < services->nr; i++)
 		for (unsigned int t = 0; t < services->list[i].nr_timers; t++)
 			loop_del(services->list[i].timers[t].source);
 	if (services->work)
 		drain(services);
 	work_destroy(services->work);
+	services->work = NULL;
+}
+
+/* No call into them is waited for any more. */
+static void services_destroy(void *state)
+{
+	struct services *services = state;
+
 	while (services->nr--) {
 		struct sym_service_vm *s = &services->list[services->nr];
 
@@ -238,5 +244,11 @@ void services_destroy(struct vm *vm)
 		dlclose(s->object);
 	}
 	free(services);
-	vm->services = NULL;
 }
+
+const struct part part_services = {
+	.create = services_create,
+	.stop = services_stop,
+	.destroy = services_destroy,
+	.methods = service_methods,
+};

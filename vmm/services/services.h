@@ -13,6 +13,7 @@
 
 #include "core/config.h"
 #include "core/err.h"
+#include "parts/part.h"
 #include "symkit/service.h"
 
 #define SERVICE_HOOKS 32 /* of all services together */
@@ -22,7 +23,6 @@
 
 struct control_call;
 struct loop_source;
-struct vm;
 struct work;
 
 struct sym_service_timer {
@@ -61,7 +61,7 @@ struct service_hypercall {
 };
 
 struct services {
-	struct vm *vm;
+	struct part_vm *vm;
 	struct work *work; /* the services' thread */
 	struct sym_service_vm list[CONFIG_MAX_SERVICES];
 	unsigned int nr;
@@ -80,23 +80,13 @@ struct sym_service_answer {
 	FILE *f;
 };
 
-/*
- * services_create - load and initialize those that @vm's configuration names; vm->services
- * stays NULL if there are none.  Main thread, before the system call filter.
- */
-int services_create(struct vm *vm, struct err *err);
-
-/* services_destroy - the last calls into them; no vCPU runs, and no call is waited for. */
-void services_destroy(struct vm *vm);
-
 /* service_check - is it ours, and complete?  @file is for messages. */
 int service_check(const char *file, const struct sym_service *ops, struct err *err);
 
 /* services_hook - bring the exits (service_hooks.c). */
 void services_hook(struct services *services);
 
-/* The control methods. */
-int method_service(struct control_call *call);
-int method_services(struct control_call *call);
+/* Their argument is the struct services, NULL where the VM has none. */
+extern const struct control_method service_methods[];
 
 #endif

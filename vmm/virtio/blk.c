@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "core/config.h"
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "host/metrics.h"
 #include "virtio/disk.h"
 #include "virtio/virtio.h"
@@ -339,7 +339,7 @@ static const struct virtio_ops blk_ops = {
 
 static int add_metrics(struct blk *blk)
 {
-	struct metrics *m = blk->dev.vm->metrics;
+	struct metrics *m = blk->dev.board->metrics;
 	char labels[64];
 	int ret = 0;
 
@@ -359,7 +359,7 @@ static int add_metrics(struct blk *blk)
 	return ret;
 }
 
-int virtio_blk_create(struct vm *vm, const struct disk_config *config, unsigned int index,
+int virtio_blk_create(struct board *board, const struct disk_config *config, unsigned int index,
 		      struct err *err)
 {
 	struct blk *blk = calloc(1, sizeof(*blk));
@@ -374,7 +374,7 @@ int virtio_blk_create(struct vm *vm, const struct disk_config *config, unsigned 
 				       1ull << VIRTIO_BLK_F_DISCARD |
 					       1ull << VIRTIO_BLK_F_WRITE_ZEROES;
 	blk->fd = -1;
-	ret = virtio_init(&blk->dev, vm, &blk_ops, index, features, err);
+	ret = virtio_init(&blk->dev, board, &blk_ops, index, features, err);
 	if (ret)
 		goto fail;
 	blk->dev.notify_exit = config->notify_exit;

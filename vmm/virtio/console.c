@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "host/console.h"
 #include "host/metrics.h"
 #include "virtio/virtio.h"
@@ -63,7 +63,7 @@ static void serve_tx(struct vcon *con)
 				return;
 			}
 			for (unsigned int i = 0; i < c->nr_out; i++)
-				console_write(con->dev.vm->console, c->iov[i].iov_base,
+				console_write(con->dev.board->console, c->iov[i].iov_base,
 					      c->iov[i].iov_len);
 			counter_add(&con->tx_bytes, c->out_len);
 			virtq_spend(vq, c->out_len);
@@ -79,14 +79,14 @@ static void vcon_notify(struct virtio_device *dev, unsigned int q)
 
 	if (q == TX)
 		serve_tx(con);
-	else if (dev->vm->console)
-		console_kick(dev->vm->console);
+	else if (dev->board->console)
+		console_kick(dev->board->console);
 }
 
 static void vcon_destroy(struct virtio_device *dev)
 {
-	if (dev->vm->console)
-		console_set_input(dev->vm->console, NULL, NULL);
+	if (dev->board->console)
+		console_set_input(dev->board->console, NULL, NULL);
 	virtio_free_common(dev);
 	free(dev);
 }
@@ -100,20 +100,20 @@ static const struct virtio_ops vcon_ops = {
 	.destroy = vcon_destroy,
 };
 
-int virtio_console_create(struct vm *vm, struct err *err)
+int virtio_console_create(struct board *board, struct err *err)
 {
 	struct vcon *con = calloc(1, sizeof(*con));
 	int ret;
 
 	if (!con)
 		return err_set(err, -ENOMEM, "virtio console: out of memory");
-	ret = virtio_init(&con->dev, vm, &vcon_ops, 0, 0, err);
+	ret = virtio_init(&con->dev, board, &vcon_ops, 0, 0, err);
 	if (!ret)
-		ret = metrics_counter(vm->metrics, "console_bytes_total",
+		ret = metrics_counter(board->metrics, "console_bytes_total",
 				      "Bytes through the virtio console", "direction=\"in\"",
 				      &con->rx_bytes);
 	if (!ret)
-		ret = metrics_counter(vm->metrics, "console_bytes_total",
+		ret = metrics_counter(board->metrics, "console_bytes_total",
 				      "Bytes through the virtio console", "direction=\"out\"",
 				      &con->tx_bytes);
 	if (!ret)
@@ -121,6 +121,6 @@ int virtio_console_create(struct vm *vm, struct err *err)
 	if (ret && !con->dev.pci.bus)
 		vcon_destroy(&con->dev);
 	else if (!ret)
-		console_set_input(vm->console, vcon_input, con);
+		console_set_input(board->console, vcon_input, con);
 	return ret;
 }

@@ -12,7 +12,7 @@
 #include <xxhash.h>
 
 #include "core/config.h"
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "host/events.h"
 #include "host/metrics.h"
 #include "net/backend.h"
@@ -164,8 +164,8 @@ static void net_down(void *arg, const char *reason)
 
 	net->config.status &= ~VIRTIO_NET_S_LINK_UP;
 	virtio_config_changed(&net->dev);
-	if (net->dev.vm->events)
-		events_emit(net->dev.vm->events, "net_down",
+	if (net->dev.board->events)
+		events_emit(net->dev.board->events, "net_down",
 			    json_pack("{s:s, s:o}", "device", net->dev.name, "reason",
 				      events_text(reason)));
 }
@@ -214,7 +214,7 @@ static void make_mac(uint8_t mac[6], const char *name, unsigned int index)
 
 static int add_metrics(struct net *net)
 {
-	struct metrics *m = net->dev.vm->metrics;
+	struct metrics *m = net->dev.board->metrics;
 	char rx[64], tx[64];
 	int ret;
 
@@ -231,12 +231,12 @@ static int add_metrics(struct net *net)
 	return ret;
 }
 
-static int create_backend(struct vm *vm, const struct net_config *config, unsigned int index,
+static int create_backend(struct board *board, const struct net_config *config, unsigned int index,
 			  struct net_backend **out, struct err *err)
 {
 	switch (config->kind) {
 	case NET_USER:
-		return net_user_create(vm->net_processes, index, out, err);
+		return net_user_create(board->net_processes, index, out, err);
 	case NET_UNIX:
 		return net_unix_create(config, out, err);
 	default:
@@ -244,7 +244,7 @@ static int create_backend(struct vm *vm, const struct net_config *config, unsign
 	}
 }
 
-int virtio_net_create(struct vm *vm, const struct net_config *config, unsigned int index,
+int virtio_net_create(struct board *board, const struct net_config *config, unsigned int index,
 		      struct err *err)
 {
 	static const uint8_t none[6];
@@ -256,7 +256,7 @@ int virtio_net_create(struct vm *vm, const struct net_config *config, unsigned i
 
 	if (!net)
 		return err_set(err, -ENOMEM, "network: out of memory");
-	ret = create_backend(vm, config, index, &be, err);
+	ret = create_backend(board, config, index, &be, err);
 	if (ret) {
 		free(net);
 		return ret;
@@ -266,7 +266,7 @@ int virtio_net_create(struct vm *vm, const struct net_config *config, unsigned i
 		features |= 1ull << VIRTIO_NET_F_MTU;
 		net->config.mtu = be->mtu;
 	}
-	ret = virtio_init(&net->dev, vm, &net_ops, index, features, err);
+	ret = virtio_init(&net->dev, board, &net_ops, index, features, err);
 	net->be = be;
 	be->rx = net_receive;
 	be->down = net_down;
@@ -276,7 +276,7 @@ int virtio_net_create(struct vm *vm, const struct net_config *config, unsigned i
 	if (memcmp(config->mac, none, 6))
 		memcpy(net->config.mac, config->mac, 6);
 	else
-		make_mac(net->config.mac, vm->config->name, index);
+		make_mac(net->config.mac, board->name, index);
 	if (!ret)
 		ret = add_metrics(net);
 	if (!ret)

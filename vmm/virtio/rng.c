@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "host/metrics.h"
 #include "virtio/virtio.h"
 
@@ -77,16 +77,16 @@ static const struct virtio_ops rng_ops = {
 	.destroy = rng_destroy,
 };
 
-int virtio_rng_create(struct vm *vm, struct err *err)
+int virtio_rng_create(struct board *board, struct err *err)
 {
 	struct rng *rng = calloc(1, sizeof(*rng));
 	int ret;
 
 	if (!rng)
 		return err_set(err, -ENOMEM, "rng: out of memory");
-	ret = virtio_init(&rng->dev, vm, &rng_ops, 0, 0, err);
+	ret = virtio_init(&rng->dev, board, &rng_ops, 0, 0, err);
 	if (!ret)
-		ret = metrics_counter(vm->metrics, "rng_bytes_total",
+		ret = metrics_counter(board->metrics, "rng_bytes_total",
 				      "Random bytes given to the guest", NULL, &rng->bytes);
 	if (!ret)
 		ret = virtio_attach(&rng->dev, err);

@@ -18,16 +18,16 @@
 
 #include "core/loop.h"
 #include "core/poll_set.h"
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "host/events.h"
 #include "host/metrics.h"
 
-int virtio_init(struct virtio_device *dev, struct vm *vm, const struct virtio_ops *ops,
+int virtio_init(struct virtio_device *dev, struct board *board, const struct virtio_ops *ops,
 		unsigned int index, uint64_t features, struct err *err)
 {
 	dev->ops = ops;
-	dev->vm = vm;
-	dev->mem = &vm->mem;
+	dev->board = board;
+	dev->mem = &board->mem;
 	dev->offered = features | 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX |
 		       1ull << VIRTIO_RING_F_INDIRECT_DESC;
 	dev->config_vector = VIRTIO_NO_VEC;
@@ -108,8 +108,8 @@ void virtio_broken(struct virtio_device *dev, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof(reason), fmt, ap);
 	va_end(ap);
-	if (dev->vm->events)
-		events_emit_limited(dev->vm->events, EVENTS_OF_GUEST, "device_broken", dev->name,
+	if (dev->board->events)
+		events_emit_limited(dev->board->events, EVENTS_OF_GUEST, "device_broken", dev->name,
 				    json_pack("{s:s, s:s}", "device", dev->name, "reason",
 					      reason));
 	dev->signal(dev, dev->config_vector);
@@ -263,7 +263,7 @@ static int start_service(struct virtio_device *dev, struct err *err)
 
 	if (dev->ops->thread == SECCOMP_LOOP) {
 		for (unsigned int i = 0; i < dev->ops->nr_queues && !ret; i++)
-			ret = loop_add(dev->vm->loop, dev->queues[i].kick_fd, EPOLLIN, on_kick,
+			ret = loop_add(dev->board->loop, dev->queues[i].kick_fd, EPOLLIN, on_kick,
 				       &dev->queues[i], NULL);
 		return ret ? err_set(err, ret, "%s: the event loop: %s", dev->name,
 				     strerror(-ret)) :
@@ -286,10 +286,10 @@ int virtio_attach(struct virtio_device *dev, struct err *err)
 
 	for (unsigned int i = 0; i < dev->ops->nr_queues && !ret; i++) {
 		snprintf(labels, sizeof(labels), "device=\"%s\",queue=\"%u\"", dev->name, i);
-		ret = metrics_counter(dev->vm->metrics, "virtio_kicks_total",
+		ret = metrics_counter(dev->board->metrics, "virtio_kicks_total",
 				      "Notifications of the guest's driver", labels,
 				      &dev->queues[i].kicks);
 	}
 	/* Without a loop, as under test, whoever made the device calls virtio_serve(). */
-	return ret || !dev->vm->loop ? ret : start_service(dev, err);
+	return ret || !dev->board->loop ? ret : start_service(dev, err);
 }

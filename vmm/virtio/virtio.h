@@ -28,7 +28,7 @@
 #define VIRTIO_NO_VEC  0xffff
 
 struct poll_set;
-struct vm;
+struct board;
 struct virtio_device;
 
 /* A ring, its configuration frozen (and copied into pointers) when it is enabled. */
@@ -92,7 +92,7 @@ struct virtio_device {
 	struct pci_device pci;
 	const struct virtio_ops *ops;
 	char name[16]; /* "blk0" */
-	struct vm *vm;
+	struct board *board;
 	struct guest_memory *mem;
 	pthread_mutex_t lock;
 	uint64_t offered;
@@ -120,7 +120,7 @@ struct virtio_device {
  * virtio_init - fill in the common part: name @kind@index, no PCI yet.
  * @features: beside VERSION_1, EVENT_IDX and INDIRECT_DESC, which all have.
  */
-int virtio_init(struct virtio_device *dev, struct vm *vm, const struct virtio_ops *ops,
+int virtio_init(struct virtio_device *dev, struct board *board, const struct virtio_ops *ops,
 		unsigned int index, uint64_t features, struct err *err);
 
 /* virtio_attach - put it on the VM's PCI bus and its queues on the loop, if there is one. */
@@ -150,7 +150,7 @@ int virtio_pci_attach(struct virtio_device *dev, struct err *err);
  * virtio_notify_at - the name of the device whose doorbells are at I/O port @port, or NULL.
  * Any thread.
  */
-const char *virtio_notify_at(struct vm *vm, uint64_t port);
+const char *virtio_notify_at(struct pci_bus *bus, uint64_t port);
 
 /*
  * virtio_io_begin - let go of the lock while the data of the request in hand moves; the
@@ -212,12 +212,12 @@ size_t chain_write(const struct virtq_chain *chain, size_t offset, const void *s
 /* The devices: each is created, attached and then belongs to the bus. */
 struct disk_config;
 struct net_config;
-int virtio_blk_create(struct vm *vm, const struct disk_config *config, unsigned int index,
+int virtio_blk_create(struct board *board, const struct disk_config *config, unsigned int index,
 		      struct err *err);
-int virtio_net_create(struct vm *vm, const struct net_config *config, unsigned int index,
+int virtio_net_create(struct board *board, const struct net_config *config, unsigned int index,
 		      struct err *err);
-int virtio_rng_create(struct vm *vm, struct err *err);
-int virtio_console_create(struct vm *vm, struct err *err);
-int virtio_vsock_create(struct vm *vm, uint32_t cid, const char *path, struct err *err);
+int virtio_rng_create(struct board *board, struct err *err);
+int virtio_console_create(struct board *board, struct err *err);
+int virtio_vsock_create(struct board *board, uint32_t cid, const char *path, struct err *err);
 
 #endif

@@ -13,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "virtio/virtio.h"
 
 #define VENDOR_VIRTIO 0x1af4
@@ -204,7 +204,7 @@ static void bar_mapped(struct pci_device *pci, int bar, bool mapped)
 {
 	struct virtio_device *dev = (struct virtio_device *)pci;
 
-	if (bar != BAR_NOTIFY || dev->vm->vm_fd < 0 || dev->notify_exit)
+	if (bar != BAR_NOTIFY || dev->board->vm_fd < 0 || dev->notify_exit)
 		return;
 	for (unsigned int q = 0; q < dev->ops->nr_queues; q++) {
 		struct kvm_ioeventfd io = {
@@ -216,17 +216,17 @@ static void bar_mapped(struct pci_device *pci, int bar, bool mapped)
 		};
 
 		/* Where it fails, notify_access() does the same more slowly. */
-		if (ioctl(dev->vm->vm_fd, KVM_IOEVENTFD, &io) && mapped)
+		if (ioctl(dev->board->vm_fd, KVM_IOEVENTFD, &io) && mapped)
 			log_warn("%s: no ioeventfd: %s", dev->name, strerror(errno));
 	}
 }
 
-const char *virtio_notify_at(struct vm *vm, uint64_t port)
+const char *virtio_notify_at(struct pci_bus *bus, uint64_t port)
 {
 	struct pci_device *pci;
 	int bar;
 
-	pci = pci_io_device(vm->pci, port, &bar);
+	pci = pci_io_device(bus, port, &bar);
 	if (!pci || bar != BAR_NOTIFY || pci->bar_mapped != bar_mapped)
 		return NULL;
 	return ((struct virtio_device *)pci)->name;
@@ -275,7 +275,7 @@ int virtio_pci_attach(struct virtio_device *dev, struct err *err)
 	int ret;
 
 	_Static_assert(offsetof(struct virtio_device, pci) == 0, "cast from pci_device");
-	pci_init(pci, dev->vm, dev->name, VENDOR_VIRTIO, DEVICE_BASE + dev->ops->id,
+	pci_init(pci, dev->board, dev->name, VENDOR_VIRTIO, DEVICE_BASE + dev->ops->id,
 		 dev->ops->pci_class, REVISION);
 	pci->bar_mapped = bar_mapped;
 	pci->reset = pci_reset;
@@ -291,5 +291,5 @@ int virtio_pci_attach(struct virtio_device *dev, struct err *err)
 	ret = msix_add(pci, BAR_MSIX, dev->ops->nr_queues + 1, err);
 	if (ret)
 		return ret;
-	return pci_attach(dev->vm->pci, pci, err);
+	return pci_attach(dev->board->pci, pci, err);
 }

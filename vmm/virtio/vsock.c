@@ -19,7 +19,7 @@
 
 #include "core/clock.h"
 #include "core/poll_set.h"
-#include "machine/vm.h"
+#include "devices/board.h"
 #include "virtio/vsock.h"
 
 #define RX    0
@@ -186,7 +186,7 @@ static int listen_at(struct vsock *vs, const char *path, struct err *err)
 	return 0;
 }
 
-int virtio_vsock_create(struct vm *vm, uint32_t cid, const char *path, struct err *err)
+int virtio_vsock_create(struct board *board, uint32_t cid, const char *path, struct err *err)
 {
 	struct vsock *vs = calloc(1, sizeof(*vs));
 	int ret;
@@ -198,7 +198,7 @@ int virtio_vsock_create(struct vm *vm, uint32_t cid, const char *path, struct er
 	vs->listen_place = -1;
 	for (unsigned int i = 0; i < VSOCK_MAX_CONNS; i++)
 		vs->conns[i].fd = -1;
-	ret = virtio_init(&vs->dev, vm, &vsock_ops, 0, 0, err);
+	ret = virtio_init(&vs->dev, board, &vsock_ops, 0, 0, err);
 	if (!ret)
 		ret = listen_at(vs, path, err);
 	if (!ret)
