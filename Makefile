@@ -135,7 +135,7 @@ WINDOW := $(filter $(B)/tests/unit/test_window $(B)/tests/unit/test_window_%,$(U
 $(WINDOW): %: %.o $(B)/tests/unit/fake/window_guest.o \
 		$(patsubst %.c,$(B)/%.o,$(wildcard swapbypass/*.c))
 	@echo "  LD      $@"
-	@$(CC) $(CFLAGS) -Wl,--wrap=window_now_ms -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
+	@$(CC) $(CFLAGS) -Wl,--wrap=sym_now_ms -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
 # A VMM that embeds the interface, with a kernel of its own.
 EMBED := examples/embed

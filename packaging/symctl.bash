@@ -17,7 +17,7 @@ _symctl() {
 	elif [[ $cur == -* ]]; then
 		words=$(_symkit_options symctl "$command")
 	elif [ "$COMP_CWORD" = 2 ] && [ "$command" = swapbypass ]; then
-		words="on sync off stat limit reclaim"
+		words="on device off stat limit reclaim"
 	elif [ "$COMP_CWORD" = 2 ] && [ "$command" = module ]; then
 		words="install list remove"
 	else

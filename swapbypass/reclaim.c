@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "swapbypass/window.h"
+#include "symbiotic/sym.h"
 
 /*
  * Of one question.  The guest holds what it calls free out of use meanwhile, so it does not
@@ -80,7 +81,7 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 	int ret;
 
 	round->nr = 0;
-	round->asked_ms = window_now_ms();
+	round->asked_ms = sym_now_ms();
 	round->generation = sym_generation(w->sym);
 	pthread_mutex_lock(&w->lock);
 	round->resets = w->resets;
@@ -115,7 +116,7 @@ static int punch(struct sym_window *w, struct round *round, uint64_t *punched)
 		pthread_mutex_lock(&w->lock);
 		if (w->resets != round->resets || sym_generation(w->sym) != round->generation)
 			ret = -ECANCELED;
-		else if (window_now_ms() - round->asked_ms > CALL_DEADLINE_MS)
+		else if (sym_now_ms() - round->asked_ms > CALL_DEADLINE_MS)
 			ret = -ETIMEDOUT;
 		else
 			ret = backing_punch(&w->backing, run->first * PAGE, len);
@@ -156,7 +157,7 @@ static int one_round(struct sym_window *w, uint64_t pages, struct sym_window_rec
 
 int sym_window_reclaim(struct sym_window *w, uint64_t bytes, struct sym_window_reclaimed *out)
 {
-	uint64_t until = window_now_ms() + DEADLINE_MS, got = 0, before;
+	uint64_t until = sym_now_ms() + DEADLINE_MS, got = 0, before;
 	int ret;
 
 	*out = (struct sym_window_reclaimed){ 0 };
@@ -170,7 +171,7 @@ int sym_window_reclaim(struct sym_window *w, uint64_t bytes, struct sym_window_r
 			return ret;
 		if (got == before) /* there is no more, or none that can be moved */
 			break;
-		if (got < bytes && window_now_ms() > until)
+		if (got < bytes && sym_now_ms() > until)
 			return -ETIMEDOUT;
 	}
 	return 0;

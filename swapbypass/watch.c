@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "swapbypass/window.h"
+#include "symbiotic/sym.h"
 
 #define HEAR_S	  120 /* who does not listen has a lower limit all the same */
 #define PATIENCE  3
@@ -90,7 +91,7 @@ void window_heard(struct sym_window *w, uint64_t used)
 
 bool sym_window_watch(struct sym_window *w)
 {
-	uint64_t lent = sym_window_lent(w), now = window_now_ms();
+	uint64_t lent = sym_window_lent(w), now = sym_now_ms();
 	struct view view = look(w);
 	bool late = false;
 

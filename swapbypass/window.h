@@ -55,7 +55,6 @@ struct sym_window {
 
 int window_fail(struct sym_window_err *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-uint64_t window_now_ms(void);
 
 /*
  * backing_create - a memfd, or @file with our mark behind the window, taken for VM @name.

@@ -40,12 +40,12 @@ static const struct ctl_command commands[] = {
 	  "module remove NAME MODULE\n", module_options, cmd_module,
 	  "install|list|remove NAME ...", 2, 64 },
 	{ "swapbypass", false, "govern the memory that a guest swaps to",
-	  "swapbypass on|sync|off NAME     map it where it was swapped out, use it as a device\n"
+	  "swapbypass on|device|off NAME   map it where it was swapped out, use it as a device\n"
 	  "                                only, or not at all\n"
 	  "swapbypass stat NAME            show how it is used\n"
 	  "swapbypass limit NAME SIZE      let the guest use so much of it\n"
 	  "swapbypass reclaim NAME SIZE    take so much of it back\n", NULL, cmd_swapbypass,
-	  "on|sync|off|stat|limit|reclaim NAME [SIZE]", 2, 3 },
+	  "on|device|off|stat|limit|reclaim NAME [SIZE]", 2, 3 },
 	{ "service", true, "use a service of the VM; without one, list them", NULL, NULL,
 	  cmd_service, "[SERVICE VERB [ARG]...]", 0, 64 },
 	{ .name = NULL },

@@ -78,7 +78,7 @@ static const struct action {
 	bool takes_size;
 	void (*print)(const json_t *json);
 } actions[] = {
-	{ "on", false, print_change }, { "sync", false, print_change },
+	{ "on", false, print_change }, { "device", false, print_change },
 	{ "off", false, print_change }, { "stat", false, print_stat },
 	{ "limit", true, print_change }, { "reclaim", true, print_reclaimed },
 };
@@ -133,5 +133,5 @@ int cmd_swapbypass(struct ctl *ctl)
 		ctl->name = ctl->args[1];
 		return run(ctl, &actions[i]);
 	}
-	return ctl_usage(ctl, "'%s': on, sync, off, stat, limit or reclaim", ctl->args[0]);
+	return ctl_usage(ctl, "'%s': on, device, off, stat, limit or reclaim", ctl->args[0]);
 }

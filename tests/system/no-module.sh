@@ -19,7 +19,7 @@ told() {
 # refused - swap memory is, in one line, and stays off.
 refused() {
 	expect "$(status_of symctl swapbypass off test)" 0 "status of off"
-	for word in on sync; do
+	for word in on device; do
 		expect "$(status_of symctl swapbypass "$word" test)" 1 "status of $word"
 		expect "$(wc -l <"$work/out")" 1 "lines of $word: $(cat "$work/out")"
 		told symctl swapbypass "$word" test

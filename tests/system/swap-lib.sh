@@ -153,7 +153,7 @@ level() {
 swapping() {
 	case $swap in
 	bypass) wait_for 60 level bypass ;;
-	sync) symctl swapbypass sync test >"$work/out" && level device ;;
+	sync) symctl swapbypass device test >"$work/out" && level device ;;
 	esac || fail "$(symctl swapbypass stat test 2>&1)"
 	tell go
 }

@@ -66,7 +66,7 @@ static int setup(void **state)
 	if (machine_create(&m))
 		return -1;
 	sym_set_hooks(m.sym, &hooks);
-	return sym_attach(m.sym, m.vm.vm_fd); /* again, for the hooks' MSR */
+	return sym_attach(m.sym, m.vm.board.vm_fd); /* again, for the hooks' MSR */
 }
 
 static int teardown(void **state)

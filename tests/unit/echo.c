@@ -63,7 +63,7 @@ int echo_setup(void **state)
 	g = *state;
 	assert_non_null(echo);
 	assert_int_equal(virtio_init(&echo->dev, &g->board, &echo_ops, 0, 0, &err), 0);
-	assert_int_equal(virtio_attach(&echo->dev, &err), 0);
+	assert_int_equal(virtio_attach(&echo->dev, 0, &err), 0);
 	guest_find(g, VIRTIO_ID_RNG);
 	assert_ptr_equal(g->dev, &echo->dev);
 	return 0;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,20 @@
 #include "core/parse.h"
 #include "sym/window.h"
 
-typedef int (*setting_fn)(struct vm_config *c, const char *value, const char *where,
-			  struct err *err);
+enum setting_type { SETTING_TEXT, SETTING_SIZE, SETTING_SWITCH, SETTING_OTHER };
 
-static int set_string(char **field, const char *value, struct err *err)
+struct setting {
+	const char *name;
+	const char *value; /* what it looks like, for the help */
+	const char *help;
+	enum setting_type type;
+	size_t offset; /* of the field in struct vm_config: char *, uint64_t, bool */
+	/* SETTING_OTHER: sets it; others: a check of the value that was set, or NULL. */
+	int (*fn)(struct vm_config *config, const char *value, const char *where,
+		  struct err *err);
+};
+
+static int set_text(char **field, const char *value, struct err *err)
 {
 	char *copy = strdup(value);
 
@@ -29,38 +40,23 @@ static int set_string(char **field, const char *value, struct err *err)
 	return 0;
 }
 
-static int set_name(struct vm_config *c, const char *v, const char *where, struct err *err)
+static int set_switch(bool *field, const char *v, const char *where, struct err *err)
 {
-	return set_string(&c->name, v, err);
+	if (!strcmp(v, "on") || !strcmp(v, "true") || !strcmp(v, "yes"))
+		*field = true;
+	else if (!strcmp(v, "off") || !strcmp(v, "false") || !strcmp(v, "no"))
+		*field = false;
+	else
+		return err_set(err, -EINVAL, "%s %s: on or off", where, v);
+	return 0;
 }
 
-static int set_kernel(struct vm_config *c, const char *v, const char *where, struct err *err)
-{
-	return set_string(&c->kernel, v, err);
-}
-
-static int set_initrd(struct vm_config *c, const char *v, const char *where, struct err *err)
-{
-	return set_string(&c->initrd, v, err);
-}
-
-static int set_cmdline(struct vm_config *c, const char *v, const char *where, struct err *err)
-{
-	return set_string(&c->cmdline, v, err);
-}
-
-static int set_console(struct vm_config *c, const char *v, const char *where, struct err *err)
+static int check_console(struct vm_config *c, const char *v, const char *where, struct err *err)
 {
 	if (strcmp(v, "stdio") && strcmp(v, "socket") && strcmp(v, "off") &&
 	    strncmp(v, "file:", 5))
 		return err_set(err, -EINVAL, "%s %s: stdio, socket, off or file:PATH", where, v);
-	return set_string(&c->console, v, err);
-}
-
-static int set_console_limit(struct vm_config *c, const char *v, const char *where,
-			     struct err *err)
-{
-	return parse_size(v, where, &c->console_limit, err);
+	return 0;
 }
 
 static int set_console_device(struct vm_config *c, const char *v, const char *where,
@@ -72,16 +68,14 @@ static int set_console_device(struct vm_config *c, const char *v, const char *wh
 	return 0;
 }
 
-static int set_memory(struct vm_config *c, const char *v, const char *where, struct err *err)
+static int check_memory(struct vm_config *c, const char *v, const char *where, struct err *err)
 {
-	int ret = parse_size(v, where, &c->memory, err);
-
-	if (!ret && (c->memory < RAM_MIN || c->memory > RAM_MAX))
+	if (c->memory < RAM_MIN || c->memory > RAM_MAX)
 		return err_set(err, -EINVAL, "%s %s: from %lluM to %lluG", where, v,
 			       RAM_MIN / MiB, RAM_MAX / GiB);
-	if (!ret && c->memory % (2 * MiB))
+	if (c->memory % (2 * MiB))
 		return err_set(err, -EINVAL, "%s %s: not a multiple of 2M", where, v);
-	return ret;
+	return 0;
 }
 
 static int set_cpus(struct vm_config *c, const char *v, const char *where, struct err *err)
@@ -95,38 +89,9 @@ static int set_cpus(struct vm_config *c, const char *v, const char *where, struc
 	return 0;
 }
 
-static int set_bool(bool *field, const char *v, const char *where, struct err *err)
+static int check_user(struct vm_config *c, const char *v, const char *where, struct err *err)
 {
-	if (!strcmp(v, "on") || !strcmp(v, "true") || !strcmp(v, "yes"))
-		*field = true;
-	else if (!strcmp(v, "off") || !strcmp(v, "false") || !strcmp(v, "no"))
-		*field = false;
-	else
-		return err_set(err, -EINVAL, "%s %s: on or off", where, v);
-	return 0;
-}
-
-static int set_rng(struct vm_config *c, const char *v, const char *where, struct err *err)
-{
-	return set_bool(&c->rng, v, where, err);
-}
-
-static int set_seccomp(struct vm_config *c, const char *v, const char *where, struct err *err)
-{
-	return set_bool(&c->seccomp, v, where, err);
-}
-
-static int set_user(struct vm_config *c, const char *v, const char *where, struct err *err)
-{
-	if (!*v)
-		return err_set(err, -EINVAL, "%s: no user name", where);
-	return set_string(&c->user, v, err);
-}
-
-static int set_interpreted(struct vm_config *c, const char *v, const char *where,
-			   struct err *err)
-{
-	return set_bool(&c->interpreted_ok, v, where, err);
+	return *v ? 0 : err_set(err, -EINVAL, "%s: no user name", where);
 }
 
 static int add_disk(struct vm_config *c, const char *v, const char *where, struct err *err)
@@ -150,20 +115,10 @@ static int set_vsock(struct vm_config *c, const char *v, const char *where, stru
 	return parse_vsock(v, where, c, err);
 }
 
-static int set_symbiotic(struct vm_config *c, const char *v, const char *where, struct err *err)
-{
-	return set_bool(&c->symbiotic, v, where, err);
-}
-
-static int set_modules(struct vm_config *c, const char *v, const char *where, struct err *err)
-{
-	return set_string(&c->modules, v, err);
-}
-
 static int set_initrd_modules(struct vm_config *c, const char *v, const char *where,
 			      struct err *err)
 {
-	return set_string(&c->initrd_modules, !strcmp(v, "none") ? "" : v, err);
+	return set_text(&c->initrd_modules, !strcmp(v, "none") ? "" : v, err);
 }
 
 static int add_service(struct vm_config *c, const char *v, const char *where, struct err *err)
@@ -173,87 +128,105 @@ static int add_service(struct vm_config *c, const char *v, const char *where, st
 			       CONFIG_MAX_SERVICES);
 	if (!*v || *v == ',')
 		return err_set(err, -EINVAL, "%s %s: no file name", where, v);
-	return set_string(&c->services[c->nr_services++], v, err);
+	return set_text(&c->services[c->nr_services++], v, err);
 }
 
-static int set_swapbypass(struct vm_config *c, const char *v, const char *where,
-			  struct err *err)
+static int check_window(struct vm_config *c, const char *v, const char *where, struct err *err)
 {
-	int ret = parse_size(v, where, &c->swapbypass, err);
-
-	if (!ret && (c->swapbypass < SYM_WINDOW_MIN || c->swapbypass > SYM_WINDOW_MAX ||
-		     c->swapbypass % 4096))
+	if (c->swapbypass < SYM_WINDOW_MIN || c->swapbypass > SYM_WINDOW_MAX ||
+	    c->swapbypass % 4096)
 		return err_set(err, -EINVAL, "%s %s: a multiple of 4096, from 1M to 1T", where, v);
-	return ret;
+	return 0;
 }
 
-static int set_swapbypass_limit(struct vm_config *c, const char *v, const char *where,
-				struct err *err)
+static int check_window_limit(struct vm_config *c, const char *v, const char *where,
+			      struct err *err)
 {
-	int ret = parse_size(v, where, &c->swapbypass_limit, err);
-
-	if (!ret && (!c->swapbypass_limit || c->swapbypass_limit % 4096))
+	if (!c->swapbypass_limit || c->swapbypass_limit % 4096)
 		return err_set(err, -EINVAL, "%s %s: a multiple of 4096, and not 0", where, v);
-	return ret;
+	return 0;
 }
 
-static int set_swapbypass_file(struct vm_config *c, const char *v, const char *where,
-			       struct err *err)
+static int check_window_file(struct vm_config *c, const char *v, const char *where,
+			     struct err *err)
 {
-	if (!*v)
-		return err_set(err, -EINVAL, "%s: no file name", where);
-	return set_string(&c->swapbypass_file, v, err);
+	return *v ? 0 : err_set(err, -EINVAL, "%s: no file name", where);
 }
 
-static const struct setting {
-	const char *name;
-	setting_fn fn;
-	const char *optional; /* the value when an option has none; NULL: it must have one */
-	const char *value;
-	const char *help;
-} settings[] = {
-	{ "name", set_name, NULL, "NAME", "of the VM (default: the process id)" },
-	{ "kernel", set_kernel, NULL, "FILE", "bzImage or vmlinux to boot" },
-	{ "initrd", set_initrd, NULL, "FILE", "initial RAM disk" },
-	{ "cmdline", set_cmdline, NULL, "TEXT", "added to the kernel's command line" },
-	{ "memory", set_memory, NULL, "SIZE", "guest RAM, e.g. 512M (default) or 4G" },
-	{ "cpus", set_cpus, NULL, "N", "vCPUs (default 1)" },
-	{ "disk", add_disk, NULL, "FILE[,ro][,format=raw][,serial=S][,notify=exit]", "raw image; may be repeated" },
-	{ "net", add_net, NULL, "user[,hostfwd=tcp:PORT:PORT]|tap=IF|fd=N|unix=SOCKET",
-	  "network card; [,mac=M]; may be repeated" },
-	{ "rng", set_rng, "on", "on|off", "entropy device (default on)" },
-	{ "vsock", set_vsock, NULL, "CID[,path=SOCKET]", "vsock device" },
-	{ "console", set_console, NULL, "stdio|socket|file:PATH|off",
-	  "serial console (default stdio)" },
-	{ "console-limit", set_console_limit, NULL, "SIZE",
-	  "how large the log of --console file: may become (default 64M; 0: no limit)" },
-	{ "console-device", set_console_device, NULL, "serial|virtio",
-	  "what the guest sees of it: ttyS0 (default) or hvc0" },
-	{ "symbiotic", set_symbiotic, "on", "on|off", "symbiotic interface (default on)" },
-	{ "modules", set_modules, NULL, "DIR[:DIR...]", "where guest modules are, by kernel release" },
-	{ "initrd-modules", set_initrd_modules, NULL, "LIST|none",
-	  "guest modules to add to the initrd, e.g. symbiotic,symswap" },
-	{ "swapbypass", set_swapbypass, NULL, "SIZE",
-	  "memory that the guest may swap to, e.g. 1G" },
-	{ "swapbypass-file", set_swapbypass_file, NULL, "FILE",
-	  "the file behind that memory (default: none)" },
-	{ "swapbypass-limit", set_swapbypass_limit, NULL, "SIZE",
-	  "how much of it the guest may use (default: all)" },
-	{ "service", add_service, NULL, "FILE[,ARGS]", "load a service; may be repeated" },
-	{ "seccomp", set_seccomp, "on", "on|off", "system call filter (default on)" },
-	{ "user", set_user, NULL, "NAME", "of the user to become, when started as root" },
-	{ "allow-interpreted", set_interpreted, "on", "on|off",
-	  "run even where KVM interprets kernel code" },
+#define TEXT(field)   SETTING_TEXT, offsetof(struct vm_config, field)
+#define SIZE(field)   SETTING_SIZE, offsetof(struct vm_config, field)
+#define SWITCH(field) SETTING_SWITCH, offsetof(struct vm_config, field)
+#define OTHER	      SETTING_OTHER, 0
+
+static const struct setting settings[] = {
+	{ "name", "NAME", "of the VM (default: the process id)", TEXT(name) },
+	{ "kernel", "FILE", "bzImage or vmlinux to boot", TEXT(kernel) },
+	{ "initrd", "FILE", "initial RAM disk", TEXT(initrd) },
+	{ "cmdline", "TEXT", "added to the kernel's command line", TEXT(cmdline) },
+	{ "memory", "SIZE", "guest RAM, e.g. 512M (default) or 4G", SIZE(memory), check_memory },
+	{ "cpus", "N", "vCPUs (default 1)", OTHER, set_cpus },
+	{ "disk", "FILE[,ro][,format=raw][,serial=S][,notify=exit]", "raw image; may be repeated",
+	  OTHER, add_disk },
+	{ "net", "user[,hostfwd=tcp:PORT:PORT]|tap=IF|fd=N|unix=SOCKET",
+	  "network card; [,mac=M]; may be repeated", OTHER, add_net },
+	{ "rng", "on|off", "entropy device (default on)", SWITCH(rng) },
+	{ "vsock", "CID[,path=SOCKET]", "vsock device", OTHER, set_vsock },
+	{ "console", "stdio|socket|file:PATH|off", "serial console (default stdio)", TEXT(console),
+	  check_console },
+	{ "console-limit", "SIZE",
+	  "how large the log of --console file: may become (default 64M; 0: no limit)",
+	  SIZE(console_limit) },
+	{ "console-device", "serial|virtio", "what the guest sees of it: ttyS0 (default) or hvc0",
+	  OTHER, set_console_device },
+	{ "symbiotic", "on|off", "symbiotic interface (default on)", SWITCH(symbiotic) },
+	{ "modules", "DIR[:DIR...]", "where guest modules are, by kernel release", TEXT(modules) },
+	{ "initrd-modules", "LIST|none",
+	  "guest modules to add to the initrd, e.g. symbiotic,symswap", OTHER,
+	  set_initrd_modules },
+	{ "swapbypass", "SIZE", "memory that the guest may swap to, e.g. 1G", SIZE(swapbypass),
+	  check_window },
+	{ "swapbypass-file", "FILE", "the file behind that memory (default: none)",
+	  TEXT(swapbypass_file), check_window_file },
+	{ "swapbypass-limit", "SIZE", "how much of it the guest may use (default: all)",
+	  SIZE(swapbypass_limit), check_window_limit },
+	{ "service", "FILE[,ARGS]", "load a service; may be repeated", OTHER, add_service },
+	{ "seccomp", "on|off", "system call filter (default on)", SWITCH(seccomp) },
+	{ "user", "NAME", "of the user to become, when started as root", TEXT(user), check_user },
+	{ "allow-interpreted", "on|off", "run even where KVM interprets kernel code",
+	  SWITCH(interpreted_ok) },
 };
 
 #define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+/* @value NULL: a switch that stands alone. */
+static int apply(const struct setting *s, struct vm_config *config, const char *value,
+		 const char *where, struct err *err)
+{
+	void *field = (char *)config + s->offset;
+	int ret = 0;
+
+	switch (s->type) {
+	case SETTING_TEXT:
+		ret = set_text(field, value, err);
+		break;
+	case SETTING_SIZE:
+		ret = parse_size(value, where, field, err);
+		break;
+	case SETTING_SWITCH:
+		ret = set_switch(field, value ? value : "on", where, err);
+		break;
+	case SETTING_OTHER:
+		break;
+	}
+	return ret || !s->fn ? ret : s->fn(config, value, where, err);
+}
 
 int setting_apply(struct vm_config *config, const char *name, const char *value,
 		  const char *where, struct err *err)
 {
 	for (unsigned int i = 0; i < NR_SETTINGS; i++)
 		if (!strcmp(settings[i].name, name))
-			return settings[i].fn(config, value, where, err);
+			return apply(&settings[i], config, value, where, err);
 	return err_set(err, -EINVAL, "%s: unknown key", where);
 }
 
@@ -280,8 +253,9 @@ static int walk(struct vm_config *config, int argc, char **argv, bool only_confi
 
 	for (unsigned int i = 0; i < NR_SETTINGS; i++)
 		opts[i] = (struct option){ settings[i].name,
-					   settings[i].optional ? optional_argument :
-								  required_argument,
+					   settings[i].type == SETTING_SWITCH ?
+						   optional_argument :
+						   required_argument,
 					   NULL, 1 };
 	opts[NR_SETTINGS] = (struct option){ "config", required_argument, NULL, 'C' };
 	opts[NR_SETTINGS + 1] = (struct option){ "help", no_argument, NULL, 'h' };
@@ -307,7 +281,7 @@ static int walk(struct vm_config *config, int argc, char **argv, bool only_confi
 			if (!optarg && optind < argc && is_switch_value(argv[optind]))
 				optarg = argv[optind++];
 			snprintf(where, sizeof(where), "--%s", s->name);
-			ret = s->fn(config, optarg ? optarg : s->optional, where, err);
+			ret = apply(s, config, optarg, where, err);
 		}
 		if (ret)
 			return ret;
@@ -347,7 +321,7 @@ int options_parse(struct vm_config *config, int argc, char **argv, struct err *e
 		char name[16];
 
 		snprintf(name, sizeof(name), "vm%d", (int)getpid());
-		ret = set_string(&config->name, name, err);
+		ret = set_text(&config->name, name, err);
 	}
 	return ret;
 }

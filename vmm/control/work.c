@@ -68,13 +68,10 @@ static void run_job(struct work_job *job)
 /* Hand @job to the loop; lock held. */
 static void hand_over(struct work *work, struct work_job *job)
 {
-	uint64_t one = 1;
-
 	job->next = NULL;
 	*work->done_end = job;
 	work->done_end = &job->next;
-	if (write(work->done_fd, &one, sizeof(one)) < 0)
-		return; /* already pending */
+	eventfd_write(work->done_fd, 1);
 }
 
 static void finish(struct work *work, struct work_job *job)

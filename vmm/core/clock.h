@@ -20,4 +20,19 @@ static inline uint64_t clock_ns(void)
 	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
+/* clock_ms - the same in milliseconds. */
+static inline uint64_t clock_ms(void)
+{
+	return clock_ns() / NS_PER_MS;
+}
+
+/* clock_boot_ns - nanoseconds of CLOCK_BOOTTIME, which goes on while the host sleeps. */
+static inline uint64_t clock_boot_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
 #endif

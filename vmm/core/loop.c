@@ -194,8 +194,5 @@ int loop_run(struct loop *loop)
 
 void loop_quit(struct loop *loop)
 {
-	uint64_t one = 1;
-
-	if (write(loop->quitfd, &one, sizeof(one)) < 0)
-		return; /* already pending */
+	eventfd_write(loop->quitfd, 1);
 }

@@ -128,12 +128,9 @@ int msix_add(struct pci_device *dev, int bar, unsigned int nr, struct err *err)
 
 void msix_signal(struct pci_device *dev, unsigned int vec)
 {
-	uint64_t one = 1;
-
 	if (vec >= dev->msix.nr || !(control(dev) & PCI_MSIX_FLAGS_ENABLE))
 		return;
-	if (write(dev->msix.vec[vec].fd, &one, sizeof(one)) < 0)
-		return; /* the counter is full: it is pending anyway */
+	eventfd_write(dev->msix.vec[vec].fd, 1);
 }
 
 void msix_reset(struct pci_device *dev)

@@ -165,8 +165,6 @@ void platform_reset(struct platform *pf)
 
 int platform_power_button(struct platform *pf)
 {
-	uint64_t one = 1;
-
 	__atomic_fetch_or(&pf->events, EVENT_POWER, __ATOMIC_SEQ_CST);
-	return write(pf->event_fd, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
+	return eventfd_write(pf->event_fd, 1) && errno != EAGAIN ? -errno : 0;
 }

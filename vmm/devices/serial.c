@@ -59,11 +59,10 @@ struct serial {
 /* Edge-triggered: raise again whenever there may be something new to say. */
 static void update_irq(struct serial *s)
 {
-	uint64_t one = 1;
 	bool due = (s->ier & IER_RX && s->rx_count) || (s->ier & IER_TX && s->tx_pending);
 
-	if (due && write(s->irq_fd, &one, sizeof(one)) < 0)
-		return; /* the counter is full: an interrupt is pending anyway */
+	if (due)
+		eventfd_write(s->irq_fd, 1);
 }
 
 static void rx_push(struct serial *s, uint8_t byte)

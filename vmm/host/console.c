@@ -135,10 +135,7 @@ void console_set_input(struct console *console, console_input_fn fn, void *arg)
 
 void console_wake(struct console *console)
 {
-	uint64_t one = 1;
-
-	if (write(console->kick_fd, &one, sizeof(one)) < 0)
-		return; /* already pending */
+	eventfd_write(console->kick_fd, 1);
 }
 
 void console_kick(struct console *console)

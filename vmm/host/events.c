@@ -142,10 +142,7 @@ json_t *events_make(const char *name, json_t *data)
 
 static void wake(struct events *ev)
 {
-	uint64_t one = 1;
-
-	if (write(ev->wakefd, &one, sizeof(one)) < 0)
-		return; /* already pending */
+	eventfd_write(ev->wakefd, 1);
 }
 
 /* queue - @event (NULL: there was no memory for it), lock held.  Returns what to free. */

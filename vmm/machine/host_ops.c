@@ -6,8 +6,8 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "machine/vcpu.h"
 #include "machine/vm.h"
@@ -96,11 +96,7 @@ static int op_region_del(void *vm, uint64_t gpa)
 
 static int op_doorbell(void *vm)
 {
-	uint64_t one = 1;
-
-	return write(((struct vm *)vm)->doorbell_fd, &one, sizeof(one)) < 0 && errno != EAGAIN ?
-		       -errno :
-		       0;
+	return eventfd_write(((struct vm *)vm)->doorbell_fd, 1) && errno != EAGAIN ? -errno : 0;
 }
 
 static unsigned int op_nr_vcpus(void *vm)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -147,14 +148,6 @@ void vcpu_kick(struct vcpu *vcpu)
 	pthread_kill(vcpu->thread, SIGRTMIN);
 }
 
-static void tell_parked(struct vm *vm)
-{
-	uint64_t one = 1;
-
-	if (write(vm->pause.parked_fd, &one, sizeof(one)) < 0)
-		return; /* already pending */
-}
-
 /* vcpu_may_run - wait out a pause; false when the VM is stopping. */
 static bool vcpu_may_run(struct vcpu *vcpu)
 {
@@ -166,7 +159,7 @@ static bool vcpu_may_run(struct vcpu *vcpu)
 		if (!paused) {
 			paused = true;
 			if (++vm->parked == vm->nr_vcpus)
-				tell_parked(vm);
+				eventfd_write(vm->pause.parked_fd, 1);
 		}
 		pthread_cond_wait(&vm->cond, &vm->lock);
 	}

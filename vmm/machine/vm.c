@@ -18,10 +18,10 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "boot/boot.h"
+#include "core/clock.h"
 #include "core/config.h"
 #include "host/exit_deadline.h"
 #include "core/kvm.h"
@@ -96,7 +96,6 @@ void vm_kick_all(struct vm *vm)
 
 void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
 {
-	uint64_t one = 1;
 	va_list ap;
 
 	pthread_mutex_lock(&vm->lock);
@@ -110,7 +109,7 @@ void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
 		__atomic_store_n(&vm->attention, 1, __ATOMIC_SEQ_CST);
 		vm_kick_all(vm);
 		pthread_cond_broadcast(&vm->cond);
-		if (write(vm->stop_fd, &one, sizeof(one)) < 0)
+		if (eventfd_write(vm->stop_fd, 1))
 			abort(); /* an eventfd that was never written to */
 	}
 	pthread_mutex_unlock(&vm->lock);
@@ -124,10 +123,8 @@ static void on_board_stop(struct board *board, enum vm_stop reason, const char *
 
 int vm_power_button(struct vm *vm)
 {
-	uint64_t one = 1;
-
 	/* A guest that sleeps is woken by the doorbell alone. */
-	if (write(vm->doorbell_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	if (eventfd_write(vm->doorbell_fd, 1) && errno != EAGAIN)
 		return -errno;
 	return platform_power_button(vm->board.platform);
 }
@@ -347,14 +344,6 @@ static int check_host(struct vm_life *life, struct err *err)
 	return 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
-
 /* prepare - everything that can fail without the guest having run. */
 static int prepare(struct vm_life *life, struct err *err)
 {
@@ -486,7 +475,7 @@ int vm_run(const struct vm_config *config, struct err *err)
 	pthread_cond_init(&vm->cond, &attr);
 	pthread_condattr_destroy(&attr);
 	irq_init(&vm->board.irq);
-	vm->started_ns = now_ns();
+	vm->started_ns = clock_boot_ns();
 	vm->shared.image = &life.image;
 	ret = prepare(&life, err);
 	if (!ret)

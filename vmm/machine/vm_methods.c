@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "boot/boot.h"
+#include "core/clock.h"
 #include "core/config.h"
 #include "machine/vm.h"
 #include "control/control.h"
@@ -74,10 +74,7 @@ static json_t *nets_json(const struct vm_config *config)
 
 static double uptime(const struct vm *vm)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec + now.tv_nsec / 1e9 - vm->started_ns / 1e9;
+	return (clock_boot_ns() - vm->started_ns) / (double)NS_PER_S;
 }
 
 static int method_info(struct control_call *call)

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/poll_set.h"
 #include "net/frames.h"
 
@@ -57,14 +58,6 @@ struct user_net {
 static struct in_addr net_addr(uint8_t last)
 {
 	return (struct in_addr){ htonl(0x0a000200u | last) };
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
 /* From the guest */
@@ -123,7 +116,7 @@ static bool receive(struct user_net *un)
 				return false;
 			continue;
 		}
-		if (n <= GUEST_MAX && user_fragment_ok(&un->fragments, frame, n, now_ns()))
+		if (n <= GUEST_MAX && user_fragment_ok(&un->fragments, frame, n, clock_ns()))
 			slirp_input(un->slirp, frame, n);
 		frame_reader_drop(&un->in);
 	}
@@ -247,7 +240,7 @@ static void on_guest_error(const char *msg, void *opaque)
 
 static int64_t on_clock(void *opaque)
 {
-	return now_ns();
+	return clock_ns();
 }
 
 /* Timers serve router advertisements only, and IPv6 is off. */

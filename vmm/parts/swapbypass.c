@@ -9,8 +9,8 @@
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/clock.h"
 #include "core/config.h"
 #include "core/loop.h"
 #include "host/cleanup.h"
@@ -18,17 +18,9 @@
 #include "host/metrics.h"
 #include "control/work.h"
 
-#define TICK_NS	   1000000000ull
+#define TICK_NS	   NS_PER_S
 #define TELL_TRIES 7
 #define TELL_MS	   1000ull /* and twice as long each time: two minutes in all */
-
-uint64_t swapbypass_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
-}
 
 const char *swapbypass_level_name(uint32_t level)
 {
@@ -59,7 +51,7 @@ static bool again(struct swapbypass *sb)
 
 	pthread_mutex_lock(&sb->lock);
 	more = sb->tell_tries < TELL_TRIES;
-	sb->tell_at_ms = more ? swapbypass_now_ms() + (TELL_MS << sb->tell_tries++) : 0;
+	sb->tell_at_ms = more ? clock_ms() + (TELL_MS << sb->tell_tries++) : 0;
 	pthread_mutex_unlock(&sb->lock);
 	return more;
 }
@@ -99,7 +91,7 @@ static bool must_tell(struct swapbypass *sb)
 	struct sym_item_window_state state;
 
 	pthread_mutex_lock(&sb->lock);
-	due = sb->tell_at_ms && swapbypass_now_ms() >= sb->tell_at_ms;
+	due = sb->tell_at_ms && clock_ms() >= sb->tell_at_ms;
 	if (news)
 		sb->tell_tries = 0;
 	if (news || due)

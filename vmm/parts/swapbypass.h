@@ -66,8 +66,6 @@ void swapbypass_guest_ready(void *state, uint32_t generation);
 /* swapbypass_level_name - of a SYM_WINDOW_*. */
 const char *swapbypass_level_name(uint32_t level);
 
-uint64_t swapbypass_now_ms(void);
-
 /* swapbypass_paused - the VM is, and the guest cannot be asked. */
 bool swapbypass_paused(const struct swapbypass *sb);
 

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "boot/boot.h"
+#include "core/clock.h"
 #include "core/config.h"
 #include "host/events.h"
 #include "parts/swapbypass.h"
@@ -141,7 +142,7 @@ void swapbypass_guest_ready(void *state, uint32_t generation)
 		sb->install_generation = generation;
 		sb->install_tries = 0;
 		sb->install_failed[0] = '\0';
-		sb->install_at_ms = swapbypass_now_ms() + (in_initrd(sb->vm) ? INITRD_MS : 0);
+		sb->install_at_ms = clock_ms() + (in_initrd(sb->vm) ? INITRD_MS : 0);
 	}
 	pthread_mutex_unlock(&sb->lock);
 }
@@ -200,7 +201,7 @@ static bool after_try(struct swapbypass *sb, int ret)
 	if (!ret || ret == -EEXIST || hopeless(ret) || ++sb->install_tries == TRIES)
 		return false;
 	sb->install = INSTALL_WAIT;
-	sb->install_at_ms = swapbypass_now_ms() + (RETRY_MS << sb->install_tries) / 2;
+	sb->install_at_ms = clock_ms() + (RETRY_MS << sb->install_tries) / 2;
 	return true;
 }
 
@@ -233,7 +234,7 @@ void swapbypass_install(struct swapbypass *sb)
 	pthread_mutex_lock(&sb->lock);
 	if (sb->install == INSTALL_WAIT && ready)
 		sb->install = INSTALL_NONE;
-	if (sb->install == INSTALL_WAIT && swapbypass_now_ms() >= sb->install_at_ms) {
+	if (sb->install == INSTALL_WAIT && clock_ms() >= sb->install_at_ms) {
 		sb->install = INSTALL_BUSY;
 		now = true;
 	}

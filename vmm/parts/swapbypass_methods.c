@@ -235,22 +235,22 @@ static int set_level(struct control_call *call, uint32_t level)
 	return tell(call);
 }
 
-static int do_on(struct control_call *call)
+static int action_on(struct control_call *call)
 {
 	return set_level(call, SYM_WINDOW_BYPASS);
 }
 
-static int do_sync(struct control_call *call)
+static int action_device(struct control_call *call)
 {
 	return set_level(call, SYM_WINDOW_DEVICE);
 }
 
-static int do_off(struct control_call *call)
+static int action_off(struct control_call *call)
 {
 	return set_level(call, SYM_WINDOW_OFF);
 }
 
-static int do_limit(struct control_call *call)
+static int action_limit(struct control_call *call)
 {
 	struct swapbypass *sb = call->arg;
 	uint64_t size;
@@ -287,8 +287,8 @@ static int method_swapbypass(struct control_call *call)
 		bool takes_size;
 		int (*fn)(struct control_call *call);
 	} actions[] = {
-		{ "on", false, do_on }, { "sync", false, do_sync }, { "off", false, do_off },
-		{ "stat", false, action_stat }, { "limit", true, do_limit },
+		{ "on", false, action_on }, { "device", false, action_device }, { "off", false, action_off },
+		{ "stat", false, action_stat }, { "limit", true, action_limit },
 		{ "reclaim", true, action_reclaim },
 	};
 	const char *name = json_string_value(json_object_get(call->params, "action"));
@@ -302,7 +302,7 @@ static int method_swapbypass(struct control_call *call)
 			return err_set(&call->err, -EINVAL, "action '%s' takes no 'size'", name);
 		return actions[i].fn(call);
 	}
-	return err_set(&call->err, -EINVAL, "parameter 'action' must be \"on\", \"sync\", \"off\", "
+	return err_set(&call->err, -EINVAL, "parameter 'action' must be \"on\", \"device\", \"off\", "
 		       "\"stat\", \"limit\" or \"reclaim\"");
 }
 

@@ -376,12 +376,12 @@ int virtio_blk_create(struct board *board, const struct disk_config *config, uns
 	blk->fd = -1;
 	ret = virtio_init(&blk->dev, board, &blk_ops, index, features, err);
 	if (ret)
-		goto fail;
+		goto out;
 	blk->dev.notify_exit = config->notify_exit;
 	blk->fd = disk_open(config, &size, err);
 	if (blk->fd < 0) {
 		ret = blk->fd;
-		goto fail;
+		goto out;
 	}
 	blk->readonly = config->readonly;
 	blk->sectors = size / SECTOR;
@@ -403,10 +403,6 @@ int virtio_blk_create(struct board *board, const struct disk_config *config, uns
 		.write_zeroes_may_unmap = 1,
 	};
 	ret = add_metrics(blk);
-	if (!ret)
-		ret = virtio_attach(&blk->dev, err);
-fail:
-	if (ret && !blk->dev.pci.bus)
-		blk_destroy(&blk->dev);
-	return ret;
+out:
+	return virtio_attach(&blk->dev, ret, err);
 }

@@ -116,11 +116,8 @@ int virtio_console_create(struct board *board, struct err *err)
 		ret = metrics_counter(board->metrics, "console_bytes_total",
 				      "Bytes through the virtio console", "direction=\"out\"",
 				      &con->tx_bytes);
+	ret = virtio_attach(&con->dev, ret, err);
 	if (!ret)
-		ret = virtio_attach(&con->dev, err);
-	if (ret && !con->dev.pci.bus)
-		vcon_destroy(&con->dev);
-	else if (!ret)
 		console_set_input(board->console, vcon_input, con);
 	return ret;
 }

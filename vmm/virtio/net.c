@@ -279,9 +279,5 @@ int virtio_net_create(struct board *board, const struct net_config *config, unsi
 		make_mac(net->config.mac, board->name, index);
 	if (!ret)
 		ret = add_metrics(net);
-	if (!ret)
-		ret = virtio_attach(&net->dev, err);
-	if (ret && !net->dev.pci.bus)
-		net_destroy(&net->dev);
-	return ret;
+	return virtio_attach(&net->dev, ret, err);
 }

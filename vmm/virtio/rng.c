@@ -88,9 +88,5 @@ int virtio_rng_create(struct board *board, struct err *err)
 	if (!ret)
 		ret = metrics_counter(board->metrics, "rng_bytes_total",
 				      "Random bytes given to the guest", NULL, &rng->bytes);
-	if (!ret)
-		ret = virtio_attach(&rng->dev, err);
-	if (ret && !rng->dev.pci.bus)
-		rng_destroy(&rng->dev);
-	return ret;
+	return virtio_attach(&rng->dev, ret, err);
 }

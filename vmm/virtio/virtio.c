@@ -54,10 +54,8 @@ int virtio_init(struct virtio_device *dev, struct board *board, const struct vir
 
 void virtio_free_common(struct virtio_device *dev)
 {
-	uint64_t one = 1;
-
 	__atomic_fetch_add(&dev->cancel, 1, __ATOMIC_SEQ_CST);
-	if (dev->has_thread && write(dev->quit_fd, &one, sizeof(one)) == sizeof(one))
+	if (dev->has_thread && !eventfd_write(dev->quit_fd, 1))
 		pthread_join(dev->thread, NULL);
 	if (dev->quit_fd >= 0)
 		close(dev->quit_fd);
@@ -163,12 +161,8 @@ static void driver_ok(struct virtio_device *dev)
 	if (dev->ops->start)
 		dev->ops->start(dev);
 	/* Buffers may have been offered before we looked. */
-	for (unsigned int i = 0; i < dev->ops->nr_queues; i++) {
-		uint64_t one = 1;
-
-		if (write(dev->queues[i].kick_fd, &one, sizeof(one)) < 0)
-			continue;
-	}
+	for (unsigned int i = 0; i < dev->ops->nr_queues; i++)
+		eventfd_write(dev->queues[i].kick_fd, 1);
 }
 
 void virtio_set_status(struct virtio_device *dev, uint8_t status)
@@ -279,17 +273,31 @@ static int start_service(struct virtio_device *dev, struct err *err)
 	return 0;
 }
 
-int virtio_attach(struct virtio_device *dev, struct err *err)
+static int count_kicks(struct virtio_device *dev)
 {
-	char labels[64];
-	int ret = virtio_pci_attach(dev, err);
+	int ret = 0;
 
 	for (unsigned int i = 0; i < dev->ops->nr_queues && !ret; i++) {
+		char labels[64];
+
 		snprintf(labels, sizeof(labels), "device=\"%s\",queue=\"%u\"", dev->name, i);
 		ret = metrics_counter(dev->board->metrics, "virtio_kicks_total",
 				      "Notifications of the guest's driver", labels,
 				      &dev->queues[i].kicks);
 	}
+	return ret;
+}
+
+int virtio_attach(struct virtio_device *dev, int ret, struct err *err)
+{
+	if (!ret)
+		ret = virtio_pci_attach(dev, err);
+	if (!ret)
+		ret = count_kicks(dev);
 	/* Without a loop, as under test, whoever made the device calls virtio_serve(). */
-	return ret || !dev->board->loop ? ret : start_service(dev, err);
+	if (!ret && dev->board->loop)
+		ret = start_service(dev, err);
+	if (ret && !dev->pci.bus) /* or else it goes with the bus */
+		dev->ops->destroy(dev);
+	return ret;
 }

@@ -123,8 +123,11 @@ struct virtio_device {
 int virtio_init(struct virtio_device *dev, struct board *board, const struct virtio_ops *ops,
 		unsigned int index, uint64_t features, struct err *err);
 
-/* virtio_attach - put it on the VM's PCI bus and its queues on the loop, if there is one. */
-int virtio_attach(struct virtio_device *dev, struct err *err);
+/*
+ * virtio_attach - put @dev on the PCI bus and its queues on the loop, if there is one.  @ret
+ * is what came of making it: an error is returned as it is.  Owns @dev either way.
+ */
+int virtio_attach(struct virtio_device *dev, int ret, struct err *err);
 
 /* virtio_free_common - the counterpart of virtio_init(); from ops->destroy. */
 void virtio_free_common(struct virtio_device *dev);

@@ -10,6 +10,7 @@
 #include <linux/virtio_pci.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -191,13 +192,12 @@ static void notify_access(void *arg, uint64_t off, uint8_t *data, unsigned int l
 			  bool is_write)
 {
 	struct virtio_device *dev = arg;
-	uint64_t q = off / NOTIFY_STEP, one = 1;
+	uint64_t q = off / NOTIFY_STEP;
 
 	if (!is_write)
 		memset(data, 0, len);
-	else if (q < dev->ops->nr_queues &&
-		 write(dev->queues[q].kick_fd, &one, sizeof(one)) < 0)
-		return; /* rung already */
+	else if (q < dev->ops->nr_queues)
+		eventfd_write(dev->queues[q].kick_fd, 1);
 }
 
 static void bar_mapped(struct pci_device *pci, int bar, bool mapped)

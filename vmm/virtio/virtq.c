@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/virtio_ring.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "virtio/virtio.h"
@@ -214,11 +215,9 @@ void virtq_flush(struct virtq *vq)
 
 bool virtq_rearm(struct virtq *vq)
 {
-	uint64_t one = 1;
-
 	if (!vq->live || vq->dev->broken)
 		return false;
-	if (turn_over(vq) && write(vq->kick_fd, &one, sizeof(one)) == sizeof(one))
+	if (turn_over(vq) && !eventfd_write(vq->kick_fd, 1))
 		return false; /* virtio_serve() goes on */
 	if (vq->event_idx)
 		store16(avail_event(vq), vq->next_avail);

@@ -201,9 +201,5 @@ int virtio_vsock_create(struct board *board, uint32_t cid, const char *path, str
 	ret = virtio_init(&vs->dev, board, &vsock_ops, 0, 0, err);
 	if (!ret)
 		ret = listen_at(vs, path, err);
-	if (!ret)
-		ret = virtio_attach(&vs->dev, err);
-	if (ret && !vs->dev.pci.bus)
-		vsock_destroy(&vs->dev);
-	return ret;
+	return virtio_attach(&vs->dev, ret, err);
 }

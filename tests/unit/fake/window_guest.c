@@ -105,8 +105,8 @@ int sym_call_wait(struct sym *sym, unsigned int id, struct sym_call *call)
 	return guest.code[which];
 }
 
-uint64_t __wrap_window_now_ms(void);
-uint64_t __wrap_window_now_ms(void)
+uint64_t __wrap_sym_now_ms(void);
+uint64_t __wrap_sym_now_ms(void)
 {
 	return guest.now;
 }
