@@ -50,7 +50,7 @@ try 6.1 "quiet no-kvmclock tsc=unstable" acpi_pm
 try 6.1 "quiet no-kvmclock clocksource=tsc" ""
 
 # With these a guest cannot do well: the owner is told why.
-for option in pci=nomsi pci=conf1,nomsi nolapic_timer nolapic; do
+for option in pci=nomsi pci=conf1,nomsi pci=nommconf nolapic_timer nolapic; do
 	start_tiny 6.1 --cmdline "quiet $option"
 	wait_for 10 grep -q "^symvmm: --cmdline " "$work/stderr" || fail "no word about $option"
 	grep -q "${option/conf1,/}" "$work/stderr" || fail "the wrong word: $(cat "$work/stderr")"

@@ -2,6 +2,9 @@
 /* virtio.c and the PCI transport: features, status, and registers written too early or too late. */
 #include "echo.h"
 
+#include <linux/pci_regs.h>
+#include <string.h>
+
 static void test_frozen_after_enable(void **state)
 {
 	struct guest *g = *state;
@@ -151,6 +154,26 @@ static void test_bad_vector(void **state)
 	assert_int_equal(guest_reg(g, COMMON(msix_config), 2), 2);
 }
 
+/* The guest reads pages without an exit: they must show what an exit would have given. */
+static void test_shown_pages(void **state)
+{
+	struct guest *g = *state;
+	const struct mem_region *shown = g->board.mem.pages;
+
+	assert_int_equal(g->board.mem.nr_pages, 1);
+	assert_int_equal(shown->gpa, PCI_ECAM_BASE + (1 << 15));
+	guest_config_write(g, 1, PCI_BASE_ADDRESS_0, 4, 0xffffffff);
+	guest_config_write(g, 1, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	guest_config_write(g, 1, PCI_VENDOR_ID, 4, 0);
+	for (unsigned int off = 0; off < 4096; off += 4) {
+		uint32_t value;
+
+		memcpy(&value, shown->host + off, 4);
+		assert_int_equal(guest_config(g, 1, off, 4), value);
+	}
+	assert_int_equal(guest_config(g, 2, PCI_VENDOR_ID, 4), 0xffffffff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +188,7 @@ int main(void)
 		ECHO_TEST(test_reset_mends),
 		ECHO_TEST(test_not_served_after_reset),
 		ECHO_TEST(test_bad_vector),
+		ECHO_TEST(test_shown_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,10 @@ static const struct {
 } hopeless[] = {
 	{ "pci", "nomsi", "virtio devices interrupt by MSI-X only: the guest finds none of them" },
 	{ "pci", "off", "all devices are PCI devices: the guest finds none of them" },
+	{ "pci", "conf1", "there are no PCI ports: the guest finds no PCI device" },
+	{ "pci", "conf2", "there are no PCI ports: the guest finds no PCI device" },
+	{ "pci", "nommconf", "there are no PCI ports: the guest finds no PCI device" },
+	{ "acpi", "off", "only ACPI says where the PCI devices are: the guest finds none of them" },
 	{ "nolapic_timer", NULL, "the guest has no other timer: it does not boot" },
 	{ "noapictimer", NULL, "the guest has no other timer: it does not boot" },
 	{ "nolapic", NULL, "the guest has no other interrupt controller: it does not boot" },

@@ -48,7 +48,6 @@
 #define PORT_PM_TIMER	 0x608 /* four bytes */
 #define PORT_COM1	 0x3f8
 #define PORT_KBD	 0x60
-#define PORT_PCI_CONF1	 0xcf8
 #define PCI_PORT_BASE	 0xc000
 #define PCI_PORT_SIZE	 0x1000
 

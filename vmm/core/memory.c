@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Guest memory: one mapping, shown to KVM as one or two memslots.
- * Slots 0 and 1 are RAM; region i is slot 2 + i.
+ * Slots 0 and 1 are RAM; region i is slot 2 + i; the read-only pages follow.
  */
 #include "core/memory.h"
 
@@ -21,6 +21,7 @@
 #define SLOT_LOW    0
 #define SLOT_HIGH   1
 #define SLOT_REGION 2
+#define SLOT_PAGE   (SLOT_REGION + MEM_MAX_REGIONS)
 
 /*
  * Anonymous memory aligned to huge pages: most exits of a boot are first touches of RAM,
@@ -98,7 +99,16 @@ int gmem_bind(struct guest_memory *mem, int vm_fd, struct err *err)
 	if (ret)
 		return err_set(err, ret, "guest memory: KVM refused a memslot: %s",
 			       strerror(-ret));
+	for (unsigned int i = 0; i < mem->nr_pages; i++)
+		set_slot(vm_fd, SLOT_PAGE + i, mem->pages[i].gpa, PAGE, mem->pages[i].host,
+			 KVM_MEM_READONLY);
 	return 0;
+}
+
+void gmem_show_page(struct guest_memory *mem, uint64_t gpa, uint8_t *host)
+{
+	if (mem->nr_pages < MEM_MAX_PAGES)
+		mem->pages[mem->nr_pages++] = (struct mem_region){ .gpa = gpa, .host = host };
 }
 
 int gmem_discard(struct guest_memory *mem)

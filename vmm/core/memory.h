@@ -14,6 +14,7 @@
 #include "core/err.h"
 
 #define MEM_MAX_REGIONS 8
+#define MEM_MAX_PAGES	32
 
 struct mem_region {
 	uint64_t gpa;
@@ -30,6 +31,8 @@ struct guest_memory {
 	int vm_fd; /* -1 until gmem_bind() */
 	pthread_rwlock_t lock; /* guards regions */
 	struct mem_region regions[MEM_MAX_REGIONS]; /* beside RAM, by gmem_region_add() */
+	struct mem_region pages[MEM_MAX_PAGES]; /* by gmem_show_page() */
+	unsigned int nr_pages;
 };
 
 /* gmem_create - @size bytes of RAM, page multiple, not yet known to KVM. */
@@ -63,6 +66,14 @@ int gmem_write(const struct guest_memory *mem, uint64_t gpa, const void *src, si
 int gmem_region_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void *host,
 		    uint32_t flags);
 int gmem_region_del(struct guest_memory *mem, uint64_t gpa);
+
+/*
+ * gmem_show_page - from the next gmem_bind() on the guest reads the page at @host, aligned to
+ * pages, at @gpa, where a device is, without an exit.  Its writes go to that device, whose reads
+ * must give the same: where KVM does not show the page, or @mem has no room for more than
+ * MEM_MAX_PAGES, they are exits as before.  Before the first boot; @host stays valid.
+ */
+void gmem_show_page(struct guest_memory *mem, uint64_t gpa, uint8_t *host);
 
 /* gmem_top - the end of all that is there: RAM, regions, and what lies below 4 GiB. */
 uint64_t gmem_top(struct guest_memory *mem);

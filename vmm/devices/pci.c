@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The PCI bus.  The guest reaches configuration space through ECAM, one exit an
- * access, or through the old ports.  BARs are assigned before it starts, and followed when it
- * moves them (PCI Local Bus 3.0, chapter 6).
+ * The PCI bus.  The guest reaches configuration space through ECAM: that of a device is a page
+ * that it reads without an exit; writes, and places without a device, come here.  There are no
+ * ports 0xcf8 and 0xcfc: Linux would prefer them, at two exits an access, once it had found
+ * them after a thousand.  BARs are assigned before the guest starts, and followed when it moves
+ * them (PCI Local Bus 3.0, chapter 6; PCI Express 4.0, 7.2.2).
  */
 #include "devices/pci.h"
 
@@ -11,19 +13,18 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/layout.h"
 #include "devices/board.h"
 
-#define CONF1_ENABLE 0x80000000u
-#define CONF1_BUS    0x00ff0000u
+#define CONFIG_PAGE 4096u
 
 struct pci_bus {
 	struct board *board;
 	pthread_mutex_t lock; /* guards configuration space */
 	struct bus_region ecam;
-	struct bus_region conf1;
-	uint32_t address; /* port 0xcf8 */
+	uint8_t *pages; /* configuration space of function 0 of each slot */
 	struct pci_device *slots[PCI_SLOTS];
 	uint64_t next_mem;
 	uint64_t next_io;
@@ -136,42 +137,24 @@ static void ecam_access(void *arg, uint64_t offset, uint8_t *data, unsigned int 
 	pthread_mutex_unlock(&bus->lock);
 }
 
-/*
- * Ports 0xcf8 (address, 32-bit accesses only) and 0xcfc (data): what kernels look for
- * first, before they have read the ACPI tables.
- */
-static void conf1_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
-			 bool is_write)
-{
-	struct pci_bus *bus = arg;
-
-	pthread_mutex_lock(&bus->lock);
-	if (offset >= 4 && bus->address & CONF1_ENABLE && !(bus->address & CONF1_BUS))
-		config_access(bus, bus->address >> 8 & 0xff,
-			      (bus->address & 0xfc) + offset - 4, data, len, is_write);
-	else if (!offset && len == 4 && is_write)
-		bus->address = le_load(data, 4);
-	else if (!offset && len == 4)
-		le_store(data, 4, bus->address);
-	else if (!is_write)
-		memset(data, 0xff, len);
-	pthread_mutex_unlock(&bus->lock);
-}
-
 int pci_bus_create(struct board *board, struct pci_bus **out, struct err *err)
 {
 	struct pci_bus *bus = calloc(1, sizeof(*bus));
 
 	if (!bus)
 		return err_set(err, -ENOMEM, "PCI bus: out of memory");
+	bus->pages = mmap(NULL, PCI_SLOTS * CONFIG_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (bus->pages == MAP_FAILED) {
+		free(bus);
+		return err_set(err, -ENOMEM, "PCI bus: out of memory");
+	}
 	bus->board = board;
 	bus->next_mem = PCI_MEM_BASE;
 	bus->next_io = PCI_PORT_BASE;
 	pthread_mutex_init(&bus->lock, NULL);
 	bus->ecam = (struct bus_region){ PCI_ECAM_BASE, PCI_ECAM_SIZE, ecam_access, bus, NULL };
-	bus->conf1 = (struct bus_region){ PORT_PCI_CONF1, 8, conf1_access, bus, NULL };
 	bus_add(&board->mmio, &bus->ecam);
-	bus_add(&board->pio, &bus->conf1);
 	*out = bus;
 	return 0;
 }
@@ -188,8 +171,8 @@ void pci_bus_destroy(struct pci_bus *bus)
 		bus->slots[i]->destroy(bus->slots[i]);
 	}
 	bus_del(&bus->board->mmio, &bus->ecam);
-	bus_del(&bus->board->pio, &bus->conf1);
 	pthread_mutex_destroy(&bus->lock);
+	munmap(bus->pages, PCI_SLOTS * CONFIG_PAGE);
 	free(bus);
 }
 
@@ -224,8 +207,17 @@ void pci_bus_reset(struct pci_bus *bus)
 void pci_init(struct pci_device *dev, struct board *board, const char *name, uint16_t vendor,
 	      uint16_t device, uint32_t class_code, uint8_t revision)
 {
+	struct pci_bus *bus = board->pci;
+	unsigned int slot = 1; /* 0 is where a host bridge would be */
+
+	while (slot < PCI_SLOTS && bus->slots[slot])
+		slot++;
 	dev->board = board;
 	dev->name = name;
+	dev->slot = slot;
+	/* Without a place it is refused by pci_attach(). */
+	dev->config = bus->pages + (slot % PCI_SLOTS) * CONFIG_PAGE;
+	memset(dev->config, 0, CONFIG_PAGE);
 	le_store(&dev->config[PCI_VENDOR_ID], 2, vendor);
 	le_store(&dev->config[PCI_DEVICE_ID], 2, device);
 	le_store(&dev->config[PCI_STATUS], 2, PCI_STATUS_CAP_LIST);
@@ -280,11 +272,9 @@ struct pci_device *pci_io_device(const struct pci_bus *bus, uint64_t port, int *
 
 int pci_attach(struct pci_bus *bus, struct pci_device *dev, struct err *err)
 {
-	unsigned int slot = 1; /* 0 is where a host bridge would be */
+	uint64_t gpa = PCI_ECAM_BASE + ((uint64_t)dev->slot << 15);
 
-	while (slot < PCI_SLOTS && bus->slots[slot])
-		slot++;
-	if (slot == PCI_SLOTS)
+	if (dev->slot == PCI_SLOTS)
 		return err_set(err, -ENOSPC, "%s: more than %d PCI devices", dev->name,
 			       PCI_SLOTS - 1);
 	for (int i = 0; i < PCI_BARS; i++) {
@@ -298,7 +288,7 @@ int pci_attach(struct pci_bus *bus, struct pci_device *dev, struct err *err)
 		set_bar(dev, i);
 	}
 	dev->bus = bus;
-	dev->slot = slot;
-	bus->slots[slot] = dev;
+	bus->slots[dev->slot] = dev;
+	gmem_show_page(&bus->board->mem, gpa, dev->config);
 	return 0;
 }

@@ -50,7 +50,7 @@ struct pci_device {
 	struct board *board;
 	struct pci_bus *bus;
 	unsigned int slot;
-	uint8_t config[PCI_CFG_SIZE];
+	uint8_t *config; /* a page of the bus, which the guest reads */
 	uint8_t wmask[PCI_CFG_SIZE]; /* which bits the guest may write */
 	unsigned int cap_next;	     /* where the next capability goes */
 	unsigned int cap_last;	     /* link to patch */
@@ -70,7 +70,10 @@ void pci_bus_destroy(struct pci_bus *bus);
 /* pci_bus_reset - every device, between boots: no BAR mapped, no vector attached. */
 void pci_bus_reset(struct pci_bus *bus);
 
-/* pci_init - fill in identity; vendor and device ids, 24-bit class code. */
+/*
+ * pci_init - fill in identity; vendor and device ids, 24-bit class code.  It gets the next
+ * free slot of board->pci: pci_attach() follows before another device's pci_init().
+ */
 void pci_init(struct pci_device *dev, struct board *board, const char *name, uint16_t vendor,
 	      uint16_t device, uint32_t class_code, uint8_t revision);
 
