@@ -16,7 +16,8 @@ ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -fstack-protector-stro
 	-pthread \
 	-I. -Ivmm -Isymbiotic/include -Ilibsym/include -I$(B)/gen $(PKG_CFLAGS) $(CFLAGS)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -pthread
+# libslirp is loaded when it is needed (vmm/net/slirp_lib.c).
+PKG_LIBS = $(shell pkg-config --libs $(filter-out slirp,$(PKGS))) -ldl -pthread
 
 VMM_SRC	:= $(wildcard vmm/*/*.c)
 VMM_OBJ	:= $(VMM_SRC:%.c=$(B)/%.o)

@@ -20,6 +20,7 @@
 
 #include "host/child.h"
 #include "host/seccomp_filter.h"
+#include "host/trim.h"
 
 #define MAX_FILES 8
 #define FINISH_MS 1000
@@ -104,6 +105,7 @@ __attribute__((noreturn)) static void child(int fd, bool confine)
 	/* What it was told is in its own memory, out of the VMM's reach. */
 	if (!take_list(fd))
 		_exit(0);
+	trim_memory();
 	while (recv(fd, &c, sizeof(c), 0) > 0)
 		;
 	while (list->nr--)

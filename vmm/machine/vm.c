@@ -39,6 +39,7 @@
 #include "host/metrics.h"
 #include "host/seccomp.h"
 #include "host/terminal.h"
+#include "host/trim.h"
 #include "host/user.h"
 #include "net/user_process.h"
 #include "sym/host.h"
@@ -393,6 +394,7 @@ static int prepare(struct vm_life *life, struct err *err)
 		ret = user_become(&life->user, err);
 	if (!ret && vm->config->seccomp)
 		ret = seccomp_install(vm->config, err);
+	trim_memory();
 	return ret;
 }
 

@@ -12,8 +12,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <glib.h>
-#include <slirp/libslirp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +22,7 @@
 #include "core/clock.h"
 #include "core/poll_set.h"
 #include "net/frames.h"
+#include "net/slirp_lib.h"
 
 #define BUDGET	    64		/* frames of the guest's in a row */
 #define BACKLOG_MAX (1u << 20)	/* bytes kept for a guest without receive buffers */
@@ -46,6 +45,7 @@ _Static_assert(FRAGMENT_COST >= 2 * (NET_USER_MTU + 512), "two buffers of libsli
 
 struct user_net {
 	int fd;
+	struct slirp_lib lib;
 	Slirp *slirp;
 	struct poll_set set;
 	struct frame_reader in;
@@ -117,7 +117,7 @@ static bool receive(struct user_net *un)
 			continue;
 		}
 		if (n <= GUEST_MAX && user_fragment_ok(&un->fragments, frame, n, clock_ns()))
-			slirp_input(un->slirp, frame, n);
+			un->lib.slirp_input(un->slirp, frame, n);
 		frame_reader_drop(&un->in);
 	}
 	return true;
@@ -208,7 +208,7 @@ static void fill(struct user_net *un)
 		un->starved = files_short(un);
 		timeout = 1000;
 	}
-	slirp_pollfds_fill(un->slirp, &timeout, add_poll, un);
+	un->lib.slirp_pollfds_fill(un->slirp, &timeout, add_poll, un);
 	if (frame_reader_pending(&un->in))
 		timeout = 0;
 	un->set.timeout_ms = timeout > INT32_MAX ? -1 : (int)timeout;
@@ -225,7 +225,7 @@ void user_net_run(struct user_net *un)
 		revents = poll_set_revents(&un->set, 0);
 		if ((revents & ~POLLOUT || frame_reader_pending(&un->in)) && !receive(un))
 			return;
-		slirp_pollfds_poll(un->slirp, 0, get_revents, un);
+		un->lib.slirp_pollfds_poll(un->slirp, 0, get_revents, un);
 		if (frame_writer_flush(&un->out, un->fd))
 			return;
 	}
@@ -297,7 +297,7 @@ static int add_forwards(struct user_net *un, const struct net_config *config, st
 		const struct net_fwd *f = &config->fwd[i];
 		struct in_addr host = { htonl(f->host_ip) };
 
-		if (slirp_add_hostfwd(un->slirp, f->udp, host, f->host_port, net_addr(15),
+		if (un->lib.slirp_add_hostfwd(un->slirp, f->udp, host, f->host_port, net_addr(15),
 				      f->guest_port))
 			return err_errno(err, "--net user: forwarding %s port %u",
 					 f->udp ? "udp" : "tcp", f->host_port);
@@ -333,8 +333,10 @@ int user_net_create(int fd, const struct net_config *config, struct user_net **o
 	if (!un || frame_reader_init(&un->in) || frame_writer_init(&un->out, BACKLOG_MAX))
 		return err_set(err, -ENOMEM, "network: out of memory");
 	un->fd = fd;
-	g_log_set_default_handler(on_log, NULL);
-	un->slirp = slirp_new(&sc, &callbacks, un);
+	if (slirp_lib_open(&un->lib, err))
+		return err->code;
+	un->lib.g_log_set_default_handler(on_log, NULL);
+	un->slirp = un->lib.slirp_new(&sc, &callbacks, un);
 	if (!un->slirp)
 		return err_set(err, -EIO, "--net user: libslirp did not start");
 	*out = un;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "host/child.h"
+#include "host/trim.h"
 #include "net/backend.h"
 #include "net/user.h"
 
@@ -76,6 +77,7 @@ __attribute__((noreturn)) static void child(int socket, int report, pid_t parent
 	if (write(report, &err, sizeof(err)) != sizeof(err) || err.code)
 		_exit(1);
 	close(report);
+	trim_memory();
 	user_net_run(un);
 	_exit(0);
 }
