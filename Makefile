@@ -283,10 +283,7 @@ swap: bench
 else
 bench: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS) $(B)/tests/bench/symcall $(TINY_ATTACKS)
-	@tests/bench/run
-	@tests/bench/run-attacks
-	@tests/bench/run-symbiotic
-	@$(MAKE) --no-print-directory bench-swap
+	@tests/bench/run-all
 endif
 
 install: all
