@@ -66,7 +66,7 @@ static bool on_doorbell(void *state, unsigned int vcpu, struct sym_exit *exit)
 
 	if (!exit->write)
 		return false;
-	disk = sym_service_disk_at(iotag.vm, exit->addr);
+	disk = sym_service_device_at(iotag.vm, exit->addr);
 	if (!disk || strncmp(disk, "blk", 3))
 		return false;
 	pthread_mutex_lock(&iotag.lock);

@@ -294,7 +294,9 @@ static int method_swapbypass(struct control_call *call)
 	const char *name = json_string_value(json_object_get(call->params, "action"));
 
 	if (!call->arg)
-		return err_set(&call->err, -ENOTSUP, "the VM was started without --swapbypass");
+		return err_set(&call->err, -ENOTSUP,
+			       "the VM has no window, which has its place from the start on: "
+			       "start the VM with --swapbypass SIZE");
 	for (size_t i = 0; name && i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(actions[i].name, name))
 			continue;

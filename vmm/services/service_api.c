@@ -203,7 +203,7 @@ int sym_service_upcall(struct sym_service_vm *vm, unsigned int vcpu, struct sym_
 	return ret;
 }
 
-const char *sym_service_disk_at(struct sym_service_vm *vm, uint64_t port)
+const char *sym_service_device_at(struct sym_service_vm *vm, uint64_t port)
 {
 	return virtio_notify_at(vm->all->vm->board->pci, port);
 }

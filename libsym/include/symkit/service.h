@@ -130,10 +130,10 @@ SYM_API int sym_service_upcall(struct sym_service_vm *vm, unsigned int vcpu,
 			     struct sym_call *call);
 
 /*
- * sym_service_disk_at - the name of the virtio device whose doorbell is at I/O port @port
+ * sym_service_device_at - the name of the virtio device whose doorbell is at I/O port @port
  * ("blk0"), or NULL.  It exits to userspace with --disk FILE,notify=exit.
  */
-SYM_API const char *sym_service_disk_at(struct sym_service_vm *vm, uint64_t port);
+SYM_API const char *sym_service_device_at(struct sym_service_vm *vm, uint64_t port);
 
 /* sym_service_print - add to a verb's answer: text, or the text of JSON. */
 SYM_API void sym_service_print(struct sym_service_answer *answer, const char *fmt, ...)
