@@ -3,7 +3,6 @@
  * Guest modules behind the initrd: which kernel it is, what is there for it, and what is
  * in memory then.
  */
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -21,6 +20,7 @@
 #include "boot/boot.h"
 #include "core/layout.h"
 #include "core/memory.h"
+#include "module_file.h"
 
 #define PAYLOAD 8192u
 #define SETUP	(2 * 512u)
@@ -69,32 +69,14 @@ static void write_kernel(struct fixture *f, const char *version)
 	write_file(f->kernel, image, sizeof(image));
 }
 
-/* The smallest that symmod_check() takes. */
 static void write_module(struct fixture *f, const char *release)
 {
-	struct {
-		Elf64_Ehdr head;
-		char names[24];
-		char modinfo[128];
-		Elf64_Shdr sections[3];
-	} m = { .names = "\0.modinfo\0.shstrtab" };
-	int len = snprintf(m.modinfo, sizeof(m.modinfo), "name=symbiotic%cvermagic=%s SMP ", 0,
-			   release) + 1;
+	char text[128];
+	int len = snprintf(text, sizeof(text), "name=symbiotic%cvermagic=%s SMP ", 0, release) + 1;
+	struct module_file *m = module_make(text, len);
 
-	memcpy(m.head.e_ident, ELFMAG "\2\1\1", 7);
-	m.head.e_type = ET_REL;
-	m.head.e_machine = EM_X86_64;
-	m.head.e_version = EV_CURRENT;
-	m.head.e_ehsize = sizeof(m.head);
-	m.head.e_shoff = (char *)m.sections - (char *)&m;
-	m.head.e_shentsize = sizeof(m.sections[0]);
-	m.head.e_shnum = 3;
-	m.head.e_shstrndx = 2;
-	m.sections[1] = (Elf64_Shdr){ .sh_name = 1, .sh_type = SHT_PROGBITS, .sh_size = len,
-				      .sh_offset = m.modinfo - (char *)&m, .sh_addralign = 1 };
-	m.sections[2] = (Elf64_Shdr){ .sh_name = 10, .sh_type = SHT_STRTAB, .sh_size = 20,
-				      .sh_offset = m.names - (char *)&m, .sh_addralign = 1 };
-	write_file(f->module, &m, sizeof(m));
+	write_file(f->module, m, sizeof(*m));
+	free(m);
 }
 
 static int setup(void **state)

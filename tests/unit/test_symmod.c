@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * SymMod's host half: what counts as a module, where it is looked for, the archive behind
- * the initrd.  The modules are made here: a header, .modinfo, and the names of sections.
+ * the initrd.
  */
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -18,59 +17,17 @@
 
 #include <cmocka.h>
 
+#include "module_file.h"
 #include "sym/symmod.h"
 
 #define RELEASE "6.1.0-56-cloud-amd64"
 #define GOOD "license=GPL\0depends=symbiotic,virtio_blk\0name=symtest\0vermagic=" RELEASE \
 	     " SMP preempt mod_unload modversions "
 
-struct file {
-	Elf64_Ehdr head;
-	char names[24];
-	char modinfo[512];
-	Elf64_Shdr sections[3];
-};
-
-static struct file *make(const char *modinfo, size_t len)
-{
-	static const char names[] = "\0.modinfo\0.shstrtab";
-	struct file *f = calloc(1, sizeof(*f));
-
-	assert_non_null(f);
-	assert_true(len <= sizeof(f->modinfo));
-	memcpy(f->head.e_ident, ELFMAG "\2\1\1", 7);
-	f->head.e_type = ET_REL;
-	f->head.e_machine = EM_X86_64;
-	f->head.e_version = EV_CURRENT;
-	f->head.e_ehsize = sizeof(f->head);
-	f->head.e_shoff = offsetof(struct file, sections);
-	f->head.e_shentsize = sizeof(f->sections[0]);
-	f->head.e_shnum = 3;
-	f->head.e_shstrndx = 2;
-	memcpy(f->names, names, sizeof(names));
-	memcpy(f->modinfo, modinfo, len);
-	f->sections[1] = (Elf64_Shdr){
-		.sh_name = 1,
-		.sh_type = SHT_PROGBITS,
-		.sh_flags = SHF_ALLOC,
-		.sh_offset = offsetof(struct file, modinfo),
-		.sh_size = len,
-		.sh_addralign = 1,
-	};
-	f->sections[2] = (Elf64_Shdr){
-		.sh_name = 10,
-		.sh_type = SHT_STRTAB,
-		.sh_offset = offsetof(struct file, names),
-		.sh_size = sizeof(names),
-		.sh_addralign = 1,
-	};
-	return f;
-}
-
 static struct symmod_image image;
 static struct symmod_err err;
 
-static int check(struct file *f, size_t size)
+static int check(struct module_file *f, size_t size)
 {
 	/* In memory of its very size, for the sanitizers and valgrind. */
 	void *copy = malloc(size);
@@ -89,21 +46,21 @@ static int check(struct file *f, size_t size)
 	return ret;
 }
 
-static void refused(struct file *f, size_t size, const char *why)
+static void refused(struct module_file *f, size_t size, const char *why)
 {
 	assert_int_equal(check(f, size), -ENOEXEC);
 	if (!strstr(err.text, "x.ko") || !strstr(err.text, why))
 		fail_msg("\"%s\" does not say \"%s\"", err.text, why);
 }
 
-static struct file *good(void)
+static struct module_file *good(void)
 {
-	return make(GOOD, sizeof(GOOD));
+	return module_make(GOOD, sizeof(GOOD));
 }
 
 static void test_good(void **state)
 {
-	assert_int_equal(check(good(), sizeof(struct file)), 0);
+	assert_int_equal(check(good(), sizeof(struct module_file)), 0);
 	assert_string_equal(image.name, "symtest");
 	assert_string_equal(image.release, RELEASE);
 	assert_int_equal(image.nr_depends, 2);
@@ -114,7 +71,7 @@ static void test_good(void **state)
 
 static void test_other_release(void **state)
 {
-	assert_int_equal(check(good(), sizeof(struct file)), 0);
+	assert_int_equal(check(good(), sizeof(struct module_file)), 0);
 	assert_int_equal(symmod_match(&image, "6.12.1", &err), -ENOEXEC);
 	assert_non_null(strstr(err.text, RELEASE));
 	assert_non_null(strstr(err.text, "6.12.1"));
@@ -126,19 +83,19 @@ static void test_no_depends(void **state)
 {
 	static const char info[] = "name=a\0depends=\0vermagic=6.1 SMP ";
 
-	assert_int_equal(check(make(info, sizeof(info)), sizeof(struct file)), 0);
+	assert_int_equal(check(module_make(info, sizeof(info)), sizeof(struct module_file)), 0);
 	assert_int_equal(image.nr_depends, 0);
 }
 
 static void test_truncated(void **state)
 {
-	for (size_t size = 16; size < sizeof(struct file); size += 7)
+	for (size_t size = 16; size < sizeof(struct module_file); size += 7)
 		assert_int_equal(check(good(), size), -ENOEXEC);
 }
 
 static void test_not_elf(void **state)
 {
-	struct file *f = good();
+	struct module_file *f = good();
 
 	memcpy(f, "#!/bin/sh\n", 10);
 	refused(f, sizeof(*f), "not an ELF file");
@@ -146,7 +103,7 @@ static void test_not_elf(void **state)
 
 static void test_architecture(void **state)
 {
-	struct file *f = good();
+	struct module_file *f = good();
 
 	f->head.e_machine = EM_AARCH64;
 	refused(f, sizeof(*f), "wrong architecture");
@@ -157,7 +114,7 @@ static void test_architecture(void **state)
 
 static void test_program(void **state)
 {
-	struct file *f = good();
+	struct module_file *f = good();
 
 	f->head.e_type = ET_DYN;
 	refused(f, sizeof(*f), "not a kernel module");
@@ -165,7 +122,7 @@ static void test_program(void **state)
 
 static void test_no_modinfo(void **state)
 {
-	struct file *f = good();
+	struct module_file *f = good();
 
 	f->names[2] = 'x';
 	refused(f, sizeof(*f), "no .modinfo");
@@ -176,7 +133,7 @@ static void test_hostile_sections(void **state)
 	static const uint64_t values[] = { UINT64_MAX, INT64_MAX, 1ull << 32, 4096, 1000 };
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		struct file *f = good();
+		struct module_file *f = good();
 
 		f->sections[1].sh_size = values[i];
 		refused(f, sizeof(*f), "");
@@ -200,9 +157,9 @@ static void test_hostile_sections(void **state)
 
 static void test_misaligned_headers(void **state)
 {
-	const size_t size = sizeof(struct file) + 256, at = sizeof(struct file) + 5;
+	const size_t size = sizeof(struct module_file) + 256, at = sizeof(struct module_file) + 5;
 	char *copy = calloc(1, size);
-	struct file *f = (struct file *)copy, *whole = good();
+	struct module_file *f = (struct module_file *)copy, *whole = good();
 
 	*f = *whole;
 	free(whole);
@@ -232,7 +189,7 @@ static void test_hostile_modinfo(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		refused(make(bad[i].text, bad[i].len), sizeof(struct file), bad[i].why);
+		refused(module_make(bad[i].text, bad[i].len), sizeof(struct module_file), bad[i].why);
 }
 
 static void test_params(void **state)
@@ -241,9 +198,9 @@ static void test_params(void **state)
 				   "parm=plus:What to add\0parmtypes=no:int";
 	static const char *const words[] = { "minus=1", "plu=1", "pluss", "plus=1 a_c", "=3",
 					     "What", "no=1", "name=1" };
-	struct file *f = make(text, sizeof(text));
+	struct module_file *f = module_make(text, sizeof(text));
 
-	assert_int_equal(check(make(text, sizeof(text)), sizeof(*f)), 0);
+	assert_int_equal(check(module_make(text, sizeof(text)), sizeof(*f)), 0);
 	image.data = f;
 	image.size = sizeof(*f);
 	assert_int_equal(symmod_check_params(&image, "", &err), 0);
