@@ -4,7 +4,9 @@
 B	:= build
 CFLAGS	?= -O2 -g
 PREFIX	?= /usr/local
-PKGS	:= jansson libconfig slirp libseccomp libelf libxxhash
+# SymMod's own, for what reads modules: symctl too.
+MOD_PKGS := libelf liblzma libzstd zlib
+PKGS	:= jansson libconfig slirp libseccomp libxxhash $(MOD_PKGS)
 VERSION	:= 0.1.0
 
 # A warning is an error under "make test", which says so in WERROR: another compiler has others.
@@ -81,10 +83,10 @@ $(B)/libsym.a: $(LIB_OBJ)
 	@rm -f $@ && $(AR) rcs $@ $^
 
 # symctl carries the library inside, so that it runs from the build tree.
-$(B)/symctl: $(CTL_OBJ) $(B)/libsym.a $(B)/symmod/modinfo.o $(B)/symmod/repo.o \
-		$(B)/symmod/folders.o
+$(B)/symctl: $(CTL_OBJ) $(B)/libsym.a \
+		$(addprefix $(B)/symmod/,modinfo.o unpack.o repo.o folders.o)
 	@echo "  LD      $@"
-	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(shell pkg-config --libs jansson libelf)
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(shell pkg-config --libs jansson $(MOD_PKGS))
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -110,7 +112,8 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_LIB) $(B)/libvmm.a $(B)/
 
 TINY_LIB := $(B)/tests/tiny/machine.o $(B)/tests/tiny/machine_guest.o
 # Its guest stands in for the interface.
-$(B)/tests/unit/test_install: $(B)/tests/unit/test_install.o $(B)/symmod/install.o $(B)/symmod/modinfo.o
+$(B)/tests/unit/test_install: $(B)/tests/unit/test_install.o \
+		$(addprefix $(B)/symmod/,install.o modinfo.o unpack.o)
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sym/symmod.h"
+#include "unpack.h"
 
 int symmod_fail(struct symmod_err *err, int code, const char *fmt, ...)
 {
@@ -261,6 +262,8 @@ int symmod_read(int fd, const char *file, struct symmod_image *image, struct sym
 
 	memset(image, 0, sizeof(*image));
 	ret = read_all(fd, file, image, err);
+	if (!ret)
+		ret = symmod_unpack(file, image, err);
 	if (!ret)
 		ret = symmod_check(file, image, err);
 	if (ret)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The repository: DIR/RELEASE/NAME.ko.  A release comes from the guest, and must not
- * lead out of the folder.
+ * The repository: DIR/RELEASE/NAME.ko, or one that is compressed, as distributions have them.
+ * A release comes from the guest, and must not lead out of the folder.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,22 @@
 
 #include "sym/symmod.h"
 
+/* Of the file of a module, in the order in which they are looked for. */
+static const char *const endings[] = { ".ko", ".ko.xz", ".ko.zst", ".ko.gz" };
+#define NR_ENDINGS (sizeof(endings) / sizeof(endings[0]))
+
+bool symmod_is_file(const char *word)
+{
+	size_t len = strlen(word), n;
+
+	for (size_t i = 0; i < NR_ENDINGS; i++) {
+		n = strlen(endings[i]);
+		if (len > n && !strcmp(word + len - n, endings[i]))
+			return true;
+	}
+	return strchr(word, '/');
+}
+
 static bool release_ok(const char *release)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -22,20 +38,15 @@ static bool release_ok(const char *release)
 	return len && len < 64 && release[0] != '.' && strspn(release, allowed) == len;
 }
 
-/* A module may be called a_b and its file a-b.ko, or the other way round. */
-static int open_either(const char *dir, int dir_len, const char *release, const char *name,
-		       char *path, size_t size)
+/* DIR/RELEASE/NAME with each ending. */
+static int open_any(const char *dir, int dir_len, const char *release, const char *name,
+		    char *path, size_t size)
 {
-	char other[SYM_NAME_LEN];
 	int fd = -1;
 
-	for (int i = 0; i < 3 && fd < 0; i++) {
-		snprintf(other, sizeof(other), "%s", name);
-		for (char *p = other; i && *p; p++)
-			if (*p == '-' || *p == '_')
-				*p = i == 1 ? '_' : '-';
-		if (snprintf(path, size, "%.*s/%s/%s.ko", dir_len, dir, release, other) >=
-		    (int)size)
+	for (size_t i = 0; i < NR_ENDINGS && fd < 0; i++) {
+		if (snprintf(path, size, "%.*s/%s/%s%s", dir_len, dir, release, name,
+			     endings[i]) >= (int)size)
 			return -ENAMETOOLONG;
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
@@ -44,17 +55,35 @@ static int open_either(const char *dir, int dir_len, const char *release, const 
 	return fd < 0 ? -ENOENT : fd;
 }
 
+/* A module may be called a_b and its file a-b.ko, or the other way round. */
+static int open_either(const char *dir, int dir_len, const char *release, const char *name,
+		       char *path, size_t size)
+{
+	char other[SYM_NAME_LEN];
+	int fd = -ENOENT;
+
+	for (int i = 0; i < 3 && fd == -ENOENT; i++) {
+		snprintf(other, sizeof(other), "%s", name);
+		for (char *p = other; i && *p; p++)
+			if (*p == '-' || *p == '_')
+				*p = i == 1 ? '_' : '-';
+		fd = open_any(dir, dir_len, release, other, path, size);
+	}
+	return fd;
+}
+
 int symmod_find(const char *dirs, const char *release, const char *name, char *path,
 		size_t size, struct symmod_err *err)
 {
 	if (!dirs || !*dirs)
 		dirs = symmod_default_dirs();
 	if (!symmod_name_ok(name))
-		return symmod_fail(err, -EINVAL, "'%.64s' cannot be the name of a module", name);
+		return symmod_fail(err, -EINVAL, "'%.64s' cannot be the name of a module",
+				   name);
 	if (!release_ok(release))
 		return symmod_fail(err, -EINVAL, "'%.64s' cannot be the release of a kernel",
 				   release);
-	for (const char *dir = dirs; *dir; ) {
+	for (const char *dir = dirs; *dir;) {
 		int len = strcspn(dir, ":"), fd;
 
 		fd = len ? open_either(dir, len, release, name, path, size) : -ENOENT;
@@ -64,5 +93,6 @@ int symmod_find(const char *dirs, const char *release, const char *name, char *p
 			return symmod_fail(err, fd, "%.200s: %s", path, strerror(-fd));
 		dir += len + (dir[len] == ':');
 	}
-	return symmod_fail(err, -ENOENT, "no module %s for Linux %s in %.300s", name, release, dirs);
+	return symmod_fail(err, -ENOENT, "no module %s for Linux %s in %.300s", name, release,
+			   dirs);
 }

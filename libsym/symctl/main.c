@@ -35,7 +35,7 @@ static const struct ctl_command commands[] = {
 	  "Arguments are numbers, decimal or 0x...; six at most.\n", call_options, cmd_call,
 	  "HANDLER [ARG]...", 1, 1 + SYM_UPCALL_ARGS },
 	{ "module", false, "install, list or remove modules in a running guest",
-	  "module install NAME MODULE|FILE.ko [PARAM=VALUE]...\n"
+	  "module install NAME MODULE|FILE [PARAM=VALUE]...\n"
 	  "module list NAME\n"
 	  "module remove NAME MODULE\n", module_options, cmd_module,
 	  "install|list|remove NAME ...", 2, 64 },

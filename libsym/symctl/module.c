@@ -125,13 +125,6 @@ static int install_fd(struct install *in, int fd, const char *path, const char *
 	return status;
 }
 
-static bool is_file(const char *word)
-{
-	size_t len = strlen(word);
-
-	return strchr(word, '/') || (len > 3 && !strcmp(word + len - 3, ".ko"));
-}
-
 static int join_params(struct ctl *ctl, char *buf, size_t size)
 {
 	size_t len = 0;
@@ -151,7 +144,7 @@ static int install_word(struct install *in, const char *word, const char *params
 	char path[PATH_MAX];
 	int fd, status;
 
-	if (is_file(word)) {
+	if (symmod_is_file(word)) {
 		fd = open(word, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		if (fd < 0)
 			return ctl_error("%s: %s", word, strerror(errno));

@@ -21,6 +21,7 @@
 #include "core/layout.h"
 #include "core/memory.h"
 #include "module_file.h"
+#include "packed.h"
 
 #define PAYLOAD 8192u
 #define SETUP	(2 * 512u)
@@ -69,11 +70,17 @@ static void write_kernel(struct fixture *f, const char *version)
 	write_file(f->kernel, image, sizeof(image));
 }
 
-static void write_module(struct fixture *f, const char *release)
+static struct module_file *make_module(const char *release)
 {
 	char text[128];
-	int len = snprintf(text, sizeof(text), "name=symbiotic%cvermagic=%s SMP ", 0, release) + 1;
-	struct module_file *m = module_make(text, len);
+	int len = snprintf(text, sizeof(text), "name=symbiotic%cvermagic=%s SMP ", 0, release);
+
+	return module_make(text, len + 1);
+}
+
+static void write_module(struct fixture *f, const char *release)
+{
+	struct module_file *m = make_module(release);
 
 	write_file(f->module, m, sizeof(*m));
 	free(m);
@@ -139,6 +146,25 @@ static void test_by_default(void **state)
 	assert_string_equal(f->img.release, "6.1.0-x");
 	assert_string_equal(f->img.modules, "symbiotic");
 	assert_string_equal(f->img.missing, "");
+}
+
+/* The guest's insmod may not know the form: it gets the module as it is. */
+static void test_compressed(void **state)
+{
+	struct fixture *f = *state;
+
+	for_each_form(form) {
+		struct module_file *m = make_module("6.1.0-x");
+
+		unlink(f->module);
+		snprintf(f->module, sizeof(f->module), "%s/symbiotic%s", f->repo, form->ending);
+		write_file(f->module, packed, form->pack(m, sizeof(*m)));
+		opened(f, true);
+		assert_string_equal(f->img.modules, "symbiotic");
+		assert_non_null(memmem(f->img.archive, f->img.archive_size, m, sizeof(*m)));
+		boot_close(&f->img);
+		free(m);
+	}
 }
 
 static void test_none_for_this_kernel(void **state)
@@ -244,6 +270,7 @@ int main(void)
 #define FIXTURE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		FIXTURE(test_by_default),
+		FIXTURE(test_compressed),
 		FIXTURE(test_none_for_this_kernel),
 		FIXTURE(test_no_release),
 		FIXTURE(test_off),

@@ -26,6 +26,9 @@
 
 #include "core/config.h"
 #include "host/seccomp.h"
+#include "sym/symmod.h"
+#include "tests/unit/module_file.h"
+#include "tests/unit/packed.h"
 #include "tests/unit/sanitizer.h"
 
 #define UNIX_SOCKET SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK
@@ -110,6 +113,22 @@ static long open_file(void)
 static long plain_read(void)
 {
 	return read(-1, NULL, 0) < 0 && errno == EBADF ? 0 : -1;
+}
+
+static int modules[NR_FORMS];
+
+/* Decompressing takes memory, and no more than that. */
+static long read_modules(void)
+{
+	struct symmod_image image;
+	struct symmod_err err;
+
+	for (unsigned int i = 0; i < NR_FORMS; i++) {
+		if (symmod_read(modules[i], "module", &image, &err))
+			return -1;
+		symmod_free(&image);
+	}
+	return 0;
 }
 
 enum { ALLOWED, REFUSED, KILLED };
@@ -273,6 +292,25 @@ static void test_by_configuration(void **state)
 	assert_int_equal(attempt(&disk, SECCOMP_DISK, unix_socket), KILLED);
 }
 
+static void test_compressed_modules(void **state)
+{
+	static const char text[] = "name=a\0vermagic=6.1 SMP ";
+	struct module_file *f = module_make(text, sizeof(text));
+
+	for (unsigned int i = 0; i < NR_FORMS; i++) {
+		size_t size = forms[i].pack(f, sizeof(*f));
+		char path[] = "/tmp/symkit-test.XXXXXX";
+
+		modules[i] = mkstemp(path);
+		unlink(path);
+		assert_int_equal(write(modules[i], packed, size), size);
+	}
+	free(f);
+	assert_int_equal(attempt(&all, SECCOMP_WORKER, read_modules), ALLOWED);
+	for (unsigned int i = 0; i < NR_FORMS; i++)
+		close(modules[i]);
+}
+
 /* Threads that are older than the filter are confined by Landlock, too. */
 static void test_landlock(void **state)
 {
@@ -294,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_by_configuration),
+		cmocka_unit_test(test_compressed_modules),
 		cmocka_unit_test(test_landlock),
 	};
 

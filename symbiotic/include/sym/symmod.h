@@ -42,8 +42,9 @@ struct symmod_image {
 };
 
 /*
- * symmod_read - read and check a module: an ELF file for x86-64 with a .modinfo.  @fd is
- * not closed, @file names it in messages.  symmod_check - the same of a copy in memory,
+ * symmod_read - read and check a module: an ELF file for x86-64 with a .modinfo, which may be
+ * compressed by xz, zstd or gzip: @image has it decompressed, at most SYM_MOD_MAX bytes.  @fd
+ * is not closed, @file names it in messages.  symmod_check - the same of a copy in memory,
  * @image->data and @image->size, which stay the caller's if it fails.
  */
 int symmod_read(int fd, const char *file, struct symmod_image *image, struct symmod_err *err);
@@ -65,10 +66,13 @@ int symmod_check_params(const struct symmod_image *image, const char *params,
 bool symmod_name_ok(const char *name);
 bool symmod_name_equal(const char *a, const char *b);
 
+/* symmod_is_file - does @word name a file (by its ending, or a '/'), not a module? */
+bool symmod_is_file(const char *word);
+
 /*
  * symmod_find - open the module @name for kernel @release in the first of @dirs (separated
- * by ':'; NULL or "": symmod_default_dirs()) that has it: DIR/RELEASE/NAME.ko.  Returns
- * the descriptor and puts the file's name into @path, or -ENOENT, -EINVAL with @err set.
+ * by ':'; NULL or "": symmod_default_dirs()) that has it: DIR/RELEASE/NAME.ko, or else
+ * NAME.ko.xz, NAME.ko.zst or NAME.ko.gz there.  Returns the descriptor and puts the file's name into @path, or -ENOENT, -EINVAL with @err set.
  */
 int symmod_find(const char *dirs, const char *release, const char *name, char *path,
 		size_t size, struct symmod_err *err);
