@@ -42,9 +42,9 @@ static void sym_cpu_fill(struct sym_cpu *cpu, unsigned int number)
 
 	sym_switch_init_page(cpu->page);
 	for (i = 0; i < SYM_CALL_SLOTS; i++) {
-		spin_lock_irqsave(&cpu->slot[i].lock, flags);
+		raw_spin_lock_irqsave(&cpu->slot[i].lock, flags);
 		WRITE_ONCE(cpu->slot[i].taken, 0);
-		spin_unlock_irqrestore(&cpu->slot[i].lock, flags);
+		raw_spin_unlock_irqrestore(&cpu->slot[i].lock, flags);
 	}
 
 	memset(&cpu->area->guest, 0, sizeof(cpu->area->guest));

@@ -73,21 +73,21 @@ static void sym_slot_run_copy(struct sym_cpu *cpu, int i)
 	unsigned long flags;
 	bool ours;
 
-	spin_lock_irqsave(&slot->lock, flags);
+	raw_spin_lock_irqsave(&slot->lock, flags);
 	ours = slot->taken == slot->request.token;
 	if (ours && page)
 		memcpy(page, cpu->area->payload[i], SYM_CALL_PAYLOAD);
-	spin_unlock_irqrestore(&slot->lock, flags);
+	raw_spin_unlock_irqrestore(&slot->lock, flags);
 	if (ours && page)
 		result = sym_slot_run(slot, page);
 
-	spin_lock_irqsave(&slot->lock, flags);
+	raw_spin_lock_irqsave(&slot->lock, flags);
 	if (ours && slot->taken == slot->request.token) {
 		if (page)
 			memcpy(cpu->area->payload[i], page, result.payload_len);
 		sym_slot_post(cpu, i, &result);
 	}
-	spin_unlock_irqrestore(&slot->lock, flags);
+	raw_spin_unlock_irqrestore(&slot->lock, flags);
 	free_page((unsigned long)page);
 }
 
@@ -108,9 +108,9 @@ static void sym_cpu_serve(struct sym_cpu *cpu)
 			continue;
 		slot->request = *request;
 		slot->request.token = token;
-		spin_lock(&slot->lock);
+		raw_spin_lock(&slot->lock);
 		WRITE_ONCE(slot->taken, token);
-		spin_unlock(&slot->lock);
+		raw_spin_unlock(&slot->lock);
 		if (slot->request.context == SYM_CONTEXT_THREAD) {
 			slot->busy = true;
 			queue_work(sym_queue, &slot->work);
@@ -189,6 +189,7 @@ int sym_doorbell_start(u32 gsi)
 		return err;
 	sym_irq = err;
 	sym_irq_gsi = gsi;
+	/* Never threaded: handlers in interrupt context are promised a hard interrupt. */
 	err = request_irq(sym_irq, sym_doorbell_rung, IRQF_NO_THREAD, KBUILD_MODNAME, &sym_irq);
 	if (err) {
 		acpi_unregister_gsi(gsi);
@@ -226,7 +227,7 @@ int sym_doorbell_init(void)
 		INIT_CSD(&cpu->csd, sym_doorbell_called, cpu);
 		for (i = 0; i < SYM_CALL_SLOTS; i++) {
 			cpu->slot[i].cpu = number;
-			spin_lock_init(&cpu->slot[i].lock);
+			raw_spin_lock_init(&cpu->slot[i].lock);
 			INIT_WORK(&cpu->slot[i].work, sym_slot_work);
 		}
 	}

@@ -11,6 +11,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
@@ -70,7 +71,7 @@ struct sym_slot {
 	 * waits for @lock: the payload is the VMM's again then.
 	 */
 	u64 taken;
-	spinlock_t lock;
+	raw_spinlock_t lock; /* the doorbell's interrupt takes it */
 	/* For interrupt and thread context. */
 	struct sym_call_request request; /* our copy */
 	struct work_struct work;

@@ -10,6 +10,7 @@
  * takes areas out of it before it turns its write lock into a read lock and frees the tables.
  */
 #include <linux/delay.h>
+#include <linux/local_lock.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/pgtable.h>
@@ -80,8 +81,18 @@ static bool symswap_table_has(const pte_t *pte, unsigned long start, unsigned lo
 	return false;
 }
 
-/* Numbers of the slots of one page table; a CPU at a time, for the table is locked. */
-static DEFINE_PER_CPU(unsigned int [PTRS_PER_PTE], symswap_slots);
+/*
+ * Numbers of the slots of one page table, too many for the stack.  With PREEMPT_RT the lock of
+ * a table leaves a task preemptible, and the locks of slots, taken meanwhile, may sleep: so
+ * not get_cpu_var(), but a lock that is no more than that on other kernels.
+ */
+struct symswap_found {
+	local_lock_t lock;
+	unsigned int slot[PTRS_PER_PTE];
+};
+static DEFINE_PER_CPU(struct symswap_found, symswap_found) = {
+	.lock = INIT_LOCAL_LOCK(lock),
+};
 
 /*
  * For tests: wait in the middle of each look at a page table, as if the CPU were away, and
@@ -117,8 +128,9 @@ static void symswap_restore_pmd(struct symswap_process *p, pmd_t *at, unsigned l
 	lock = pte_lockptr(p->notifier.mm, &pmd);
 	spin_lock(lock);
 	if (pmd_val(pmd) == pmd_val(READ_ONCE(*at))) {
-		symswap_restore_table(p, pte, start, end, get_cpu_var(symswap_slots));
-		put_cpu_var(symswap_slots);
+		local_lock(&symswap_found.lock);
+		symswap_restore_table(p, pte, start, end, this_cpu_ptr(symswap_found.slot));
+		local_unlock(&symswap_found.lock);
 	}
 	spin_unlock(lock);
 }

@@ -31,7 +31,8 @@ struct sym_call {
  * A handler returns 0 or a negative errno.  In exit and kick context it runs like an
  * NMI handler: interrupts off on a small stack of its own, no lock that anything else
  * takes, no sleep, no fault, no FPU, and in kick context RCU may not be watching.  In
- * interrupt context it is an ordinary hard-IRQ handler.  In thread context it may sleep.
+ * interrupt context it is an ordinary hard-IRQ handler, with PREEMPT_RT too: its locks are
+ * raw_spinlock_t, and it allocates nothing.  In thread context it may sleep.
  */
 typedef int (*sym_handler_fn)(void *arg, struct sym_call *call);
 
