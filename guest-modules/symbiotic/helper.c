@@ -6,6 +6,9 @@
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -16,6 +19,11 @@
 struct sym_helper {
 	struct file *input;
 	struct file *output;
+	bool loads; /* modules, which are then the VMM's */
+	unsigned long most; /* jiffies that it may take; 0: as long as it likes */
+	struct pid *pid; /* of the program, once it is there */
+	struct delayed_work end;
+	bool ended; /* by us: it took too long */
 };
 
 static int sym_helper_fd(struct file *file, int want)
@@ -39,9 +47,40 @@ static int sym_helper_init(struct subprocess_info *info, struct cred *cred)
 		err = sym_helper_fd(helper->output, 1);
 	if (!err)
 		err = sym_helper_fd(helper->output, 2);
-	if (!err && helper->input)
+	if (!err && helper->loads)
 		sym_modules_expect(current->tgid);
+	smp_store_release(&helper->pid, get_pid(task_tgid(current)));
 	return err;
+}
+
+/* Only the program: one that cannot be killed now is waited for, as the kernel does. */
+static void sym_helper_end(struct work_struct *work)
+{
+	struct sym_helper *helper = container_of(to_delayed_work(work), struct sym_helper, end);
+	struct pid *pid = smp_load_acquire(&helper->pid);
+
+	if (!pid) { /* the machine is busy, and it has not begun */
+		schedule_delayed_work(&helper->end, HZ);
+		return;
+	}
+	helper->ended = true;
+	kill_pid(pid, SIGKILL, 1);
+}
+
+/* Start it and wait for its end. */
+static int sym_helper_wait(struct subprocess_info *info, struct sym_helper *helper)
+{
+	int ret;
+
+	INIT_DELAYED_WORK_ONSTACK(&helper->end, sym_helper_end);
+	if (helper->most)
+		schedule_delayed_work(&helper->end, helper->most);
+	ret = call_usermodehelper_exec(info, UMH_WAIT_PROC);
+	cancel_delayed_work_sync(&helper->end);
+	destroy_delayed_work_on_stack(&helper->end);
+	put_pid(helper->pid);
+	helper->pid = NULL;
+	return ret;
 }
 
 static int sym_helper_exec(const char *folder, const char *const *argv,
@@ -59,8 +98,8 @@ static int sym_helper_exec(const char *folder, const char *const *argv,
 	info = call_usermodehelper_setup(path, (char **)argv, env, GFP_KERNEL,
 					 sym_helper_init, NULL, helper);
 	if (info)
-		ret = call_usermodehelper_exec(info, UMH_WAIT_PROC);
-	if (helper->input)
+		ret = sym_helper_wait(info, helper);
+	if (helper->loads)
 		sym_modules_expect(0);
 	kfree(path);
 	return ret;
@@ -76,23 +115,38 @@ static void sym_helper_said(struct file *output, char *text, size_t size)
 	strim(text);
 }
 
-int sym_helper_run(const char *const *argv, struct file *input, char *text, size_t size)
+static int sym_helper_do(struct sym_helper *helper, const char *const *argv, char *text,
+			 size_t size)
 {
 	static const char *const folders[] = { "/sbin", "/usr/sbin", "/bin" };
-	struct sym_helper helper = { .input = input };
 	int i, ret = -ENOENT;
 
 	*text = 0;
-	helper.output = shmem_file_setup("symbiotic", size, VM_NORESERVE);
-	if (IS_ERR(helper.output))
-		return PTR_ERR(helper.output);
+	helper->output = shmem_file_setup("symbiotic", size, VM_NORESERVE);
+	if (IS_ERR(helper->output))
+		return PTR_ERR(helper->output);
 	for (i = 0; i < ARRAY_SIZE(folders) && ret == -ENOENT; i++)
-		ret = sym_helper_exec(folders[i], argv, &helper);
+		ret = sym_helper_exec(folders[i], argv, helper);
 	if (ret > 0) {
-		sym_helper_said(helper.output, text, size);
-		ret = -EIO;
+		sym_helper_said(helper->output, text, size);
+		ret = helper->ended ? -ETIMEDOUT : -EIO;
 	}
-	fput(helper.output);
+	fput(helper->output);
 	return ret;
 }
+
+int sym_helper_run(const char *const *argv, struct file *input, char *text, size_t size)
+{
+	/* What has an input is the loader of modules. */
+	struct sym_helper helper = { .input = input, .loads = input };
+
+	return sym_helper_do(&helper, argv, text, size);
+}
 EXPORT_SYMBOL_GPL(sym_helper_run);
+
+int sym_helper_load(const char *const *argv, unsigned int ms, char *text, size_t size)
+{
+	struct sym_helper helper = { .loads = true, .most = msecs_to_jiffies(ms) };
+
+	return sym_helper_do(&helper, argv, text, size);
+}

@@ -165,6 +165,12 @@ int sym_modules_init(void);
 void sym_modules_exit(void);
 void sym_modules_expect(pid_t loader);
 
+/*
+ * helper.c, beside what it exports: the same for a program that loads modules of the guest's
+ * own, and is killed after @ms (not 0): -ETIMEDOUT.
+ */
+int sym_helper_load(const char *const *argv, unsigned int ms, char *text, size_t size);
+
 /* transfer.c: a module on its way into the guest. */
 int sym_transfer_begin(const char *name, u64 size, u64 hash, u64 *have);
 int sym_transfer_data(u64 offset, const void *data, size_t len);

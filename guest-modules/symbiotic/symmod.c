@@ -12,6 +12,7 @@
 #include "symbiotic.h"
 
 #define SYM_MOD_FILE "/proc/self/fd/0" /* helper.c puts it there */
+#define SYM_MOD_MS_MAX 60000 /* for modprobe */
 
 static DEFINE_MUTEX(sym_mod_lock);
 
@@ -94,6 +95,12 @@ static void sym_mod_rename(char *text, const char *name)
 	memmove(at + strlen(name), rest, strlen(rest) + 1);
 }
 
+static void sym_mod_reply(struct sym_call *call, const char *text)
+{
+	call->reply_len = strlen(text);
+	memcpy(call->payload, text, call->reply_len);
+}
+
 /* Run a program; what it says goes into the reply. */
 static int sym_mod_run(const char *const *argv, struct file *input, struct sym_call *call)
 {
@@ -105,8 +112,7 @@ static int sym_mod_run(const char *const *argv, struct file *input, struct sym_c
 	ret = sym_helper_run(argv, input, text, SYM_CALL_PAYLOAD);
 	if (input)
 		sym_mod_rename(text, input->f_path.dentry->d_name.name);
-	call->reply_len = strlen(text);
-	memcpy(call->payload, text, call->reply_len);
+	sym_mod_reply(call, text);
 	kfree(text);
 	return ret;
 }
@@ -161,6 +167,47 @@ static int sym_mod_install(void *arg, struct sym_call *call)
 	return ret;
 }
 
+/* "--": parameters are no options of modprobe's. */
+static int sym_mod_modprobe(char **words, int count, unsigned int ms, struct sym_call *call)
+{
+	const char **argv = kcalloc(count + 3, sizeof(*argv), GFP_KERNEL);
+	char *text = kzalloc(SYM_CALL_PAYLOAD, GFP_KERNEL);
+	int ret = -ENOMEM;
+
+	if (argv && text) {
+		argv[0] = "modprobe";
+		argv[1] = "--";
+		memcpy(argv + 2, words, count * sizeof(*argv));
+		mutex_lock(&sym_mod_lock);
+		ret = sym_helper_load(argv, ms, text, SYM_CALL_PAYLOAD);
+		mutex_unlock(&sym_mod_lock);
+		sym_mod_reply(call, text);
+	}
+	kfree(text);
+	kfree(argv);
+	return ret;
+}
+
+static int sym_mod_load(void *arg, struct sym_call *call)
+{
+	unsigned int ms = clamp_t(u64, call->arg[0], 1, SYM_MOD_MS_MAX);
+	char *text = sym_mod_text(call);
+	int ret = -ENOMEM, count;
+	char **words;
+
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	words = argv_split(GFP_KERNEL, text, &count);
+	if (words) {
+		ret = -EINVAL;
+		if (count && sym_mod_name_ok(words[0]))
+			ret = sym_mod_modprobe(words, count, ms, call);
+		argv_free(words);
+	}
+	kfree(text);
+	return ret;
+}
+
 static int sym_mod_remove(void *arg, struct sym_call *call)
 {
 	char *name = sym_mod_name(call);
@@ -187,6 +234,7 @@ static const struct {
 	{ SYM_MOD_DATA, sym_mod_data },
 	{ SYM_MOD_INSTALL, sym_mod_install },
 	{ SYM_MOD_REMOVE, sym_mod_remove },
+	{ SYM_MOD_LOAD, sym_mod_load },
 };
 
 static struct sym_handler *sym_mod_handlers[ARRAY_SIZE(sym_mod_table)];

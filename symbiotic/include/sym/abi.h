@@ -376,12 +376,18 @@ SYM_ABI_ASSERT(offsetof(struct sym_call_area, payload) == 8192);
  * data:    arg0: offset; payload: the bytes.
  * install: payload: parameters.  The reply is what the guest's loader said, if it failed.
  * remove:  payload: name.  The reply as above.
+ * load:    arg0: milliseconds that it may take, a minute at most; payload: name of a module,
+ *	    then its parameters, separated by spaces.  Run the guest's own modprobe.  The reply
+ *	    as above; -EIO: it failed; -ENOENT: there is none; -ETIMEDOUT: it was ended.
+ *
+ * A guest has those that its symbiotic module knows: the first ones had no "load".
  */
 #define SYM_MOD_NEED		"symmod.need"
 #define SYM_MOD_BEGIN		"symmod.begin"
 #define SYM_MOD_DATA		"symmod.data"
 #define SYM_MOD_INSTALL		"symmod.install"
 #define SYM_MOD_REMOVE		"symmod.remove"
+#define SYM_MOD_LOAD		"symmod.load"
 #define SYM_MOD_MAX		(16u << 20) /* bytes of a module */
 
 /*
