@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Sending a module into a running guest, by the handlers that its symbiotic module has for
- * this (see abi.h), and having it loaded there.  The guest may answer what it likes: the
- * number of steps is bounded by the size of the module, and nothing but the module's own
- * bytes goes over.
+ * this (see abi.h), and having it loaded there; or having the guest load one of its own.  The
+ * guest may answer what it likes: the number of steps is bounded by the size of the module, and
+ * nothing but the module's own bytes goes over.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 
 #define DATA_DEADLINE_MS 5000u
 #define LOAD_DEADLINE_MS 30000u
+#define MODPROBE_MS	 25000u /* so that the guest can still say that it took too long */
 #define TOTAL_DEADLINE_MS 120000u /* of all steps together, whatever the guest does in between */
 #define TRIES 3 /* of a transfer that the guest found damaged */
 #define DAMAGED 1
@@ -222,20 +224,39 @@ static int send(struct transfer *t, const struct symmod_image *image, const char
 	return ret ? step_failed(t, ret, image->name, "load") : 0;
 }
 
-static int check_guest(struct sym *sym, const struct symmod_image *image,
-		       struct symmod_err *err)
+/* Does the guest take modules, and not have @name? */
+static int check_ready(struct sym *sym, const char *name, struct symmod_err *err)
 {
-	struct sym_item_kernel kernel;
-
-	if (!sym_generation(sym) || sym_spy_get(sym, SYM_ITEM_KERNEL, &kernel, sizeof(kernel)))
+	if (!sym_generation(sym))
 		return not_ready(err);
 	if (!(sym_granted(sym) & SYM_FEATURE_MODULES))
 		return symmod_fail(err, -ENOTSUP,
 				   "the guest is not ready: its symbiotic module takes no modules");
+	if (guest_has(sym, name))
+		return symmod_fail(err, -EEXIST, "module %s is in the guest already", name);
+	return 0;
+}
+
+static int check_guest(struct sym *sym, const struct symmod_image *image,
+		       struct symmod_err *err)
+{
+	struct sym_item_kernel kernel;
+	int ret = check_ready(sym, image->name, err);
+
+	if (ret)
+		return ret;
+	if (sym_spy_get(sym, SYM_ITEM_KERNEL, &kernel, sizeof(kernel)))
+		return not_ready(err);
 	kernel.release[sizeof(kernel.release) - 1] = '\0';
-	if (guest_has(sym, image->name))
-		return symmod_fail(err, -EEXIST, "module %s is in the guest already", image->name);
 	return symmod_match(image, kernel.release, err);
+}
+
+static int check_length(const char *name, const char *params, struct symmod_err *err)
+{
+	if (strlen(params) <= SYMMOD_MAX_PARAMS)
+		return 0;
+	return symmod_fail(err, -E2BIG, "module %s: more than %d bytes of parameters", name,
+			   SYMMOD_MAX_PARAMS);
 }
 
 int symmod_install(struct sym *sym, const struct symmod_image *image, const char *params,
@@ -248,10 +269,9 @@ int symmod_install(struct sym *sym, const struct symmod_image *image, const char
 		return ret;
 	if (!params)
 		params = "";
-	if (strlen(params) > SYMMOD_MAX_PARAMS)
-		return symmod_fail(err, -E2BIG, "module %s: more than %d bytes of parameters",
-				   image->name, SYMMOD_MAX_PARAMS);
-	ret = symmod_check_params(image, params, err);
+	ret = check_length(image->name, params, err);
+	if (!ret)
+		ret = symmod_check_params(image, params, err);
 	if (!ret)
 		ret = need_all(&t, image);
 	if (ret)
@@ -262,6 +282,44 @@ int symmod_install(struct sym *sym, const struct symmod_image *image, const char
 			return ret;
 	}
 	return symmod_fail(err, -EIO, "module %s: arrived damaged %d times", image->name, TRIES);
+}
+
+/* Why the guest has not loaded one of its own. */
+static int load_failed(struct transfer *t, int code, const char *name)
+{
+	switch (code) {
+	case -ENOSYS: /* of an older version */
+		return symmod_fail(t->err, code,
+				   "module %s: the guest's symbiotic module cannot ask its modprobe",
+				   name);
+	case -ENOENT:
+		return symmod_fail(t->err, code, "module %s: the guest has no modprobe", name);
+	case -EIO:
+		return symmod_fail(t->err, code, "module %s: the guest's modprobe failed: %s", name,
+				   t->reply[0] ? t->reply : "it does not say why");
+	default:
+		return step_failed(t, code, name, "modprobe");
+	}
+}
+
+int symmod_load(struct sym *sym, const char *name, const char *params, struct symmod_err *err)
+{
+	struct transfer t = transfer_new(sym, err);
+	char text[SYM_NAME_LEN + SYMMOD_MAX_PARAMS + 1];
+	int ret;
+
+	if (!params)
+		params = "";
+	if (!symmod_name_ok(name))
+		return symmod_fail(err, -EINVAL, "'%.64s' cannot be the name of a module", name);
+	ret = check_ready(sym, name, err);
+	if (!ret)
+		ret = check_length(name, params, err);
+	if (ret)
+		return ret;
+	snprintf(text, sizeof(text), "%s %s", name, params);
+	ret = call(&t, SYM_MOD_LOAD, MODPROBE_MS, 0, text, strlen(text));
+	return ret ? load_failed(&t, ret, name) : 0;
 }
 
 int symmod_remove(struct sym *sym, const char *name, struct symmod_err *err)

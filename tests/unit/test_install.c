@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Sending a module to a guest that is made up here: one that behaves, one that is busy,
- * that has a part already, that gets it damaged, refuses, is silent, or lies.
+ * that has a part already, that gets it damaged, refuses, is silent, or lies.  And having it
+ * load one of its own.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -22,10 +23,11 @@
 #define SIZE (3 * SYM_CALL_PAYLOAD + 100)
 
 static const char *const handlers[] = { SYM_MOD_NEED, SYM_MOD_BEGIN, SYM_MOD_DATA,
-					SYM_MOD_INSTALL, SYM_MOD_REMOVE };
+					SYM_MOD_INSTALL, SYM_MOD_REMOVE, SYM_MOD_LOAD };
 
 static struct {
 	uint32_t generation, granted;
+	bool old; /* it does not know SYM_MOD_LOAD */
 	const char *fails; /* this handler, with */
 	int code;
 	const char *says;
@@ -39,8 +41,8 @@ static struct {
 	unsigned int calls;
 	char log[256];
 	uint8_t got[SIZE];
-	char params[64];
-	uint64_t size, hash;
+	char params[64]; /* of install; all that load was given */
+	uint64_t size, hash, ms;
 } guest;
 
 /* What install.c needs of the interface; this guest has two vCPUs. */
@@ -95,7 +97,7 @@ const struct sym_item *sym_spy_next(const void *buf, const struct sym_item *item
 int sym_handler_find(struct sym *sym, const char *name, struct sym_item_handler *handler)
 {
 	for (unsigned int i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
-		if (!strcmp(handlers[i], name)) {
+		if (!strcmp(handlers[i], name) && !(guest.old && !strcmp(name, SYM_MOD_LOAD))) {
 			*handler = (struct sym_item_handler){ .number = i,
 							      .contexts = SYM_CONTEXT_THREAD };
 			return 0;
@@ -112,7 +114,9 @@ static int step(struct sym_call *call, const char *name)
 	} else if (!strcmp(name, SYM_MOD_DATA)) {
 		assert_true(call->arg[0] + call->payload_len <= SIZE);
 		memcpy(guest.got + call->arg[0], call->payload, call->payload_len);
-	} else if (!strcmp(name, SYM_MOD_INSTALL)) {
+	} else if (!strcmp(name, SYM_MOD_INSTALL) || !strcmp(name, SYM_MOD_LOAD)) {
+		guest.ms = call->arg[0];
+		assert_true(guest.ms < call->deadline_ms); /* it can still say that it was late */
 		snprintf(guest.params, sizeof(guest.params), "%.*s", (int)call->payload_len,
 			 (const char *)call->payload);
 	}
@@ -307,6 +311,70 @@ static void test_other_kernel(void **state)
 	assert_int_equal(guest.calls, 0);
 }
 
+static void test_load(void **state)
+{
+	if (symmod_load(NULL, "my-other", "a=1 b=2", &err))
+		fail_msg("%s", err.text);
+	assert_string_equal(guest.log, "l");
+	assert_string_equal(guest.params, "my-other a=1 b=2");
+	assert_true(guest.ms >= 1000);
+	assert_int_equal(symmod_load(NULL, "m", NULL, &err), 0);
+	assert_string_equal(guest.params, "m ");
+}
+
+static void load_refused(const char *name, int code, const char *why)
+{
+	assert_int_equal(symmod_load(NULL, name, NULL, &err), code);
+	if (err.code != code || !strstr(err.text, why) || strpbrk(err.text, "\n\033"))
+		fail_msg("\"%s\" does not say \"%s\" in one line", err.text, why);
+}
+
+static void test_load_fails(void **state)
+{
+	static const struct {
+		int code;
+		const char *says, *why;
+	} cases[] = {
+		{ -EIO, "modprobe: FATAL: Module m not found\033\n",
+		  "module m: the guest's modprobe failed: modprobe: FATAL: Module m not found" },
+		{ -EIO, NULL, "modprobe failed: it does not say why" },
+		{ -ENOENT, NULL, "module m: the guest has no modprobe" },
+		{ -ETIMEDOUT, NULL, "module m: the guest did not answer in time (modprobe)" },
+		{ -ECANCELED, NULL, "was reset" },
+		{ -EPERM, NULL, "module m: the guest refused it (modprobe): Operation not permitted" },
+	};
+
+	guest.fails = SYM_MOD_LOAD;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		guest.code = cases[i].code;
+		guest.says = cases[i].says;
+		load_refused("m", cases[i].code, cases[i].why);
+	}
+}
+
+/* Nothing is sent that the guest would refuse, or that is not a name. */
+static void test_load_not_sent(void **state)
+{
+	char params[SYMMOD_MAX_PARAMS + 2];
+
+	load_refused("", -EINVAL, "cannot be the name");
+	load_refused("../m", -EINVAL, "cannot be the name");
+	load_refused("m b=1", -EINVAL, "cannot be the name");
+	load_refused("symbiotic", -EEXIST, "is in the guest already");
+	guest.has_it = true;
+	load_refused("my_module", -EEXIST, "is in the guest already");
+	memset(params, 'x', sizeof(params) - 1);
+	params[sizeof(params) - 1] = '\0';
+	assert_int_equal(symmod_load(NULL, "m", params, &err), -E2BIG);
+	guest.old = true;
+	load_refused("m", -ENOSYS, "module m: the guest's symbiotic module cannot ask its modprobe");
+	guest.granted = SYM_FEATURE_SPY;
+	load_refused("m", -ENOTSUP, "takes no modules");
+	guest.generation = 0;
+	load_refused("m", -ENODEV, "no symbiotic module has registered");
+	assert_int_equal(guest.calls, 0);
+}
+
 static void test_remove(void **state)
 {
 	assert_int_equal(symmod_remove(NULL, "my_module", &err), 0);
@@ -328,7 +396,8 @@ int main(void)
 		GUEST(test_damaged_once), GUEST(test_damaged_always), GUEST(test_never_free),
 		GUEST(test_dependency), GUEST(test_guest_refuses), GUEST(test_silent), GUEST(test_slow),
 		GUEST(test_reset_meanwhile), GUEST(test_not_ready), GUEST(test_there_already),
-		GUEST(test_other_kernel), GUEST(test_remove),
+		GUEST(test_other_kernel), GUEST(test_load), GUEST(test_load_fails),
+		GUEST(test_load_not_sent), GUEST(test_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,23 @@ const char *symmod_services_dir(void);
  */
 int symmod_install(struct sym *sym, const struct symmod_image *image, const char *params,
 		   struct symmod_err *err);
+
+/*
+ * symmod_load - have the guest's own modprobe load a module that the guest has, but nobody
+ * here
+ * @name: of the module
+ * @params: its parameters, not checked; NULL: none
+ *
+ * May take half a minute; any thread but a vCPU's.
+ *
+ * Returns 0 when the module is loaded, also if it was before and takes no part in the
+ * interface.  With @err set: -EINVAL (not a name), -ENODEV (no symbiotic module), -ENOTSUP
+ * (it takes no modules), -EEXIST, -E2BIG, -ENOSYS (it is too old to do this), -ENOENT (no
+ * modprobe in the guest), -EIO (modprobe failed; its words are in @err), -ETIMEDOUT, and
+ * those of sym_call_wait().
+ */
+int symmod_load(struct sym *sym, const char *name, const char *params,
+		struct symmod_err *err);
 int symmod_remove(struct sym *sym, const char *name, struct symmod_err *err);
 
 /*
