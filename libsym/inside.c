@@ -68,6 +68,13 @@ int sym_module_install(struct sym_conn *conn, int fd, const char *params)
 			      NULL);
 }
 
+int sym_module_load(struct sym_conn *conn, const char *name, const char *params)
+{
+	return sym__call_long(conn, "module_install",
+			      json_pack("{s:s, s:s}", "name", name, "params",
+					params ? params : ""), -1, INSTALL_MS, NULL);
+}
+
 /* The array @key of what @method answers. */
 static int get_array(struct sym_conn *conn, const char *method, const char *key, char **json)
 {

@@ -31,6 +31,7 @@ struct install {
 	char release[64]; /* of the guest's kernel */
 	json_t *present; /* names of the guest's symbiotic modules */
 	json_t *done; /* names of those that were installed now */
+	struct symmod_err lacking; /* .code 0, or why the guest's own modprobe was asked */
 };
 
 static int refused(struct install *in, const struct symmod_err *err)
@@ -138,6 +139,21 @@ static int join_params(struct ctl *ctl, char *buf, size_t size)
 	return 0;
 }
 
+/* There is none for it here: the guest may have one, of its distribution or by DKMS. */
+static int load_own(struct install *in, const char *name, const char *params)
+{
+	int ret = sym_module_load(in->conn, name, params);
+
+	if (!ret) {
+		json_array_append_new(in->done, json_string(name));
+		return 0;
+	}
+	/* A guest or a VM of an older version cannot be asked. */
+	if (ret == -ENOSYS || ret == -EINVAL)
+		return refused(in, &in->lacking);
+	return ctl_error("%s: %s; %s", in->ctl->name, in->lacking.text, sym_conn_error(in->conn));
+}
+
 static int install_word(struct install *in, const char *word, const char *params)
 {
 	struct symmod_err err = { 0 };
@@ -151,6 +167,10 @@ static int install_word(struct install *in, const char *word, const char *params
 		snprintf(path, sizeof(path), "%s", word);
 	} else {
 		fd = symmod_find(in->ctl->modules, in->release, word, path, sizeof(path), &err);
+		if (fd == -ENOENT) {
+			in->lacking = err;
+			return load_own(in, word, params);
+		}
 		if (fd < 0)
 			return refused(in, &err);
 	}
@@ -159,13 +179,29 @@ static int install_word(struct install *in, const char *word, const char *params
 	return status;
 }
 
+static int print_done(const struct install *in)
+{
+	const json_t *name;
+	size_t i;
+
+	if (in->ctl->json)
+		return ctl_print_json(json_pack("{s:s, s:O, s:b}", "name", in->ctl->name,
+						"installed", in->done, "by_guest",
+						in->lacking.code));
+	json_array_foreach(in->done, i, name) {
+		printf("%s: %s is loaded", in->ctl->name, json_string_value(name));
+		if (in->lacking.code)
+			printf(" by the guest's own modprobe (%s)", in->lacking.text);
+		putchar('\n');
+	}
+	return 0;
+}
+
 static int do_install(struct ctl *ctl, struct sym_conn *conn)
 {
 	struct install in = { .ctl = ctl, .conn = conn };
 	char params[SYMMOD_MAX_PARAMS + 1];
-	const json_t *name;
 	int status;
-	size_t i;
 
 	if (ctl->nr_args < 3)
 		return ctl_usage(ctl, "install: which module?");
@@ -175,13 +211,11 @@ static int do_install(struct ctl *ctl, struct sym_conn *conn)
 	in.done = json_array();
 	if (!status)
 		status = install_word(&in, ctl->args[2], params);
-	if (!status && ctl->json) {
-		status = ctl_print_json(json_pack("{s:s, s:O}", "name", ctl->name, "installed",
-						  in.done));
-	} else {
-		json_array_foreach(in.done, i, name)
-			printf("%s: %s is loaded\n", ctl->name, json_string_value(name));
-	}
+	/* What was loaded before something failed is said as well. */
+	if (!status)
+		status = print_done(&in);
+	else if (!ctl->json)
+		print_done(&in);
 	json_decref(in.done);
 	json_decref(in.present);
 	return status;

@@ -3,7 +3,8 @@
 #
 # Guest modules in a Debian userland whose disk has never heard of them, on both kernels:
 # symbiotic comes with the initrd, others are installed and removed at run time, and what
-# is refused is refused in one line.  Then the guest reboots, and all is as at first.
+# is refused is refused in one line.  Then the guest reboots, and all is as at first; but now
+# its disk has a module of its own, which its modprobe loads.
 . "$(dirname "$0")/lib.sh"
 
 export SYMKIT_MODULES=$top/build/modules
@@ -11,7 +12,22 @@ job <<'J'
 touch /run/symjob-stay
 echo "disk knows $(find / -xdev -name 'sym*.ko*' | wc -l) modules"
 echo "loaded: $(lsmod | grep -o '^sym[a-z]*' | sort | tr '\n' ' ')"
-[ ! -e /root/again ] || { rm /root/again; sync; echo "booted again"; exit; }
+if [ -e /root/again ]; then
+	rm /root/again
+	extra=/lib/modules/$(uname -r)/extra
+	mkdir "$extra"
+	for block in /sys/block/vd*; do
+		[ "$(cat "$block/serial")" != symko ] || tar -xf "/dev/${block##*/}" -C "$extra"
+	done
+	depmod
+	echo "install symslow sleep 100" >/etc/modprobe.d/symslow.conf
+	echo "booted again"
+	until [ -e /sys/module/symexample ]; do sleep 0.5; done
+	rm -r "$extra" /etc/modprobe.d/symslow.conf
+	sync
+	echo "own module is loaded"
+	exit
+fi
 echo "booted once"
 until [ -e /sys/module/symtest ]; do sleep 0.5; done
 while [ -e /sys/module/symtest ]; do sleep 0.5; done
@@ -56,10 +72,11 @@ make_variants() {
 	printf '\xb7' | dd of="$work/arm.ko" bs=1 seek=18 conv=notrunc status=none # e_machine
 	variant needy.ko 's/depends=symbiotic/depends=symabsent/'
 	variant alias.ko 's/\x00name=symexample/\x00name=symexamplf/'
+	tar -cf "$work/ko.img" -C "$own" symexample.ko
 	variant magic.ko "s/\\(vermagic=[^ ]*\\) SMP /\\1 UMP /"
 }
 check_refused() {
-	refused "no module nosuch for Linux ${release//+/.} in $SYMKIT_MODULES$" \
+	refused "no module nosuch for Linux ${release//+/.} in $SYMKIT_MODULES; $no_nosuch" \
 		module install test nosuch
 	refused "symtest is for Linux ${other_release//+/.}, the guest runs ${release//+/.}$" \
 		module install test "$SYMKIT_MODULES/$other_release/symtest.ko"
@@ -110,12 +127,33 @@ check_remove() {
 	accepted module remove test symexample
 	accepted module remove test symtest
 }
+# What the host lacks, the guest's own modprobe is asked for.
+check_own() {
+	local lacks="for Linux ${release//+/.} in $work/none"
+
+	refused "no module nosuch $lacks; $no_nosuch" \
+		module install test nosuch --modules "$work/none"
+	refused "no module symslow $lacks; module symslow: the guest did not answer in time" \
+		module install test symslow --modules "$work/none"
+	accepted module install test symexample --modules "$work/none"
+	says "^test: symexample is loaded by the guest's own modprobe \(no module symexample $lacks\)$"
+	expect "$(modules)" "symbiotic symexample+" "$release: modules with one of its own"
+	accepted call test example.add 40 2
+	says '^0x2a '
+	refused 'symexample is in the guest already$' \
+		module install test symexample --modules "$work/none"
+	console 'own module is loaded' 60
+	accepted module remove test symexample
+	expect "$(modules)" symbiotic "$release: modules after its own went"
+}
 try() { # version, the other
 	release=$(cat "$guest/release-$1")
+	no_nosuch="module nosuch: the guest's modprobe failed: modprobe: FATAL: Module nosuch not"
+	no_nosuch+=" found in directory /lib/modules/${release//+/.}$"
 	other_release=$(cat "$guest/release-$2")
 	own=$SYMKIT_MODULES/$release
 	make_variants
-	start_debian "$1" --cpus 2
+	start_debian "$1" --cpus 2 --disk "$work/ko.img,ro,serial=symko"
 	console 'booted once' 150
 	grep -qa 'disk knows 0 modules' "$work/console" || fail "$1: the disk has modules of ours"
 	grep -qa 'loaded: symbiotic $' <(tr -d '\r' <"$work/console") || fail "$1: what is loaded"
@@ -123,9 +161,10 @@ try() { # version, the other
 	check_refused
 	check_install
 	check_remove
-	console 'booted again' 200
+	console 'booted again' 300
 	wait_for 20 ready 2 || fail "$1: not ready after the reboot: $(symctl spy test --json)"
 	expect "$(modules)" symbiotic "$1: modules after the reboot"
+	check_own
 	accepted module install test symexample
 	accepted call test example.add 2 3
 	says '^0x5 '

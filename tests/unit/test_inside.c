@@ -50,6 +50,10 @@ static int method_install(struct control_call *call)
 {
 	char text[16] = "";
 
+	if (json_object_get(call->params, "name"))
+		return err_set(&call->err, -ENOSYS, "%s by name, with %s",
+			       json_string_value(json_object_get(call->params, "name")),
+			       json_string_value(json_object_get(call->params, "params")));
 	if (call->fd < 0 || pread(call->fd, text, sizeof(text) - 1, 0) < 0)
 		return -EBADF;
 	return err_set(&call->err, -ENOEXEC, "%s with %s", text,
@@ -81,7 +85,7 @@ static const struct control_method methods[] = {
 	{ "spy", NULL, method_echo },
 	{ "call", (const char *const[]){ "handler", "args", "payload", "vcpu", "context",
 					 "deadline_ms", NULL }, method_echo },
-	{ "module_install", (const char *const[]){ "params", NULL }, method_install },
+	{ "module_install", (const char *const[]){ "params", "name", NULL }, method_install },
 	{ "module_list", NULL, method_modules },
 	{ "module_remove", (const char *const[]){ "name", NULL }, method_busy },
 	{ "services", NULL, method_services },
@@ -163,6 +167,10 @@ static void test_modules(void **state)
 	assert_string_equal(sym_conn_error(vm.conn), "a file with x=1");
 	assert_int_equal(sym_module_install(vm.conn, fd, NULL), -ENOEXEC); /* it is still open */
 	close(fd);
+	assert_int_equal(sym_module_load(vm.conn, "m", "x=1"), -ENOSYS);
+	assert_string_equal(sym_conn_error(vm.conn), "m by name, with x=1");
+	assert_int_equal(sym_module_load(vm.conn, "m", NULL), -ENOSYS);
+	assert_string_equal(sym_conn_error(vm.conn), "m by name, with ");
 	assert_int_equal(sym_module_list(vm.conn, &text), 0);
 	assert_string_equal(text, "[{\"name\":\"symtest\"}]");
 	free(text);

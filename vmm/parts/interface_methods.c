@@ -59,11 +59,12 @@ static int method_module_list(struct control_call *call)
 	return ret ? ret : call->result ? 0 : -ENOMEM;
 }
 
-/* A transfer, or a removal. */
+/* A transfer, a load by name, or a removal. */
 struct module_job {
 	struct part_vm *vm;
-	int fd; /* -1: remove */
-	char *text; /* parameters, or the name */
+	int fd; /* -1: not a transfer */
+	char *text; /* parameters, or the name of what is to be removed */
+	char *name; /* of what the guest is to load */
 };
 
 static void job_drop(void *arg)
@@ -73,6 +74,7 @@ static void job_drop(void *arg)
 	if (job->fd >= 0)
 		close(job->fd);
 	free(job->text);
+	free(job->name);
 	free(job);
 }
 
@@ -104,9 +106,36 @@ static int do_install(void *arg, json_t **result, struct err *err)
 	return ret ? err_set(err, ret, "%s", why.text) : 0;
 }
 
+static int do_load(void *arg, json_t **result, struct err *err)
+{
+	struct module_job *job = arg;
+	struct symmod_err why = { 0 };
+	int ret = symmod_load(job->vm->sym, job->name, job->text, &why);
+
+	if (ret)
+		return err_set(err, ret, "%s", why.text);
+	*result = json_pack("{s:s}", "name", job->name);
+	return 0;
+}
+
+/* The module comes as a file, or the guest has it and loads it by @name. */
+static int check_source(struct control_call *call, const json_t *name)
+{
+	if (name && !json_is_string(name))
+		return err_set(&call->err, -EINVAL, "parameter 'name' must be a string");
+	if (name && call->fd >= 0)
+		return err_set(&call->err, -EINVAL,
+			       "parameter 'name' and a file descriptor exclude each other");
+	if (!name && call->fd < 0)
+		return err_set(&call->err, -EBADF, "the module must come with the request, "
+			       "as a file descriptor, or be one of the guest's: parameter 'name'");
+	return 0;
+}
+
 static int method_module_install(struct control_call *call)
 {
 	const json_t *params = json_object_get(call->params, "params");
+	const json_t *name = json_object_get(call->params, "name");
 	const char *text = params ? json_string_value(params) : "";
 	struct part_vm *vm = call->arg;
 	struct module_job *job;
@@ -116,12 +145,20 @@ static int method_module_install(struct control_call *call)
 		return ret;
 	if (!text)
 		return err_set(&call->err, -EINVAL, "parameter 'params' must be a string");
-	if (call->fd < 0)
-		return err_set(&call->err, -EBADF,
-			       "the module must come with the request, as a file descriptor");
+	ret = check_source(call, name);
+	if (ret)
+		return ret;
 	job = job_new(vm, text);
 	if (!job)
 		return -ENOMEM;
+	if (name) {
+		job->name = strdup(json_string_value(name));
+		if (!job->name) {
+			job_drop(job);
+			return -ENOMEM;
+		}
+		return work_call(vm->work, call, do_load, job, job_drop);
+	}
 	job->fd = call->fd;
 	call->fd = -1;
 	return work_call(vm->work, call, do_install, job, job_drop);
@@ -153,7 +190,7 @@ static int method_module_remove(struct control_call *call)
 
 static const char *const call_params[] = { "handler", "args", "payload", "vcpu", "context",
 					   "deadline_ms", NULL };
-static const char *const install_params[] = { "params", NULL };
+static const char *const install_params[] = { "params", "name", NULL };
 static const char *const remove_params[] = { "name", NULL };
 
 const struct control_method interface_methods[] = {

@@ -183,10 +183,13 @@ SYM_API int sym_upcall(struct sym_conn *conn, const struct sym_upcall *call, cha
 
 /*
  * sym_module_install - load the kernel module in the file @fd into the running guest,
- * with @params (may be NULL).  sym_module_list - the guest's symbiotic modules, as the
+ * with @params (may be NULL).  sym_module_load - have the guest's own modprobe load the
+ * module @name, which the guest must have.  -ENOSYS: the guest's module symbiotic is too old
+ * for that; -EIO: modprobe failed.  sym_module_list - the guest's symbiotic modules, as the
  * text of a JSON array of {"name","installed"}.
  */
 SYM_API int sym_module_install(struct sym_conn *conn, int fd, const char *params);
+SYM_API int sym_module_load(struct sym_conn *conn, const char *name, const char *params);
 SYM_API int sym_module_list(struct sym_conn *conn, char **json);
 SYM_API int sym_module_remove(struct sym_conn *conn, const char *name);
 

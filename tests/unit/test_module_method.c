@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The control method module_install: what a client may get wrong before the guest is asked. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "core/vm.h"
+#include "host/control.h"
+#include "sym/sym_methods.h"
+
+static struct vm vm;
+
+static void refused(int fd, json_t *params, int code, const char *why)
+{
+	struct control_call call = { .arg = &vm, .params = params, .fd = fd };
+
+	assert_int_equal(method_module_install(&call), code);
+	assert_int_equal(call.fd, fd); /* it is closed by whoever called */
+	if (!strstr(call.err.msg, why))
+		fail_msg("\"%s\" does not say \"%s\"", call.err.msg, why);
+	json_decref(params);
+}
+
+static void test_parameters(void **state)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	vm.sym = (void *)&vm; /* not looked into */
+	refused(-1, json_object(), -EBADF, "as a file descriptor, or be one of the guest's");
+	refused(-1, json_pack("{s:i}", "name", 3), -EINVAL, "'name' must be a string");
+	refused(-1, json_pack("{s:s, s:n}", "name", "m", "params"), -EINVAL,
+		"'params' must be a string");
+	refused(null, json_pack("{s:s}", "name", "m"), -EINVAL, "exclude each other");
+	vm.sym = NULL;
+	refused(-1, json_pack("{s:s}", "name", "m"), -ENOTSUP, "--symbiotic off");
+	close(null);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parameters),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
