@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Guests for which a module is missing on the host: the owner is told which, where it was
-# looked for, and that swap memory cannot be had; nothing is kept of what was refused.
+# looked for, and that swap memory cannot be had; nothing is kept of what was refused.  A guest
+# that has the module itself is asked to load it.
 . "$(dirname "$0")/lib.sh"
 
 release=$(cat "$guest/release-6.1")
@@ -59,3 +60,21 @@ refused
 symctl stop --force --timeout 1 test >/dev/null || fail "forced stop"
 finish 10
 echo "no symswap: ok"
+
+# The host has no symswap, but the guest has one of its own.
+with_programs 6.1 /bin/true
+own=$work/root/lib/modules/$release
+mkdir -p "$own/extra"
+cp "$top/build/modules/$release/symswap.ko" "$own/extra"
+echo "extra/symswap.ko:" >"$own/modules.dep"
+(cd "$work/root" && find lib | cpio --quiet -o -H newc -R 0:0) >>"$work/initrd"
+start vmlinuz-6.1 --initrd "$work/initrd" --disk "$work/job.img,ro,serial=symjob" \
+	--modules "$some" --swapbypass 16M --cmdline quiet
+console "guest is up" 90
+wait_for 60 sh -c "symctl module list test | grep -q symswap" ||
+	fail "symswap of the guest's own: $(symctl swapbypass stat test)"
+wait_for 60 sh -c "! symctl swapbypass stat test | grep -q 'no module symswap'" ||
+	fail "a reason that is none any more: $(symctl swapbypass stat test)"
+symctl stop --force --timeout 1 test >/dev/null || fail "forced stop"
+finish 10
+echo "symswap of the guest's own: ok"

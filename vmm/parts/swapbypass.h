@@ -51,7 +51,7 @@ struct swapbypass {
 	enum install_state install;
 	uint32_t install_generation;
 	unsigned int install_tries;
-	char install_failed[512]; /* why nobody tries any more, for that generation; or "" */
+	char install_failed[512]; /* why there is none, for that generation; or "" */
 	uint64_t install_at_ms;
 	unsigned int tell_tries; /* of a guest that could not swap to it yet */
 	uint64_t tell_at_ms; /* the next one; 0: none */

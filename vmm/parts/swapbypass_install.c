@@ -173,14 +173,30 @@ static const struct swapbypass_module *choose(const struct swapbypass *sb,
 	return module;
 }
 
-static int install(const struct swapbypass *sb, struct symmod_err *why)
+/*
+ * There is none for this guest here, as @why says; it may have one of its own.  A guest whose
+ * symbiotic module is too old to be asked is left with what @why says.
+ */
+static int load_own(const struct swapbypass *sb, struct symmod_err *why)
+{
+	struct symmod_err own = { 0 }, none = *why;
+	int ret = symmod_load(sb->vm->sym, SWAPBYPASS_MODULE, "", &own);
+
+	if (ret && ret != -ENOSYS)
+		symmod_fail(why, ret, "%.250s; %.250s", none.text, own.text);
+	return ret == -ENOSYS ? none.code : ret;
+}
+
+/* @lacking: there is none here, whatever the guest has. */
+static int install(const struct swapbypass *sb, bool *lacking, struct symmod_err *why)
 {
 	const struct swapbypass_module *module = choose(sb, why);
 	struct symmod_image image;
 	int ret;
 
+	*lacking = !module && why->code == -ENOENT;
 	if (!module)
-		return why->code;
+		return *lacking ? load_own(sb, why) : why->code;
 	ret = symmod_read(module->fd, module->path, &image, why);
 	if (ret)
 		return ret;
@@ -198,28 +214,35 @@ static bool hopeless(int ret)
 static bool after_try(struct swapbypass *sb, int ret)
 {
 	sb->install = INSTALL_NONE;
-	if (!ret || ret == -EEXIST || hopeless(ret) || ++sb->install_tries == TRIES)
+	if (!ret || hopeless(ret) || ++sb->install_tries == TRIES)
 		return false;
 	sb->install = INSTALL_WAIT;
 	sb->install_at_ms = clock_ms() + (RETRY_MS << sb->install_tries) / 2;
 	return true;
 }
 
-/* The guest may not have got so far that it can load modules: several tries. */
+/*
+ * The guest may not have got so far that it can load modules: several tries.  Where all hope
+ * is in a module of its own, the reason is there to be asked for after the first.
+ */
 static int do_install(void *arg, json_t **result, struct err *err)
 {
 	struct swapbypass *sb = arg;
 	struct symmod_err why = { 0 };
 	uint32_t generation = sym_generation(sb->vm->sym);
-	bool failed = false;
-	int ret = install(sb, &why);
+	bool failed = false, lacking, same;
+	int ret = install(sb, &lacking, &why);
 
+	if (ret == -EEXIST)
+		ret = 0;
 	pthread_mutex_lock(&sb->lock);
 	/* There may be another guest by now. */
-	if (sb->install == INSTALL_BUSY && sb->install_generation == generation)
-		failed = !after_try(sb, ret) && ret && ret != -EEXIST;
-	if (failed)
-		snprintf(sb->install_failed, sizeof(sb->install_failed), "%s", why.text);
+	same = sb->install == INSTALL_BUSY && sb->install_generation == generation;
+	if (same)
+		failed = !after_try(sb, ret) && ret;
+	if (failed || (same && lacking))
+		snprintf(sb->install_failed, sizeof(sb->install_failed), "%s",
+			 ret ? why.text : "");
 	pthread_mutex_unlock(&sb->lock);
 	if (failed)
 		events_emit(sb->vm->board->events, "swapbypass_failed",
