@@ -72,6 +72,10 @@ make_variants() {
 	printf '\xb7' | dd of="$work/arm.ko" bs=1 seek=18 conv=notrunc status=none # e_machine
 	variant needy.ko 's/depends=symbiotic/depends=symabsent/'
 	variant alias.ko 's/\x00name=symexample/\x00name=symexamplf/'
+	xz -c "$own/symexample.ko" >"$work/symexample.ko.xz"
+	zstd -q -c "$own/symexample.ko" >"$work/symexample.ko.zst"
+	gzip -c "$own/symtest.ko" >"$work/symtest.ko.gz"
+	head -c 3000 "$work/symexample.ko.xz" >"$work/cut.ko.xz"
 	tar -cf "$work/ko.img" -C "$own" symexample.ko
 	variant magic.ko "s/\\(vermagic=[^ ]*\\) SMP /\\1 UMP /"
 }
@@ -88,6 +92,7 @@ check_refused() {
 		module install test "$top/build/symctl"
 	refused 'cut.ko: not a whole kernel module \(truncated\)$' \
 		module install test "$work/cut.ko"
+	refused 'cut.ko.xz: truncated xz data$' module install test "$work/cut.ko.xz"
 	refused 'absent.ko: No such file or directory$' module install test "$work/absent.ko"
 	refused 'symexample needs module symabsent, which the guest has not' \
 		module install test "$work/needy.ko"
@@ -102,7 +107,7 @@ check_refused() {
 }
 check_install() {
 	refused "no handler 'symtest.echo'" call test symtest.echo
-	accepted module install test symtest plus=5
+	accepted module install test "$work/symtest.ko.gz" plus=5
 	says '^test: symtest is loaded$'
 	accepted module install test symexample
 	expect "$(modules)" "symbiotic symexample+ symtest+" "$release: modules"
@@ -122,7 +127,7 @@ check_remove() {
 	refused 'symexample: the guest refused it \(unload\): .*not.* loaded' \
 		module remove test symexample
 	refused 'symbiotic: the guest refused it \(unload\): .*busy' module remove test symbiotic
-	accepted module install test symexample # back again
+	accepted module install test "$work/symexample.ko.xz" # back again
 	accepted call test example.add 1 2
 	accepted module remove test symexample
 	accepted module remove test symtest
@@ -165,7 +170,7 @@ try() { # version, the other
 	wait_for 20 ready 2 || fail "$1: not ready after the reboot: $(symctl spy test --json)"
 	expect "$(modules)" symbiotic "$1: modules after the reboot"
 	check_own
-	accepted module install test symexample
+	accepted module install test "$work/symexample.ko.zst"
 	accepted call test example.add 2 3
 	says '^0x5 '
 	accepted stop test --timeout 60
