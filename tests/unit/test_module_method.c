@@ -12,17 +12,25 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "core/vm.h"
-#include "host/control.h"
-#include "sym/sym_methods.h"
+#include "control/control.h"
+#include "parts/interface.h"
 
-static struct vm vm;
+static struct part_vm vm;
+
+static int install(struct control_call *call)
+{
+	const struct control_method *m = interface_methods;
+
+	while (strcmp(m->name, "module_install"))
+		m++;
+	return m->fn(call);
+}
 
 static void refused(int fd, json_t *params, int code, const char *why)
 {
 	struct control_call call = { .arg = &vm, .params = params, .fd = fd };
 
-	assert_int_equal(method_module_install(&call), code);
+	assert_int_equal(install(&call), code);
 	assert_int_equal(call.fd, fd); /* it is closed by whoever called */
 	if (!strstr(call.err.msg, why))
 		fail_msg("\"%s\" does not say \"%s\"", call.err.msg, why);
