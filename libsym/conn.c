@@ -388,7 +388,7 @@ fail:
 
 void sym_close(struct sym_conn *conn)
 {
-	struct sym_event *event;
+	struct event_record *event;
 
 	if (!conn)
 		return;

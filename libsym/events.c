@@ -9,7 +9,7 @@
 
 static void drop_oldest(struct sym_conn *conn)
 {
-	struct sym_event *event = conn->events;
+	struct event_record *event = conn->events;
 
 	conn->events = event->next;
 	if (!conn->events)
@@ -21,7 +21,7 @@ static void drop_oldest(struct sym_conn *conn)
 
 void sym__keep_event(struct sym_conn *conn, const json_t *json)
 {
-	struct sym_event *event = malloc(sizeof(*event));
+	struct event_record *event = malloc(sizeof(*event));
 
 	if (!event)
 		return;
@@ -57,7 +57,7 @@ int sym_events_subscribe(struct sym_conn *conn, const struct sym_events_opts *op
 int sym_events_next(struct sym_conn *conn, unsigned int timeout_ms, char **text)
 {
 	int64_t deadline = sym__deadline(timeout_ms);
-	struct sym_event *event;
+	struct event_record *event;
 	bool first = true;
 	json_t *line;
 	int ret;

@@ -17,8 +17,8 @@
 #define SYM_EVENTS_MAX 1024
 #define SYM_TIMEOUT_MS 10000
 
-struct sym_event {
-	struct sym_event *next;
+struct event_record {
+	struct event_record *next;
 	char *text;
 };
 
@@ -31,8 +31,8 @@ struct sym_conn {
 	bool subscribed;
 	bool ended; /* nothing more will come */
 
-	struct sym_event *events;
-	struct sym_event **events_tail;
+	struct event_record *events;
+	struct event_record **events_tail;
 	unsigned int nr_events;
 
 	char *buf; /* bytes after the last line that was taken */

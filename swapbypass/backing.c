@@ -26,11 +26,11 @@ struct mark {
 };
 _Static_assert(sizeof(struct mark) == 4096, "a mark is a page");
 
-static int fail_errno(struct sym_window_err *err, const char *what)
+static int fail_errno(struct sym_err *err, const char *what)
 {
 	int code = -errno;
 
-	return window_fail(err, code, "%s: %s", what, strerror(-code));
+	return sym_fail(err, code, "%s: %s", what, strerror(-code));
 }
 
 /* @name may be what somebody else has put there. */
@@ -46,7 +46,7 @@ static void keep_name(char *out, size_t size, const char *name, size_t len)
 }
 
 /* Empty it is, or what is in it has our mark: then it is thrown away. */
-static int discard_leftover(struct backing *b, const struct stat *st, struct sym_window_err *err)
+static int discard_leftover(struct backing *b, const struct stat *st, struct sym_err *err)
 {
 	struct mark mark;
 
@@ -55,14 +55,14 @@ static int discard_leftover(struct backing *b, const struct stat *st, struct sym
 	if (st->st_size <= (off_t)sizeof(mark) ||
 	    pread(b->fd, &mark, sizeof(mark), st->st_size - sizeof(mark)) != sizeof(mark) ||
 	    memcmp(mark.magic, MAGIC, sizeof(MAGIC)))
-		return window_fail(err, -EEXIST, "%s: not empty, and not a swap window of symkit",
+		return sym_fail(err, -EEXIST, "%s: not empty, and not a swap window of symkit",
 				   b->file);
 	keep_name(b->leftover, sizeof(b->leftover), mark.name, sizeof(mark.name));
 	b->created = mark.created == 'c';
 	return ftruncate(b->fd, 0) ? fail_errno(err, b->file) : 0;
 }
 
-static int open_file(struct backing *b, struct sym_window_err *err)
+static int open_file(struct backing *b, struct sym_err *err)
 {
 	const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
@@ -77,7 +77,7 @@ static int open_file(struct backing *b, struct sym_window_err *err)
  * The file stays sparse, but a host that runs out of space under a running guest is the end
  * of that guest: there must be room for all of it when it starts.
  */
-static int check_space(const struct backing *b, struct sym_window_err *err)
+static int check_space(const struct backing *b, struct sym_err *err)
 {
 	struct statvfs fs;
 	uint64_t room;
@@ -87,13 +87,13 @@ static int check_space(const struct backing *b, struct sym_window_err *err)
 	room = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (room >= b->size + sizeof(struct mark))
 		return 0;
-	return window_fail(err, -ENOSPC, "%s: the window has %llu MiB, the file system %llu MiB "
+	return sym_fail(err, -ENOSPC, "%s: the window has %llu MiB, the file system %llu MiB "
 			   "free", b->file, (unsigned long long)b->size >> 20,
 			   (unsigned long long)room >> 20);
 }
 
 /* One write makes the file as long as it must be and marks it; a crash finds both or none. */
-static int put_mark(const struct backing *b, const char *name, struct sym_window_err *err)
+static int put_mark(const struct backing *b, const char *name, struct sym_err *err)
 {
 	struct mark mark = { .magic = MAGIC, .created = b->created ? 'c' : '-' };
 
@@ -103,19 +103,19 @@ static int put_mark(const struct backing *b, const char *name, struct sym_window
 	return 0;
 }
 
-static int take_file(struct backing *b, const char *name, struct sym_window_err *err)
+static int take_file(struct backing *b, const char *name, struct sym_err *err)
 {
 	struct stat st;
 	int ret;
 
 	if (flock(b->fd, LOCK_EX | LOCK_NB))
 		return errno == EWOULDBLOCK ?
-			       window_fail(err, -EBUSY, "%s: in use by another VM", b->file) :
+			       sym_fail(err, -EBUSY, "%s: in use by another VM", b->file) :
 			       fail_errno(err, b->file);
 	if (fstat(b->fd, &st))
 		return fail_errno(err, b->file);
 	if (!S_ISREG(st.st_mode))
-		return window_fail(err, -EINVAL, "%s: not a regular file", b->file);
+		return sym_fail(err, -EINVAL, "%s: not a regular file", b->file);
 	ret = discard_leftover(b, &st, err);
 	if (!ret)
 		ret = check_space(b, err);
@@ -123,13 +123,13 @@ static int take_file(struct backing *b, const char *name, struct sym_window_err 
 }
 
 static int make_file(struct backing *b, const char *file, const char *name,
-		     struct sym_window_err *err)
+		     struct sym_err *err)
 {
 	int ret;
 
 	b->file = strdup(file);
 	if (!b->file)
-		return window_fail(err, -ENOMEM, "out of memory");
+		return sym_fail(err, -ENOMEM, "out of memory");
 	ret = open_file(b, err);
 	if (ret)
 		return ret;
@@ -143,7 +143,7 @@ static int make_file(struct backing *b, const char *file, const char *name,
 	return ret;
 }
 
-static int make_memfd(struct backing *b, struct sym_window_err *err)
+static int make_memfd(struct backing *b, struct sym_err *err)
 {
 	b->fd = memfd_create("symkit-window", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	/* Nobody can make it shorter: that would be a fault in the middle of a guest. */
@@ -154,7 +154,7 @@ static int make_memfd(struct backing *b, struct sym_window_err *err)
 }
 
 int backing_create(struct backing *b, uint64_t size, const char *file, const char *name,
-		   struct sym_window_err *err)
+		   struct sym_err *err)
 {
 	void *map;
 	int ret;
@@ -165,7 +165,7 @@ int backing_create(struct backing *b, uint64_t size, const char *file, const cha
 		return ret;
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, b->fd, 0);
 	if (map == MAP_FAILED)
-		return window_fail(err, -errno, "%s: cannot be mapped: %s", file ? file : "memfd",
+		return sym_fail(err, -errno, "%s: cannot be mapped: %s", file ? file : "memfd",
 				   strerror(errno));
 	b->map = map;
 	/* The guest's pages belong into no core dump. */

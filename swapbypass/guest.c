@@ -4,42 +4,12 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "swapbypass/window.h"
+#include "symbiotic/text.h"
 
 #define SET_DEADLINE_MS	 120000 /* level off is a swapoff */
 #define STAT_DEADLINE_MS 5000
-#define BUSY_TRIES	 100
-#define BUSY_PAUSE_MS	 10
-
-/* Is there another vCPU to try? */
-static bool next_vcpu(struct sym_window *w, unsigned int *vcpu)
-{
-	return ++*vcpu < w->ops->nr_vcpus(w->vm);
-}
-
-int guest_call(struct sym_window *w, const char *name, struct sym_call *call)
-{
-	static const struct timespec pause = { .tv_nsec = BUSY_PAUSE_MS * 1000000 };
-	unsigned int vcpu = 0, busy = 0;
-
-	for (;;) {
-		struct sym_item_handler handler;
-		int ret = sym_handler_find(w->sym, name, &handler);
-
-		if (ret)
-			return ret;
-		call->handler = handler.number;
-		call->context = SYM_CONTEXT_THREAD;
-		call->reply_len = 0;
-		ret = sym_call_wait(w->sym, vcpu, call);
-		if ((ret == -EBUSY || ret == -EAGAIN) && busy++ < BUSY_TRIES)
-			nanosleep(&pause, NULL);
-		else if ((ret != -ENODEV && ret != -ESHUTDOWN) || !next_vcpu(w, &vcpu))
-			return ret;
-	}
-}
 
 bool guest_handler(struct sym_window *w, uint32_t *generation, uint32_t *number)
 {
@@ -52,19 +22,6 @@ bool guest_handler(struct sym_window *w, uint32_t *generation, uint32_t *number)
 	return true;
 }
 
-/* What the guest said, @len bytes at most, is made a line of printable characters. */
-static void make_line(char *text, size_t len)
-{
-	size_t n = 0;
-
-	for (; n < len && text[n]; n++)
-		if (text[n] < ' ' || text[n] > '~')
-			text[n] = ' ';
-	while (n && text[n - 1] == ' ')
-		n--;
-	text[n] = '\0';
-}
-
 int sym_window_tell(struct sym_window *w, struct sym_window_told *told)
 {
 	struct sym_call call = {
@@ -73,7 +30,7 @@ int sym_window_tell(struct sym_window *w, struct sym_window_told *told)
 		.reply_max = sizeof(told->reason) - 1,
 	};
 	uint32_t generation, handler;
-	unsigned int change;
+	unsigned int change, vcpu = 0;
 	uint64_t used;
 	int ret;
 
@@ -85,8 +42,8 @@ int sym_window_tell(struct sym_window *w, struct sym_window_told *told)
 	call.arg[0] = w->level;
 	call.arg[1] = w->limit;
 	pthread_mutex_unlock(&w->lock);
-	ret = guest_call(w, SYM_WINDOW_SET, &call);
-	make_line(told->reason, call.reply_len < call.reply_max ? call.reply_len : call.reply_max);
+	ret = sym_call_by_name(w->sym, SYM_WINDOW_SET, &vcpu, &call);
+	sym_text_line(told->reason, call.reply_len < call.reply_max ? call.reply_len : call.reply_max);
 	if (!ret && call.value[0] > SYM_WINDOW_BYPASS)
 		ret = -EPROTO;
 	if (!ret)
@@ -132,13 +89,14 @@ int sym_window_state(struct sym_window *w, struct sym_item_window_state *state)
 
 	if (ret)
 		return ret;
-	make_line(state->reason, sizeof(state->reason) - 1);
+	sym_text_line(state->reason, sizeof(state->reason) - 1);
 	return state->level > SYM_WINDOW_BYPASS ? -EPROTO : 0;
 }
 
 int sym_window_refresh(struct sym_window *w)
 {
 	struct sym_call call = { .deadline_ms = STAT_DEADLINE_MS };
+	unsigned int vcpu = 0;
 
-	return guest_call(w, SYM_WINDOW_STAT, &call);
+	return sym_call_by_name(w->sym, SYM_WINDOW_STAT, &vcpu, &call);
 }

@@ -78,6 +78,7 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 		.reply = (uint8_t *)round->runs,
 		.reply_max = sizeof(round->runs),
 	};
+	unsigned int vcpu = 0;
 	int ret;
 
 	round->nr = 0;
@@ -89,7 +90,7 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 	pthread_mutex_unlock(&w->lock);
 	call.arg[0] = pages;
 	call.arg[1] = round->number;
-	ret = guest_call(w, SYM_WINDOW_RECLAIM, &call);
+	ret = sym_call_by_name(w->sym, SYM_WINDOW_RECLAIM, &vcpu, &call);
 	if (ret)
 		return ret;
 	ret = runs_check(round->runs, call.reply_len, w->backing.size / PAGE, call.value[0], pages);
@@ -134,8 +135,9 @@ static int reclaimed(struct sym_window *w, const struct round *round)
 		.arg = { round->number, round->done },
 		.deadline_ms = CALL_DEADLINE_MS,
 	};
+	unsigned int vcpu = 0;
 
-	return guest_call(w, SYM_WINDOW_RECLAIMED, &call);
+	return sym_call_by_name(w->sym, SYM_WINDOW_RECLAIMED, &vcpu, &call);
 }
 
 /* one_round - ask, take, and say so; the bytes that it brought are added to @out. */

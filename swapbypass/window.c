@@ -3,23 +3,11 @@
  * A window from its creation to its end, and what the VMM wants of it.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "swapbypass/window.h"
-
-int window_fail(struct sym_window_err *err, int code, const char *fmt, ...)
-{
-	va_list ap;
-
-	err->code = code;
-	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
-	va_end(ap);
-	return code;
-}
 
 static void fill_item(const struct sym_window *w, struct sym_item_window *item)
 {
@@ -45,25 +33,25 @@ static bool limit_ok(uint64_t limit, uint64_t size)
 	return limit && limit <= size && limit % PAGE == 0;
 }
 
-static int check_config(const struct sym_window_config *c, struct sym_window_err *err)
+static int check_config(const struct sym_window_config *c, struct sym_err *err)
 {
 	if (c->size < sizeof(*c) || c->level > SYM_WINDOW_BYPASS || c->gpa % SYM_WINDOW_ALIGN)
-		return window_fail(err, -EINVAL, "the configuration is not valid");
+		return sym_fail(err, -EINVAL, "the configuration is not valid");
 	if (c->bytes % PAGE || c->bytes < SYM_WINDOW_MIN || c->bytes > SYM_WINDOW_MAX)
-		return window_fail(err, -EINVAL,
+		return sym_fail(err, -EINVAL,
 				   "the size must be a multiple of 4096, from 1M to 1T");
 	if (!limit_ok(c->limit, c->bytes))
-		return window_fail(err, -EINVAL, "the limit must be a multiple of 4096, at most "
+		return sym_fail(err, -EINVAL, "the limit must be a multiple of 4096, at most "
 						 "the window's size");
 	return 0;
 }
 
-static int add(struct sym_window *w, struct sym_window_err *err)
+static int add(struct sym_window *w, struct sym_err *err)
 {
 	int ret = w->ops->region_add(w->vm, w->gpa, w->backing.size, w->backing.map, 0);
 
 	if (ret)
-		return window_fail(err, ret, "no room for it at guest address 0x%llx: %s",
+		return sym_fail(err, ret, "no room for it at guest address 0x%llx: %s",
 				   (unsigned long long)w->gpa, strerror(-ret));
 	w->added = true;
 	show(w);
@@ -72,7 +60,7 @@ static int add(struct sym_window *w, struct sym_window_err *err)
 
 int sym_window_create(struct sym *sym, const struct sym_host_ops *ops, void *vm,
 		      const struct sym_window_config *config, struct sym_window **out,
-		      struct sym_window_err *err)
+		      struct sym_err *err)
 {
 	struct sym_window *w;
 	int ret = check_config(config, err);
@@ -81,7 +69,7 @@ int sym_window_create(struct sym *sym, const struct sym_host_ops *ops, void *vm,
 		return ret;
 	w = calloc(1, sizeof(*w));
 	if (!w)
-		return window_fail(err, -ENOMEM, "out of memory");
+		return sym_fail(err, -ENOMEM, "out of memory");
 	*w = (struct sym_window){
 		.sym = sym, .ops = ops, .vm = vm, .gpa = config->gpa, .limit = config->limit,
 		.level = config->level, .changes = 1, .violation = config->violation,

@@ -53,15 +53,12 @@ struct sym_window {
 	uint64_t least_over; /* bytes too many, when it had fewest of them */
 };
 
-int window_fail(struct sym_window_err *err, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
 /*
  * backing_create - a memfd, or @file with our mark behind the window, taken for VM @name.
  * backing_destroy - the file is emptied, or removed.
  */
 int backing_create(struct backing *b, uint64_t size, const char *file, const char *name,
-		   struct sym_window_err *err);
+		   struct sym_err *err);
 void backing_destroy(struct backing *b);
 
 /* backing_punch - give @len bytes back to the host; they read as zeroes afterwards. */
@@ -76,12 +73,6 @@ uint64_t backing_allocated(const struct backing *b);
  */
 uint64_t backing_evict(const struct backing *b, const struct sym_window_run *runs,
 		       unsigned int nr);
-
-/*
- * guest_call - the handler @name in thread context, on the first vCPU that takes the call;
- * waits while the guest is busy.
- */
-int guest_call(struct sym_window *w, const char *name, struct sym_call *call);
 
 /* window_heard - the guest knows the limit, and uses @used bytes, it says; lock held. */
 void window_heard(struct sym_window *w, uint64_t used);

@@ -20,6 +20,11 @@ uint64_t sym_now_ms(void)
 	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
 }
 
+unsigned int sym_nr_vcpus(const struct sym *sym)
+{
+	return sym->nr_vcpus;
+}
+
 uint32_t sym_generation(const struct sym *sym)
 {
 	return __atomic_load_n(&sym->generation, __ATOMIC_ACQUIRE);

@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <xxhash.h>
 
 #include "sym/host.h"
 #include "symbiotic/sym.h"
+#include "symbiotic/text.h"
 #include "sym/symmod.h"
 
 #define DATA_DEADLINE_MS 5000u
@@ -22,63 +22,25 @@
 #define TOTAL_DEADLINE_MS 120000u /* of all steps together, whatever the guest does in between */
 #define TRIES 3 /* of a transfer that the guest found damaged */
 #define DAMAGED 1
-#define BUSY_TRIES 100
-#define BUSY_PAUSE_MS 10
 
 struct transfer {
 	struct sym *sym;
 	unsigned int vcpu;
-	struct symmod_err *err;
+	struct sym_err *err;
 	uint64_t until_ms; /* no step begins after that; sym_now_ms() */
 	char reply[256]; /* what the guest said */
 	uint64_t value;
 };
 
-static struct transfer transfer_new(struct sym *sym, struct symmod_err *err)
+static struct transfer transfer_new(struct sym *sym, struct sym_err *err)
 {
 	return (struct transfer){ .sym = sym, .err = err,
 				  .until_ms = sym_now_ms() + TOTAL_DEADLINE_MS };
 }
 
-static int not_ready(struct symmod_err *err)
+static int not_ready(struct sym_err *err)
 {
-	return symmod_fail(err, -ENODEV,
-			   "the guest is not ready: no symbiotic module has registered there");
-}
-
-/* What the guest said is made a line of printable characters. */
-static void keep_reply(struct transfer *t, const uint8_t *reply, size_t len)
-{
-	size_t n = 0;
-
-	for (; n < len && n < sizeof(t->reply) - 1 && reply[n]; n++)
-		t->reply[n] = reply[n] < 0x20 || reply[n] > 0x7e ? ' ' : reply[n];
-	while (n && t->reply[n - 1] == ' ')
-		n--;
-	t->reply[n] = '\0';
-}
-
-static int call_once(struct transfer *t, struct sym_call *call, const char *handler)
-{
-	struct sym_item_handler found;
-	int ret = sym_handler_find(t->sym, handler, &found);
-
-	if (ret)
-		return ret;
-	call->handler = found.number;
-	call->context = SYM_CONTEXT_THREAD;
-	return sym_call_wait(t->sym, t->vcpu, call);
-}
-
-/* Is there another vCPU to try? */
-static bool next_vcpu(struct transfer *t)
-{
-	struct sym_item_task task;
-
-	if (sym_spy_task(t->sym, t->vcpu + 1, &task) == -EINVAL)
-		return false;
-	t->vcpu++;
-	return true;
+	return sym_fail(err, -ENODEV, "%s", sym_call_strerror(-ENODEV));
 }
 
 /* What is left for a step that may take @most; 0: nothing. */
@@ -91,65 +53,45 @@ static uint32_t step_deadline(const struct transfer *t, uint32_t most)
 	return t->until_ms - now < most ? t->until_ms - now : most;
 }
 
-/*
- * One handler, on the first vCPU that takes the call.  One that is busy, or in a state in
- * which it cannot be called, is asked again for a while.
- */
+/* One handler, on the first vCPU that takes the call. */
 static int call(struct transfer *t, const char *handler, uint64_t arg0, uint64_t arg1,
 		const void *payload, size_t len)
 {
-	static const struct timespec pause = { .tv_nsec = BUSY_PAUSE_MS * 1000000 };
 	bool data = !strcmp(handler, SYM_MOD_DATA);
-	uint8_t reply[sizeof(t->reply)];
-	int ret, busy = 0;
+	struct sym_call c = {
+		.arg = { arg0, arg1 },
+		.payload = payload,
+		.payload_len = len,
+		.deadline_ms = step_deadline(t, data ? DATA_DEADLINE_MS : LOAD_DEADLINE_MS),
+		.reply = (uint8_t *)t->reply,
+		.reply_max = sizeof(t->reply) - 1,
+	};
+	int ret = c.deadline_ms ? sym_call_by_name(t->sym, handler, &t->vcpu, &c) : -ETIMEDOUT;
 
-	for (;;) {
-		struct sym_call c = {
-			.arg = { arg0, arg1 },
-			.payload = payload,
-			.payload_len = len,
-			.deadline_ms = step_deadline(t, data ? DATA_DEADLINE_MS :
-							       LOAD_DEADLINE_MS),
-			.reply = reply,
-			.reply_max = sizeof(reply),
-		};
-
-		ret = c.deadline_ms ? call_once(t, &c, handler) : -ETIMEDOUT;
-		if ((ret == -EBUSY || ret == -EAGAIN) && busy++ < BUSY_TRIES) {
-			nanosleep(&pause, NULL);
-			continue;
-		}
-		if ((ret == -ENODEV || ret == -ESHUTDOWN) && next_vcpu(t))
-			continue;
-		t->value = c.value[0];
-		keep_reply(t, reply, c.reply_len < sizeof(reply) ? c.reply_len : sizeof(reply));
-		return ret;
-	}
+	t->value = c.value[0];
+	sym_text_line(t->reply, c.reply_len < c.reply_max ? c.reply_len : c.reply_max);
+	return ret;
 }
 
 /* Why a step failed, where the guest has not said what is wrong with the module. */
 static int step_failed(struct transfer *t, int code, const char *name, const char *step)
 {
+	const char *text = sym_call_strerror(code);
+
 	switch (code) {
 	case -ENODEV:
 	case -ESHUTDOWN:
 		return not_ready(t->err);
 	case -ENOSYS:
-		return symmod_fail(t->err, code,
-				   "the guest is not ready: its symbiotic module takes no modules");
+		return sym_fail(t->err, code,
+				"the guest is not ready: its symbiotic module takes no modules");
 	case -EAGAIN:
-		return symmod_fail(t->err, code,
-				   "the guest is not ready: it is paused, or cannot be called now");
 	case -ETIMEDOUT:
-		return symmod_fail(t->err, code, "module %s: the guest did not answer in time (%s)",
-				   name, step);
 	case -ECANCELED:
-		return symmod_fail(t->err, code,
-				   "module %s: the guest was reset meanwhile, or its symbiotic module left",
-				   name);
+		return sym_fail(t->err, code, "module %s: %s (%s)", name, text, step);
 	default:
-		return symmod_fail(t->err, code, "module %s: the guest refused it (%s): %s", name,
-				   step, t->reply[0] ? t->reply : strerror(-code));
+		return sym_fail(t->err, code, "module %s: the guest refused it (%s): %s", name, step,
+				t->reply[0] ? t->reply : strerror(-code));
 	}
 }
 
@@ -186,8 +128,8 @@ static int need_all(struct transfer *t, const struct symmod_image *image)
 		    ret == -ECANCELED || ret == -EAGAIN)
 			return step_failed(t, ret, image->name, "dependencies");
 		if (ret)
-			return symmod_fail(t->err, -ENOENT,
-					   "module %s needs module %s, which the guest has not%s%s",
+			return sym_fail(t->err, -ENOENT,
+					   "module %s needs module %s, which the guest does not have%s%s",
 					   image->name, name, t->reply[0] ? ": " : "", t->reply);
 	}
 	return 0;
@@ -225,20 +167,20 @@ static int send(struct transfer *t, const struct symmod_image *image, const char
 }
 
 /* Does the guest take modules, and not have @name? */
-static int check_ready(struct sym *sym, const char *name, struct symmod_err *err)
+static int check_ready(struct sym *sym, const char *name, struct sym_err *err)
 {
 	if (!sym_generation(sym))
 		return not_ready(err);
 	if (!(sym_granted(sym) & SYM_FEATURE_MODULES))
-		return symmod_fail(err, -ENOTSUP,
+		return sym_fail(err, -ENOTSUP,
 				   "the guest is not ready: its symbiotic module takes no modules");
 	if (guest_has(sym, name))
-		return symmod_fail(err, -EEXIST, "module %s is in the guest already", name);
+		return sym_fail(err, -EEXIST, "module %s is in the guest already", name);
 	return 0;
 }
 
 static int check_guest(struct sym *sym, const struct symmod_image *image,
-		       struct symmod_err *err)
+		       struct sym_err *err)
 {
 	struct sym_item_kernel kernel;
 	int ret = check_ready(sym, image->name, err);
@@ -251,16 +193,16 @@ static int check_guest(struct sym *sym, const struct symmod_image *image,
 	return symmod_match(image, kernel.release, err);
 }
 
-static int check_length(const char *name, const char *params, struct symmod_err *err)
+static int check_length(const char *name, const char *params, struct sym_err *err)
 {
 	if (strlen(params) <= SYMMOD_MAX_PARAMS)
 		return 0;
-	return symmod_fail(err, -E2BIG, "module %s: more than %d bytes of parameters", name,
+	return sym_fail(err, -E2BIG, "module %s: more than %d bytes of parameters", name,
 			   SYMMOD_MAX_PARAMS);
 }
 
 int symmod_install(struct sym *sym, const struct symmod_image *image, const char *params,
-		   struct symmod_err *err)
+		   struct sym_err *err)
 {
 	struct transfer t = transfer_new(sym, err);
 	int ret = check_guest(sym, image, err);
@@ -281,7 +223,7 @@ int symmod_install(struct sym *sym, const struct symmod_image *image, const char
 		if (ret != DAMAGED)
 			return ret;
 	}
-	return symmod_fail(err, -EIO, "module %s: arrived damaged %d times", image->name, TRIES);
+	return sym_fail(err, -EIO, "module %s: arrived damaged %d times", image->name, TRIES);
 }
 
 /* Why the guest has not loaded one of its own. */
@@ -289,20 +231,20 @@ static int load_failed(struct transfer *t, int code, const char *name)
 {
 	switch (code) {
 	case -ENOSYS: /* of an older version */
-		return symmod_fail(t->err, code,
+		return sym_fail(t->err, code,
 				   "module %s: the guest's symbiotic module cannot ask its modprobe",
 				   name);
 	case -ENOENT:
-		return symmod_fail(t->err, code, "module %s: the guest has no modprobe", name);
+		return sym_fail(t->err, code, "module %s: the guest has no modprobe", name);
 	case -EIO:
-		return symmod_fail(t->err, code, "module %s: the guest's modprobe failed: %s", name,
+		return sym_fail(t->err, code, "module %s: the guest's modprobe failed: %s", name,
 				   t->reply[0] ? t->reply : "it does not say why");
 	default:
 		return step_failed(t, code, name, "modprobe");
 	}
 }
 
-int symmod_load(struct sym *sym, const char *name, const char *params, struct symmod_err *err)
+int symmod_load(struct sym *sym, const char *name, const char *params, struct sym_err *err)
 {
 	struct transfer t = transfer_new(sym, err);
 	char text[SYM_NAME_LEN + SYMMOD_MAX_PARAMS + 1];
@@ -311,7 +253,7 @@ int symmod_load(struct sym *sym, const char *name, const char *params, struct sy
 	if (!params)
 		params = "";
 	if (!symmod_name_ok(name))
-		return symmod_fail(err, -EINVAL, "'%.64s' cannot be the name of a module", name);
+		return sym_fail(err, -EINVAL, "'%.64s' cannot be the name of a module", name);
 	ret = check_ready(sym, name, err);
 	if (!ret)
 		ret = check_length(name, params, err);
@@ -322,13 +264,13 @@ int symmod_load(struct sym *sym, const char *name, const char *params, struct sy
 	return ret ? load_failed(&t, ret, name) : 0;
 }
 
-int symmod_remove(struct sym *sym, const char *name, struct symmod_err *err)
+int symmod_remove(struct sym *sym, const char *name, struct sym_err *err)
 {
 	struct transfer t = transfer_new(sym, err);
 	int ret;
 
 	if (!symmod_name_ok(name))
-		return symmod_fail(err, -EINVAL, "'%.64s' cannot be the name of a module", name);
+		return sym_fail(err, -EINVAL, "'%.64s' cannot be the name of a module", name);
 	if (!sym_generation(sym))
 		return not_ready(err);
 	ret = call(&t, SYM_MOD_REMOVE, 0, 0, name, strlen(name));

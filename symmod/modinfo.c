@@ -6,7 +6,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <libelf.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +13,8 @@
 #include <unistd.h>
 
 #include "sym/symmod.h"
+#include "symbiotic/text.h"
 #include "unpack.h"
-
-int symmod_fail(struct symmod_err *err, int code, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
-	va_end(ap);
-	err->code = code;
-	return code;
-}
 
 bool symmod_name_ok(const char *name)
 {
@@ -109,70 +98,62 @@ static int take_depends(const char *list, struct symmod_image *image)
 	return 0;
 }
 
-static bool printable(const char *text)
-{
-	for (; *text; text++)
-		if (*text < 0x20 || *text > 0x7e)
-			return false;
-	return true;
-}
-
 static int take_modinfo(const char *file, const Elf_Data *data, struct symmod_image *image,
-			struct symmod_err *err)
+			struct sym_err *err)
 {
 	const char *name = modinfo_get(data, "name"), *depends = modinfo_get(data, "depends");
 	const char *vermagic = modinfo_get(data, "vermagic");
 
 	if (!name || !symmod_name_ok(name))
-		return symmod_fail(err, -ENOEXEC, "%s: a module without a name", file);
-	if (!vermagic || strlen(vermagic) >= sizeof(image->vermagic) || !printable(vermagic) ||
+		return sym_fail(err, -ENOEXEC, "%s: a module without a name", file);
+	if (!vermagic || strlen(vermagic) >= sizeof(image->vermagic) || !sym_printable(vermagic, strlen(vermagic)) ||
 	    strcspn(vermagic, " ") >= sizeof(image->release))
-		return symmod_fail(err, -ENOEXEC, "%s: does not say which kernel it is for", file);
+		return sym_fail(err, -ENOEXEC, "%s: does not say which kernel it is for", file);
 	strcpy(image->name, name);
 	strcpy(image->vermagic, vermagic);
 	snprintf(image->release, sizeof(image->release), "%.*s", (int)strcspn(vermagic, " "),
 		 vermagic);
 	if (depends && take_depends(depends, image))
-		return symmod_fail(err, -ENOEXEC, "%s: a list of dependencies that makes no sense",
+		return sym_fail(err, -ENOEXEC, "%s: a list of dependencies that makes no sense",
 				   file);
 	return 0;
 }
 
 static int check_elf(const char *file, Elf *elf, struct symmod_image *image,
-		     struct symmod_err *err)
+		     struct sym_err *err)
 {
 	const Elf64_Ehdr *ehdr;
 	Elf_Data *data;
 
 	if (!elf || elf_kind(elf) != ELF_K_ELF)
-		return symmod_fail(err, -ENOEXEC, "%s: not a kernel module (not an ELF file)",
+		return sym_fail(err, -ENOEXEC, "%s: not a kernel module (not an ELF file)",
 				   file);
 	ehdr = elf64_getehdr(elf);
 	if (!ehdr || ehdr->e_machine != EM_X86_64 || ehdr->e_ident[EI_DATA] != ELFDATA2LSB)
-		return symmod_fail(err, -ENOEXEC, "%s: wrong architecture, x86-64 is needed", file);
+		return sym_fail(err, -ENOEXEC, "%s: wrong architecture, x86-64 is needed", file);
 	if (ehdr->e_type != ET_REL)
-		return symmod_fail(err, -ENOEXEC,
+		return sym_fail(err, -ENOEXEC,
 				   "%s: not a kernel module (not a relocatable file)", file);
 	if (ehdr->e_shoff > image->size ||
 	    (image->size - ehdr->e_shoff) / sizeof(Elf64_Shdr) < ehdr->e_shnum)
-		return symmod_fail(err, -ENOEXEC, "%s: not a whole kernel module (truncated)", file);
+		return sym_fail(err, -ENOEXEC, "%s: not a whole kernel module (truncated)", file);
 	/* libelf hands out pointers into the file: they must be aligned as their type wants. */
 	if (ehdr->e_shoff % _Alignof(Elf64_Shdr))
-		return symmod_fail(err, -ENOEXEC, "%s: damaged: its section headers are not aligned",
+		return sym_fail(err, -ENOEXEC, "%s: damaged: its section headers are not aligned",
 				   file);
 	data = find_modinfo(elf);
 	if (!data || !data->d_buf)
-		return symmod_fail(err, -ENOEXEC, "%s: not a kernel module (no .modinfo)", file);
+		return sym_fail(err, -ENOEXEC, "%s: not a kernel module (no .modinfo)", file);
 	return take_modinfo(file, data, image, err);
 }
 
-int symmod_check(const char *file, struct symmod_image *image, struct symmod_err *err)
+int symmod_check(const char *file, struct symmod_image *image, struct sym_err *err)
 {
 	Elf *elf;
 	int ret;
 
 	if (elf_version(EV_CURRENT) == EV_NONE)
-		return symmod_fail(err, -EIO, "libelf: %s", elf_errmsg(-1));
+		return sym_fail(err, -EIO, "libelf: %s", elf_errmsg(-1));
 	elf = elf_memory(image->data, image->size);
 	ret = check_elf(file, elf, image, err);
 	elf_end(elf);
@@ -205,7 +186,7 @@ static bool has_param(const Elf_Data *data, const char *name, size_t len)
 }
 
 int symmod_check_params(const struct symmod_image *image, const char *params,
-			struct symmod_err *err)
+			struct sym_err *err)
 {
 	Elf *elf = elf_memory(image->data, image->size);
 	const Elf_Data *data = elf ? find_modinfo(elf) : NULL;
@@ -215,7 +196,7 @@ int symmod_check_params(const struct symmod_image *image, const char *params,
 		size_t n = strcspn(params, "= \t\n");
 
 		if (!has_param(data, params, n))
-			ret = symmod_fail(err, -EINVAL, "module %s has no parameter '%.*s'",
+			ret = sym_fail(err, -EINVAL, "module %s has no parameter '%.*s'",
 					  image->name, (int)(n < 64 ? n : 64), params);
 		params += strcspn(params, " \t\n");
 	}
@@ -224,39 +205,39 @@ int symmod_check_params(const struct symmod_image *image, const char *params,
 }
 
 static int read_all(int fd, const char *file, struct symmod_image *image,
-		    struct symmod_err *err)
+		    struct sym_err *err)
 {
 	size_t done = 0;
 	struct stat st;
 
 	if (fstat(fd, &st))
-		return symmod_fail(err, -errno, "%s: %s", file, strerror(errno));
+		return sym_fail(err, -errno, "%s: %s", file, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return symmod_fail(err, -EINVAL, "%s: not a regular file", file);
+		return sym_fail(err, -EINVAL, "%s: not a regular file", file);
 	if (st.st_size < (off_t)sizeof(Elf64_Ehdr))
-		return symmod_fail(err, -ENOEXEC, "%s: not a kernel module (too short)", file);
+		return sym_fail(err, -ENOEXEC, "%s: not a kernel module (too short)", file);
 	if (st.st_size > SYM_MOD_MAX)
-		return symmod_fail(err, -EFBIG, "%s: larger than %u MiB", file,
+		return sym_fail(err, -EFBIG, "%s: larger than %u MiB", file,
 				   SYM_MOD_MAX >> 20);
 	image->size = st.st_size;
 	image->data = malloc(image->size);
 	if (!image->data)
-		return symmod_fail(err, -ENOMEM, "%s: out of memory", file);
+		return sym_fail(err, -ENOMEM, "%s: out of memory", file);
 	while (done < image->size) {
 		ssize_t n = pread(fd, (char *)image->data + done, image->size - done, done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return symmod_fail(err, -errno, "%s: %s", file, strerror(errno));
+			return sym_fail(err, -errno, "%s: %s", file, strerror(errno));
 		if (!n)
-			return symmod_fail(err, -EIO, "%s: truncated while it was read", file);
+			return sym_fail(err, -EIO, "%s: truncated while it was read", file);
 		done += n;
 	}
 	return 0;
 }
 
-int symmod_read(int fd, const char *file, struct symmod_image *image, struct symmod_err *err)
+int symmod_read(int fd, const char *file, struct symmod_image *image, struct sym_err *err)
 {
 	int ret;
 
@@ -278,10 +259,10 @@ void symmod_free(struct symmod_image *image)
 	image->size = 0;
 }
 
-int symmod_match(const struct symmod_image *image, const char *release, struct symmod_err *err)
+int symmod_match(const struct symmod_image *image, const char *release, struct sym_err *err)
 {
 	if (!strcmp(image->release, release))
 		return 0;
-	return symmod_fail(err, -ENOEXEC, "module %s is for Linux %s, the guest runs %s",
+	return sym_fail(err, -ENOEXEC, "module %s is for Linux %s, the guest runs %s",
 			   image->name, image->release, release);
 }

@@ -73,15 +73,15 @@ static int open_either(const char *dir, int dir_len, const char *release, const 
 }
 
 int symmod_find(const char *dirs, const char *release, const char *name, char *path,
-		size_t size, struct symmod_err *err)
+		size_t size, struct sym_err *err)
 {
 	if (!dirs || !*dirs)
 		dirs = symmod_default_dirs();
 	if (!symmod_name_ok(name))
-		return symmod_fail(err, -EINVAL, "'%.64s' cannot be the name of a module",
+		return sym_fail(err, -EINVAL, "'%.64s' cannot be the name of a module",
 				   name);
 	if (!release_ok(release))
-		return symmod_fail(err, -EINVAL, "'%.64s' cannot be the release of a kernel",
+		return sym_fail(err, -EINVAL, "'%.64s' cannot be the release of a kernel",
 				   release);
 	for (const char *dir = dirs; *dir;) {
 		int len = strcspn(dir, ":"), fd;
@@ -90,9 +90,9 @@ int symmod_find(const char *dirs, const char *release, const char *name, char *p
 		if (fd >= 0)
 			return fd;
 		if (fd != -ENOENT)
-			return symmod_fail(err, fd, "%.200s: %s", path, strerror(-fd));
+			return sym_fail(err, fd, "%.200s: %s", path, strerror(-fd));
 		dir += len + (dir[len] == ':');
 	}
-	return symmod_fail(err, -ENOENT, "no module %s for Linux %s in %.300s", name, release,
+	return sym_fail(err, -ENOENT, "no module %s for Linux %s in %.300s", name, release,
 			   dirs);
 }

@@ -122,23 +122,23 @@ static const struct format *format_of(const struct symmod_image *image)
 }
 
 static int failed(const char *file, const struct format *format, int code,
-		  struct symmod_err *err)
+		  struct sym_err *err)
 {
 	switch (code) {
 	case -ENODATA:
-		return symmod_fail(err, -ENOEXEC, "%s: truncated %s data", file, format->name);
+		return sym_fail(err, -ENOEXEC, "%s: truncated %s data", file, format->name);
 	case -EFBIG:
-		return symmod_fail(err, code, "%s: larger than %u MiB when decompressed", file,
+		return sym_fail(err, code, "%s: larger than %u MiB when decompressed", file,
 				   SYM_MOD_MAX >> 20);
 	case -ENOMEM:
-		return symmod_fail(err, code, "%s: decompressing it takes too much memory",
+		return sym_fail(err, code, "%s: decompressing it takes too much memory",
 				   file);
 	default:
-		return symmod_fail(err, -ENOEXEC, "%s: damaged %s data", file, format->name);
+		return sym_fail(err, -ENOEXEC, "%s: damaged %s data", file, format->name);
 	}
 }
 
-int symmod_unpack(const char *file, struct symmod_image *image, struct symmod_err *err)
+int symmod_unpack(const char *file, struct symmod_image *image, struct sym_err *err)
 {
 	const struct format *format = format_of(image);
 	void *out, *shrunk;

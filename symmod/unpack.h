@@ -15,6 +15,6 @@
  * Returns 0, or with @err set -ENOEXEC (truncated, damaged), -EFBIG (more than SYM_MOD_MAX
  * bytes), -ENOMEM.  @image->data then still is what was read.
  */
-int symmod_unpack(const char *file, struct symmod_image *image, struct symmod_err *err);
+int symmod_unpack(const char *file, struct symmod_image *image, struct sym_err *err);
 
 #endif

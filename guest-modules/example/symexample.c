@@ -7,7 +7,7 @@
 
 static struct sym_handler *handler;
 
-static int example_add(void *arg, struct sym_call *call)
+static int example_add(void *arg, struct sym_upcall *call)
 {
 	call->result[0] = call->arg[0] + call->arg[1];
 	return 0;

@@ -23,7 +23,7 @@ static_assert(offsetof(struct sym_nested, value) == 80);
 static_assert(offsetof(struct sym_vmm, cookie) == 0);
 static_assert(SYM_PORT == 0x7e && SYM_HC_RETURN == 1);
 
-notrace int sym_dispatch(struct sym_slot *slot, u32 number, struct sym_call *call)
+notrace int sym_dispatch(struct sym_slot *slot, u32 number, struct sym_upcall *call)
 {
 	struct sym_handler *handler = sym_handler_at(number);
 	int status;
@@ -52,7 +52,7 @@ notrace int sym_dispatch(struct sym_slot *slot, u32 number, struct sym_call *cal
 notrace void sym_nested_run(struct sym_nested *nested)
 {
 	struct sym_cpu *cpu = raw_cpu_ptr(&sym_cpus);
-	struct sym_call call; /* this path is counted in instructions: clear only what must be */
+	struct sym_upcall call; /* this path is counted in instructions: clear only what must be */
 	int i;
 
 	call.context = nested->context;

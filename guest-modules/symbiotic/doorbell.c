@@ -36,7 +36,7 @@ static bool sym_cpu_waits(const struct sym_cpu *cpu)
 static struct sym_call_result sym_slot_run(struct sym_slot *slot, void *payload)
 {
 	struct sym_call_result result = { .status = -EPERM };
-	struct sym_call call = {
+	struct sym_upcall call = {
 		.context = slot->request.context,
 		.payload_len = slot->request.payload_len,
 		.payload = payload,

@@ -100,7 +100,7 @@ void sym_cpus_free(void);
 struct sym_nested;
 void sym_nested_entry(void);
 void sym_nested_run(struct sym_nested *nested);
-int sym_dispatch(struct sym_slot *slot, u32 number, struct sym_call *call);
+int sym_dispatch(struct sym_slot *slot, u32 number, struct sym_upcall *call);
 
 /* wake.c: the VMM can wake the guest by the doorbell, while the rest of us is stopped. */
 void sym_wake_arm(u32 gsi);

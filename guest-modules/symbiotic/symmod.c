@@ -17,7 +17,7 @@
 static DEFINE_MUTEX(sym_mod_lock);
 
 /* A copy of the payload as text, NUL-ended; or ERR_PTR. */
-static char *sym_mod_text(const struct sym_call *call)
+static char *sym_mod_text(const struct sym_upcall *call)
 {
 	return kmemdup_nul(call->payload, call->payload_len, GFP_KERNEL) ?:
 		ERR_PTR(-ENOMEM);
@@ -34,7 +34,7 @@ static bool sym_mod_name_ok(const char *name)
 }
 
 /* The payload as a module's name. */
-static char *sym_mod_name(const struct sym_call *call)
+static char *sym_mod_name(const struct sym_upcall *call)
 {
 	char *name = sym_mod_text(call);
 
@@ -45,7 +45,7 @@ static char *sym_mod_name(const struct sym_call *call)
 	return name;
 }
 
-static int sym_mod_need(void *arg, struct sym_call *call)
+static int sym_mod_need(void *arg, struct sym_upcall *call)
 {
 	char *name = sym_mod_name(call);
 	int ret;
@@ -57,7 +57,7 @@ static int sym_mod_need(void *arg, struct sym_call *call)
 	return ret > 0 ? -ENOENT : ret; /* modprobe's exit status, or an errno */
 }
 
-static int sym_mod_begin(void *arg, struct sym_call *call)
+static int sym_mod_begin(void *arg, struct sym_upcall *call)
 {
 	char *name = sym_mod_name(call);
 	int ret;
@@ -71,7 +71,7 @@ static int sym_mod_begin(void *arg, struct sym_call *call)
 	return ret;
 }
 
-static int sym_mod_data(void *arg, struct sym_call *call)
+static int sym_mod_data(void *arg, struct sym_upcall *call)
 {
 	int ret;
 
@@ -95,14 +95,14 @@ static void sym_mod_rename(char *text, const char *name)
 	memmove(at + strlen(name), rest, strlen(rest) + 1);
 }
 
-static void sym_mod_reply(struct sym_call *call, const char *text)
+static void sym_mod_reply(struct sym_upcall *call, const char *text)
 {
 	call->reply_len = strlen(text);
 	memcpy(call->payload, text, call->reply_len);
 }
 
 /* Run a program; what it says goes into the reply. */
-static int sym_mod_run(const char *const *argv, struct file *input, struct sym_call *call)
+static int sym_mod_run(const char *const *argv, struct file *input, struct sym_upcall *call)
 {
 	char *text = kzalloc(SYM_CALL_PAYLOAD, GFP_KERNEL);
 	int ret;
@@ -130,7 +130,7 @@ static const char **sym_mod_argv(char **parameters, int count)
 	return argv;
 }
 
-static int sym_mod_insert(char **parameters, int count, struct sym_call *call)
+static int sym_mod_insert(char **parameters, int count, struct sym_upcall *call)
 {
 	const char **argv = sym_mod_argv(parameters, count);
 	struct file *file;
@@ -150,7 +150,7 @@ static int sym_mod_insert(char **parameters, int count, struct sym_call *call)
 	return ret;
 }
 
-static int sym_mod_install(void *arg, struct sym_call *call)
+static int sym_mod_install(void *arg, struct sym_upcall *call)
 {
 	char *text = sym_mod_text(call);
 	char **parameters;
@@ -168,7 +168,7 @@ static int sym_mod_install(void *arg, struct sym_call *call)
 }
 
 /* "--": parameters are no options of modprobe's. */
-static int sym_mod_modprobe(char **words, int count, unsigned int ms, struct sym_call *call)
+static int sym_mod_modprobe(char **words, int count, unsigned int ms, struct sym_upcall *call)
 {
 	const char **argv = kcalloc(count + 3, sizeof(*argv), GFP_KERNEL);
 	char *text = kzalloc(SYM_CALL_PAYLOAD, GFP_KERNEL);
@@ -188,7 +188,7 @@ static int sym_mod_modprobe(char **words, int count, unsigned int ms, struct sym
 	return ret;
 }
 
-static int sym_mod_load(void *arg, struct sym_call *call)
+static int sym_mod_load(void *arg, struct sym_upcall *call)
 {
 	unsigned int ms = clamp_t(u64, call->arg[0], 1, SYM_MOD_MS_MAX);
 	char *text = sym_mod_text(call);
@@ -208,7 +208,7 @@ static int sym_mod_load(void *arg, struct sym_call *call)
 	return ret;
 }
 
-static int sym_mod_remove(void *arg, struct sym_call *call)
+static int sym_mod_remove(void *arg, struct sym_upcall *call)
 {
 	char *name = sym_mod_name(call);
 	const char *argv[] = { "rmmod", name, NULL };

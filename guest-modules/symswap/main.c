@@ -60,7 +60,7 @@ static void symswap_set_level(u32 level)
 	symswap_state_show();
 }
 
-static int symswap_set(void *arg, struct sym_call *call)
+static int symswap_set(void *arg, struct sym_upcall *call)
 {
 	char *why = call->payload;
 
@@ -73,7 +73,7 @@ static int symswap_set(void *arg, struct sym_call *call)
 	return 0;
 }
 
-static int symswap_stat(void *arg, struct sym_call *call)
+static int symswap_stat(void *arg, struct sym_upcall *call)
 {
 	symswap_state_show();
 	return 0;

@@ -229,7 +229,7 @@ void symswap_reclaim_poll(void)
 		symswap_reclaim_resume();
 }
 
-int symswap_reclaim(void *arg, struct sym_call *call)
+int symswap_reclaim(void *arg, struct sym_upcall *call)
 {
 	struct symswap_answer answer = {
 		.run = symswap_last,
@@ -257,7 +257,7 @@ int symswap_reclaim(void *arg, struct sym_call *call)
 }
 
 /* What was free and taken has no contents any more; all may be used again. */
-int symswap_reclaimed(void *arg, struct sym_call *call)
+int symswap_reclaimed(void *arg, struct sym_upcall *call)
 {
 	unsigned int i, slot, runs;
 

@@ -113,8 +113,8 @@ int symswap_hold_init(void);
 void symswap_hold_exit(void);
 
 /* reclaim.c: slots for the VMM to take back. */
-int symswap_reclaim(void *arg, struct sym_call *call);
-int symswap_reclaimed(void *arg, struct sym_call *call);
+int symswap_reclaim(void *arg, struct sym_upcall *call);
+int symswap_reclaimed(void *arg, struct sym_upcall *call);
 void symswap_reclaim_forget(void);
 void symswap_reclaim_poll(void);
 /*

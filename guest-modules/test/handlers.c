@@ -20,7 +20,7 @@ module_param(plus, uint, 0444);
 MODULE_PARM_DESC(plus, "added to the sum that symtest.echo returns");
 
 /* The sum of the first two arguments, all of them xored, and the payload backwards. */
-static int symtest_echo(void *arg, struct sym_call *call)
+static int symtest_echo(void *arg, struct sym_upcall *call)
 {
 	u32 len = min(call->payload_len, SYM_CALL_PAYLOAD), i;
 	u8 *text = call->payload;
@@ -34,19 +34,19 @@ static int symtest_echo(void *arg, struct sym_call *call)
 	return 0;
 }
 
-static int symtest_error(void *arg, struct sym_call *call)
+static int symtest_error(void *arg, struct sym_upcall *call)
 {
 	return -(int)call->arg[0];
 }
 
-static int symtest_hang(void *arg, struct sym_call *call)
+static int symtest_hang(void *arg, struct sym_upcall *call)
 {
 	for (;;)
 		cpu_relax();
 	return 0;
 }
 
-static int symtest_sleep(void *arg, struct sym_call *call)
+static int symtest_sleep(void *arg, struct sym_upcall *call)
 {
 	msleep(call->arg[0]);
 	return 0;
@@ -56,7 +56,7 @@ static int symtest_sleep(void *arg, struct sym_call *call)
  * Where it runs.  result[0]: bit 0: in a hard interrupt, 1: interrupts off, 2: RCU
  * watches, 3: in a task that may sleep; 63:32: the CPU.  result[1]: the task's pid.
  */
-static int symtest_context(void *arg, struct sym_call *call)
+static int symtest_context(void *arg, struct sym_upcall *call)
 {
 	u64 bits = 0;
 

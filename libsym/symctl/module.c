@@ -31,10 +31,10 @@ struct install {
 	char release[64]; /* of the guest's kernel */
 	json_t *present; /* names of the guest's symbiotic modules */
 	json_t *done; /* names of those that were installed now */
-	struct symmod_err lacking; /* .code 0, or why the guest's own modprobe was asked */
+	struct sym_err lacking; /* .code 0, or why the guest's own modprobe was asked */
 };
 
-static int refused(struct install *in, const struct symmod_err *err)
+static int refused(struct install *in, const struct sym_err *err)
 {
 	return ctl_error("%s: %s", in->ctl->name, err->text);
 }
@@ -86,7 +86,7 @@ static int install_depends(struct install *in, const struct symmod_image *image,
 
 	for (unsigned int i = 0; i < image->nr_depends && !status; i++) {
 		const char *name = image->depends[i];
-		struct symmod_err err = { 0 };
+		struct sym_err err = { 0 };
 		char path[PATH_MAX];
 		int fd;
 
@@ -107,7 +107,7 @@ static int install_fd(struct install *in, int fd, const char *path, const char *
 		      int depth)
 {
 	struct symmod_image image;
-	struct symmod_err err = { 0 };
+	struct sym_err err = { 0 };
 	int status;
 
 	if (symmod_read(fd, path, &image, &err) || symmod_match(&image, in->release, &err)) {
@@ -156,7 +156,7 @@ static int load_own(struct install *in, const char *name, const char *params)
 
 static int install_word(struct install *in, const char *word, const char *params)
 {
-	struct symmod_err err = { 0 };
+	struct sym_err err = { 0 };
 	char path[PATH_MAX];
 	int fd, status;
 

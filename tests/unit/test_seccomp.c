@@ -121,7 +121,7 @@ static int modules[NR_FORMS];
 static long read_modules(void)
 {
 	struct symmod_image image;
-	struct symmod_err err;
+	struct sym_err err;
 
 	for (unsigned int i = 0; i < NR_FORMS; i++) {
 		if (symmod_read(modules[i], "module", &image, &err))

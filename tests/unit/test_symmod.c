@@ -25,7 +25,7 @@
 	     " SMP preempt mod_unload modversions "
 
 static struct symmod_image image;
-static struct symmod_err err;
+static struct sym_err err;
 
 static int check(struct module_file *f, size_t size)
 {

@@ -26,7 +26,7 @@
 #define MODINFO "name=symtest\0vermagic=6.1 SMP "
 
 static struct symmod_image image;
-static struct symmod_err err;
+static struct sym_err err;
 static char dir[] = "/tmp/symkit-test.XXXXXX";
 
 /* A file of these bytes, read as "x.ko". */

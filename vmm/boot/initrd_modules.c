@@ -70,7 +70,7 @@ static void vmlinux_release(struct boot_image *img)
 static int add_module(struct boot_image *img, const char *name, bool optional,
 		      struct symmod_image *images, unsigned int *nr, struct err *err)
 {
-	struct symmod_err why = { 0 };
+	struct sym_err why = { 0 };
 	char path[PATH_MAX];
 	int fd, ret;
 

@@ -141,27 +141,22 @@ static int refused_context(const struct call_job *job, const struct sym_item_han
 
 static int explain(const struct call_job *job, int ret, struct err *err)
 {
+	const char *text = sym_call_strerror(ret);
+
 	switch (ret) {
 	case -ENODEV:
-		return err_set(err, ret, "the guest is not ready: %s",
-			       sym_generation(job->vm->sym) ? "this vCPU has not registered" :
-			       "no symbiotic module has registered there");
+		if (!sym_generation(job->vm->sym))
+			return err_set(err, ret, "%s", text);
+		return err_set(err, ret, "the guest is not ready: vCPU %u has not registered",
+			       job->vcpu);
 	case -ENOSYS:
 		return err_set(err, ret, "the guest has no handler '%s'", job->handler);
-	case -EBUSY:
-		return err_set(err, ret, "vCPU %u is busy with another call", job->vcpu);
 	case -ETIMEDOUT:
 		return err_set(err, ret, "handler '%s' did not return within %u ms; it was given up",
 			       job->handler, job->call.deadline_ms);
-	case -ESHUTDOWN:
-		return err_set(err, ret, "vCPU %u takes no calls any more, since one timed out",
-			       job->vcpu);
-	case -EAGAIN:
-		return err_set(err, ret, "the VM is paused, or vCPU %u is in a state in which it "
-			       "cannot be called", job->vcpu);
-	case -ECANCELED:
-		return err_set(err, ret, "the guest was reset meanwhile, or its module left");
 	default:
+		if (text)
+			return err_set(err, ret, "vCPU %u: %s", job->vcpu, text);
 		return err_set(err, ret, "handler '%s' failed: %s", job->handler, strerror(-ret));
 	}
 }

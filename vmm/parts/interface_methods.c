@@ -94,7 +94,7 @@ static int do_install(void *arg, json_t **result, struct err *err)
 {
 	struct module_job *job = arg;
 	struct symmod_image image;
-	struct symmod_err why = { 0 };
+	struct sym_err why = { 0 };
 	int ret = symmod_read(job->fd, "module", &image, &why);
 
 	if (!ret) {
@@ -109,7 +109,7 @@ static int do_install(void *arg, json_t **result, struct err *err)
 static int do_load(void *arg, json_t **result, struct err *err)
 {
 	struct module_job *job = arg;
-	struct symmod_err why = { 0 };
+	struct sym_err why = { 0 };
 	int ret = symmod_load(job->vm->sym, job->name, job->text, &why);
 
 	if (ret)
@@ -167,7 +167,7 @@ static int method_module_install(struct control_call *call)
 static int do_remove(void *arg, json_t **result, struct err *err)
 {
 	struct module_job *job = arg;
-	struct symmod_err why = { 0 };
+	struct sym_err why = { 0 };
 	int ret = symmod_remove(job->vm->sym, job->text, &why);
 
 	return ret ? err_set(err, ret, "%s", why.text) : 0;

@@ -158,7 +158,7 @@ static int make_window(struct swapbypass *sb, struct err *err)
 		.violation = on_violation,
 		.arg = sb,
 	};
-	struct sym_window_err why = { 0 };
+	struct sym_err why = { 0 };
 	int ret = choose_gpa(sb->vm, &config.gpa, err);
 
 	if (ret)

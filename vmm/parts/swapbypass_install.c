@@ -45,7 +45,7 @@ static const char *module_dirs(const struct swapbypass *sb)
 static int add_module(struct swapbypass *sb, const char *dirs, const char *release)
 {
 	struct swapbypass_module *m;
-	struct symmod_err ignored = { 0 };
+	struct sym_err ignored = { 0 };
 	char path[PATH_MAX];
 	int fd;
 
@@ -149,7 +149,7 @@ void swapbypass_guest_ready(void *state, uint32_t generation)
 
 /* The module for this guest; NULL: there can be none, and why. */
 static const struct swapbypass_module *choose(const struct swapbypass *sb,
-					      struct symmod_err *why)
+					      struct sym_err *why)
 {
 	const struct swapbypass_module *module;
 	struct sym *sym = sb->vm->sym;
@@ -157,18 +157,18 @@ static const struct swapbypass_module *choose(const struct swapbypass *sb,
 	struct sym_item_kernel kernel;
 
 	if (sym_spy_get(sym, SYM_ITEM_KERNEL, &kernel, sizeof(kernel))) {
-		symmod_fail(why, -EAGAIN, "the guest does not show its kernel");
+		sym_fail(why, -EAGAIN, "the guest does not show its kernel");
 		return NULL;
 	}
 	if (!(granted & SYM_FEATURE_WINDOW) || !(granted & SYM_FEATURE_MODULES)) {
-		symmod_fail(why, -ENOTSUP, "the guest's symbiotic module takes no %s",
+		sym_fail(why, -ENOTSUP, "the guest's symbiotic module takes no %s",
 			    granted & SYM_FEATURE_WINDOW ? "modules" : "window");
 		return NULL;
 	}
 	kernel.release[sizeof(kernel.release) - 1] = '\0';
 	module = find(sb, kernel.release);
 	if (!module)
-		symmod_fail(why, -ENOENT, "no module %s for Linux %s in %.200s",
+		sym_fail(why, -ENOENT, "no module %s for Linux %s in %.200s",
 			    SWAPBYPASS_MODULE, kernel.release, module_dirs(sb));
 	return module;
 }
@@ -177,18 +177,18 @@ static const struct swapbypass_module *choose(const struct swapbypass *sb,
  * There is none for this guest here, as @why says; it may have one of its own.  A guest whose
  * symbiotic module is too old to be asked is left with what @why says.
  */
-static int load_own(const struct swapbypass *sb, struct symmod_err *why)
+static int load_own(const struct swapbypass *sb, struct sym_err *why)
 {
-	struct symmod_err own = { 0 }, none = *why;
+	struct sym_err own = { 0 }, none = *why;
 	int ret = symmod_load(sb->vm->sym, SWAPBYPASS_MODULE, "", &own);
 
 	if (ret && ret != -ENOSYS)
-		symmod_fail(why, ret, "%.250s; %.250s", none.text, own.text);
+		sym_fail(why, ret, "%.250s; %.250s", none.text, own.text);
 	return ret == -ENOSYS ? none.code : ret;
 }
 
 /* @lacking: there is none here, whatever the guest has. */
-static int install(const struct swapbypass *sb, bool *lacking, struct symmod_err *why)
+static int install(const struct swapbypass *sb, bool *lacking, struct sym_err *why)
 {
 	const struct swapbypass_module *module = choose(sb, why);
 	struct symmod_image image;
@@ -228,7 +228,7 @@ static bool after_try(struct swapbypass *sb, int ret)
 static int do_install(void *arg, json_t **result, struct err *err)
 {
 	struct swapbypass *sb = arg;
-	struct symmod_err why = { 0 };
+	struct sym_err why = { 0 };
 	uint32_t generation = sym_generation(sb->vm->sym);
 	bool failed = false, lacking, same;
 	int ret = install(sb, &lacking, &why);

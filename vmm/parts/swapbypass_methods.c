@@ -44,24 +44,15 @@ static json_t *wanted_json(struct swapbypass *sb)
 
 static int explain(const struct swapbypass *sb, int ret, struct err *err)
 {
-	switch (ret) {
-	case -ENODEV:
-	case -ENOSYS:
+	const char *text = sym_call_strerror(ret);
+
+	if (ret == -ENODEV || ret == -ENOSYS)
 		return err_set(err, ret, "the guest is not ready: it has no symswap module");
-	case -EBUSY:
-		return err_set(err, ret, "the guest is busy with other calls");
-	case -EAGAIN:
-		return err_set(err, ret, "the guest cannot be called now%s",
-			       swapbypass_paused(sb) ? ": the VM is paused" : "");
-	case -ETIMEDOUT:
-		return err_set(err, ret, "the guest did not do it in time");
-	case -ECANCELED:
-		return err_set(err, ret, "the guest was reset meanwhile, or its module left");
-	case -EPROTO:
-		return err_set(err, ret, "the guest's answer makes no sense");
-	default:
-		return err_set(err, ret, "the guest refused: %s", strerror(-ret));
-	}
+	if (ret == -EAGAIN && swapbypass_paused(sb))
+		return err_set(err, ret, "the VM is paused");
+	if (text)
+		return err_set(err, ret, "%s", text);
+	return err_set(err, ret, "the guest refused: %s", strerror(-ret));
 }
 
 /* @text may hold what the guest calls its kernel. */

@@ -12,6 +12,7 @@
 
 #include "host/events.h"
 #include "sym/host.h"
+#include "symbiotic/text.h"
 
 static const struct {
 	uint32_t bit;
@@ -154,14 +155,12 @@ static json_t *handler_json(const struct sym_item *item)
 			 sym_json_contexts(handler.contexts));
 }
 
-static bool printable(const uint8_t *data, size_t len)
+/* A string with its NUL is one too. */
+static bool is_text(const uint8_t *data, size_t len)
 {
-	if (len > 1 && !data[len - 1]) /* a string with its NUL is one too */
+	if (len > 1 && !data[len - 1])
 		len--;
-	for (size_t i = 0; i < len; i++)
-		if (data[i] < 0x20 || data[i] > 0x7e)
-			return false;
-	return len;
+	return len && sym_printable(data, len);
 }
 
 /* The bytes, and what they may mean: text if they look like it, else a number. */
@@ -181,7 +180,7 @@ static json_t *value_json(const struct sym_item *item)
 			 sym_json_text(value.name, sizeof(value.name)), "program",
 			 sym_json_text(value.comm, sizeof(value.comm)), "pid",
 			 integer(value.pid), "hex", sym_json_hex(value.value, len));
-	if (printable(value.value, len)) {
+	if (is_text(value.value, len)) {
 		json_object_set_new(json, "text", sym_json_text(value.value, len));
 	} else if (len == 4 || len == 8) {
 		memcpy(&number, value.value, len);

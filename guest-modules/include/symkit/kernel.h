@@ -17,7 +17,7 @@ struct file;
  * One call, in the hands of its handler.  Arguments and payload are copies or memory
  * that the VMM may change at any time: copy what is checked before it is used.
  */
-struct sym_call {
+struct sym_upcall {
 	u32 context; /* SYM_CONTEXT_*, one of the handler's */
 	u32 payload_len; /* bytes at @payload */
 	u64 arg[SYM_CALL_ARGS];
@@ -34,7 +34,7 @@ struct sym_call {
  * interrupt context it is an ordinary hard-IRQ handler, with PREEMPT_RT too: its locks are
  * raw_spinlock_t, and it allocates nothing.  In thread context it may sleep.
  */
-typedef int (*sym_handler_fn)(void *arg, struct sym_call *call);
+typedef int (*sym_handler_fn)(void *arg, struct sym_upcall *call);
 
 /*
  * sym_handler_register - let the VMM call @fn under @name (at most 55 characters, by

@@ -99,6 +99,8 @@ bool sym_handle_exit(struct sym *sym, unsigned int id, struct kvm_run *run, int 
 uint32_t sym_generation(const struct sym *sym);
 /* sym_granted - the features that both sides agreed on. */
 uint32_t sym_granted(const struct sym *sym);
+/* sym_nr_vcpus - of the VM. */
+unsigned int sym_nr_vcpus(const struct sym *sym);
 
 /*
  * sym_spy_task - what vCPU @id runs.  -ENODEV: not registered; -EAGAIN: the guest was
@@ -180,6 +182,15 @@ int sym_call(struct sym *sym, unsigned int id, struct sym_call *call);
  */
 int sym_call_async(struct sym *sym, unsigned int id, struct sym_call *call);
 int sym_call_wait(struct sym *sym, unsigned int id, struct sym_call *call);
+
+/*
+ * sym_call_by_name - sym_call_wait() of the handler @name in thread context, on the first
+ * vCPU from *@id on that takes the call; *@id is that one then.  For a second it is tried
+ * again while the guest is busy or cannot be called.  @call->deadline_ms is for all of it.
+ * sym_call_strerror - what a status means that is not the handler's own; NULL: it may be.
+ */
+int sym_call_by_name(struct sym *sym, const char *name, unsigned int *id, struct sym_call *call);
+const char *sym_call_strerror(int code);
 
 /* Exits, for those who build on this (one set of hooks; the service layer's). */
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "sym/abi.h"
+#include "sym/err.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,15 +21,6 @@ extern "C" {
 #define SYMMOD_MAX_PARAMS 1024 /* bytes of parameters */
 
 struct sym;
-
-/* Why something was refused: one line. */
-struct symmod_err {
-	int code; /* negative errno; 0: nothing */
-	char text[512];
-};
-
-int symmod_fail(struct symmod_err *err, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
 
 /* A module in memory, and what its .modinfo says. */
 struct symmod_image {
@@ -47,20 +39,20 @@ struct symmod_image {
  * is not closed, @file names it in messages.  symmod_check - the same of a copy in memory,
  * @image->data and @image->size, which stay the caller's if it fails.
  */
-int symmod_read(int fd, const char *file, struct symmod_image *image, struct symmod_err *err);
-int symmod_check(const char *file, struct symmod_image *image, struct symmod_err *err);
+int symmod_read(int fd, const char *file, struct symmod_image *image, struct sym_err *err);
+int symmod_check(const char *file, struct symmod_image *image, struct sym_err *err);
 void symmod_free(struct symmod_image *image);
 
 /* symmod_match - -ENOEXEC, with both shown, unless @image is for kernel @release. */
 int symmod_match(const struct symmod_image *image, const char *release,
-		 struct symmod_err *err);
+		 struct sym_err *err);
 
 /*
  * symmod_check_params - -EINVAL unless each word of @params is a parameter of @image, which
  * symmod_check() has accepted; the kernel would only write a line into its log.
  */
 int symmod_check_params(const struct symmod_image *image, const char *params,
-			struct symmod_err *err);
+			struct sym_err *err);
 
 /* symmod_name_ok - may it be the name of a module?  '-' and '_' are the same in them. */
 bool symmod_name_ok(const char *name);
@@ -75,7 +67,7 @@ bool symmod_is_file(const char *word);
  * NAME.ko.xz, NAME.ko.zst or NAME.ko.gz there.  Returns the descriptor and puts the file's name into @path, or -ENOENT, -EINVAL with @err set.
  */
 int symmod_find(const char *dirs, const char *release, const char *name, char *path,
-		size_t size, struct symmod_err *err);
+		size_t size, struct sym_err *err);
 
 /*
  * symmod_default_dirs, symmod_services_dir - SYMKIT_MODULES and SYMKIT_SERVICES of the
@@ -91,7 +83,7 @@ const char *symmod_services_dir(void);
  * symmod_remove - have it unloaded.
  */
 int symmod_install(struct sym *sym, const struct symmod_image *image, const char *params,
-		   struct symmod_err *err);
+		   struct sym_err *err);
 
 /*
  * symmod_load - have the guest's own modprobe load a module that the guest has, but nobody
@@ -108,8 +100,8 @@ int symmod_install(struct sym *sym, const struct symmod_image *image, const char
  * those of sym_call_wait().
  */
 int symmod_load(struct sym *sym, const char *name, const char *params,
-		struct symmod_err *err);
-int symmod_remove(struct sym *sym, const char *name, struct symmod_err *err);
+		struct sym_err *err);
+int symmod_remove(struct sym *sym, const char *name, struct sym_err *err);
 
 /*
  * symmod_archive - the cpio archive that follows an initrd of @initrd_size bytes, padding

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sym/err.h"
 #include "sym/host.h"
 
 #ifdef __cplusplus
@@ -32,12 +33,6 @@ extern "C" {
 #define SYM_WINDOW_GRACE_MS 10000 /* and for how long it may have more */
 
 struct sym_window;
-
-/* Why something was refused: one line. */
-struct sym_window_err {
-	int code; /* negative errno; 0: nothing */
-	char text[400];
-};
 
 struct sym_window_config {
 	size_t size; /* sizeof(struct sym_window_config) */
@@ -60,7 +55,7 @@ struct sym_window_config {
  */
 int sym_window_create(struct sym *sym, const struct sym_host_ops *ops, void *vm,
 		      const struct sym_window_config *config, struct sym_window **out,
-		      struct sym_window_err *err);
+		      struct sym_err *err);
 void sym_window_destroy(struct sym_window *window);
 
 /* sym_window_leftover - the VM that left the file behind when it was killed, or NULL. */

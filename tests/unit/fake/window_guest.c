@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "symbiotic/sym.h"
 #include "window_guest.h"
 
 static const char *const handlers[] = { SYM_WINDOW_SET, SYM_WINDOW_STAT, SYM_WINDOW_RECLAIM,
@@ -13,7 +14,7 @@ static const char *const handlers[] = { SYM_WINDOW_SET, SYM_WINDOW_STAT, SYM_WIN
 
 struct window_guest guest;
 struct sym_window *window;
-struct sym_window_err err;
+struct sym_err err;
 char path[128];
 static char dir[64];
 
@@ -35,6 +36,11 @@ int sym_spy_get(struct sym *sym, uint16_t type, void *value, size_t size)
 void sym_show_window(struct sym *sym, const struct sym_item_window *item)
 {
 	guest.shown = item ? *item : (struct sym_item_window){ 0 };
+}
+
+unsigned int sym_nr_vcpus(const struct sym *sym)
+{
+	return 2;
 }
 
 int sym_handler_find(struct sym *sym, const char *name, struct sym_item_handler *handler)
@@ -105,8 +111,7 @@ int sym_call_wait(struct sym *sym, unsigned int id, struct sym_call *call)
 	return guest.code[which];
 }
 
-uint64_t __wrap_sym_now_ms(void);
-uint64_t __wrap_sym_now_ms(void)
+uint64_t sym_now_ms(void)
 {
 	return guest.now;
 }

@@ -52,7 +52,7 @@ struct window_guest {
 
 extern struct window_guest guest;
 extern struct sym_window *window;
-extern struct sym_window_err err;
+extern struct sym_err err;
 extern char path[128]; /* of a file, in a folder of its own */
 
 /* For cmocka: nothing yet, or a window in memory or with a file; and what is left removed. */
