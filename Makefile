@@ -301,7 +301,8 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/symkit/modules
 	install -m 644 symbiotic/include/sym/*.h $(DESTDIR)$(PREFIX)/include/sym
 	install -m 644 $(B)/libsymhost.a $(DESTDIR)$(PREFIX)/lib
-	for module in $(wildcard $(addprefix $(B)/modules/*/,symbiotic.ko symswap.ko Module.symvers)); do \
+	for module in $(wildcard $(addprefix $(B)/modules/*/,symbiotic.ko symswap.ko symexample.ko \
+		Module.symvers)); do \
 		dir=$${module%/*} && install -D -m 644 $$module \
 		$(DESTDIR)$(PREFIX)/lib/symkit/modules/$${dir##*/}/$${module##*/} || exit; done
 	install -m 755 $(SVC) $(DESTDIR)$(PREFIX)/lib/symkit/services
