@@ -274,7 +274,7 @@ test: modules all
 
 demo: modules all
 	@$(MAKE) --no-print-directory $(B)/tests/guest/swapload
-	@tests/rig/run --timeout 600 --disk "$$(scripts/guest-file debian.img)" tests/demo
+	@tests/demo
 
 bench-swap: modules all
 	@$(MAKE) --no-print-directory $(B)/tests/guest/swapload
