@@ -126,7 +126,7 @@ static void opened(struct fixture *f, bool with_archive)
 {
 	if (boot_open(&f->img, &f->config, &f->err))
 		fail_msg("%s", f->err.msg);
-	assert_int_equal(!!f->img.archive, with_archive);
+	assert_int_equal(!!f->img.archive_size, with_archive);
 	assert_int_equal(boot_initrd_bytes(&f->img), strlen(INITRD) + f->img.archive_size);
 }
 
@@ -135,7 +135,7 @@ static void refused(struct fixture *f, int code, const char *why)
 	assert_int_equal(boot_open(&f->img, &f->config, &f->err), code);
 	if (!strstr(f->err.msg, why))
 		fail_msg("\"%s\" does not say \"%s\"", f->err.msg, why);
-	assert_null(f->img.archive);
+	assert_int_equal(f->img.archive_size, 0);
 }
 
 static void test_by_default(void **state)
@@ -146,6 +146,20 @@ static void test_by_default(void **state)
 	assert_string_equal(f->img.release, "6.1.0-x");
 	assert_string_equal(f->img.modules, "symbiotic");
 	assert_string_equal(f->img.missing, "");
+}
+
+/* Is @m in what is put into the guest's memory? */
+static bool loads(struct fixture *f, const struct module_file *m)
+{
+	struct guest_memory mem;
+	bool found;
+
+	assert_int_equal(gmem_create(&mem, f->config.memory, &f->err), 0);
+	assert_int_equal(boot_load_modules(&f->img, &mem, 2 * MiB, &f->err), 0);
+	found = memmem(gmem_map(&mem, 2 * MiB, f->img.archive_size), f->img.archive_size, m,
+		       sizeof(*m));
+	gmem_destroy(&mem);
+	return found;
 }
 
 /* The guest's insmod may not know the form: it gets the module as it is. */
@@ -161,7 +175,7 @@ static void test_compressed(void **state)
 		write_file(f->module, packed, form->pack(m, sizeof(*m)));
 		opened(f, true);
 		assert_string_equal(f->img.modules, "symbiotic");
-		assert_non_null(memmem(f->img.archive, f->img.archive_size, m, sizeof(*m)));
+		assert_true(loads(f, m));
 		boot_close(&f->img);
 		free(m);
 	}
@@ -223,7 +237,7 @@ static void test_without_initrd(void **state)
 
 	f->config.initrd = NULL;
 	assert_int_equal(boot_open(&f->img, &f->config, &f->err), 0);
-	assert_null(f->img.archive);
+	assert_int_equal(f->img.archive_size, 0);
 	boot_close(&f->img);
 	f->config.initrd_modules = "symbiotic";
 	refused(f, -EINVAL, "no --initrd");
@@ -232,6 +246,7 @@ static void test_without_initrd(void **state)
 static void test_in_memory(void **state)
 {
 	struct fixture *f = *state;
+	struct module_file *m = make_module("6.1.0-x");
 	struct boot_params *bp;
 	struct guest_memory mem;
 	const uint8_t *initrd;
@@ -244,7 +259,13 @@ static void test_in_memory(void **state)
 	assert_true(bp->hdr.ramdisk_image + bp->hdr.ramdisk_size <= f->config.memory);
 	initrd = gmem_map(&mem, bp->hdr.ramdisk_image, bp->hdr.ramdisk_size);
 	assert_memory_equal(initrd, INITRD, strlen(INITRD));
-	assert_memory_equal(initrd + strlen(INITRD), f->img.archive, f->img.archive_size);
+	assert_non_null(memmem(initrd + strlen(INITRD), f->img.archive_size, m, sizeof(*m)));
+	free(m);
+	/* Again at a reset; by then the file may be another one. */
+	assert_int_equal(boot_load(&f->img, &mem, -1, &f->err), 0);
+	assert_int_equal(truncate(f->module, 100), 0);
+	assert_true(boot_load(&f->img, &mem, -1, &f->err) < 0);
+	assert_non_null(strstr(f->err.msg, f->module));
 	gmem_destroy(&mem);
 }
 

@@ -123,9 +123,7 @@ void boot_close(struct boot_image *img)
 		close(img->initrd_fd);
 	img->kernel_fd = -1;
 	img->initrd_fd = -1;
-	free(img->archive);
-	img->archive = NULL;
-	img->archive_size = 0;
+	boot_close_modules(img);
 }
 
 int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
@@ -179,9 +177,8 @@ int boot_load(const struct boot_image *img, struct guest_memory *mem, int vcpu_f
 	if (!ret && img->initrd_fd >= 0)
 		ret = boot_read_into(img->initrd_fd, img->config->initrd, 0, img->initrd_size,
 				     mem, initrd, err);
-	if (!ret && img->archive &&
-	    gmem_write(mem, initrd + img->initrd_size, img->archive, img->archive_size))
-		ret = err_set(err, -EFAULT, "guest memory: no room for the initrd's modules");
+	if (!ret && img->nr_modules)
+		ret = boot_load_modules(img, mem, initrd + img->initrd_size, err);
 	if (!ret)
 		ret = params_write(img, mem, vcpu_fd, initrd, err);
 	if (!ret && write_reset_vector(mem))

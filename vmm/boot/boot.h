@@ -16,6 +16,8 @@
 
 struct guest_memory;
 
+#define BOOT_MAX_MODULES 16
+
 enum kernel_kind { KERNEL_BZIMAGE, KERNEL_VMLINUX };
 
 struct boot_image {
@@ -24,7 +26,12 @@ struct boot_image {
 	int initrd_fd; /* -1: none */
 	uint64_t kernel_size;
 	uint64_t initrd_size;
-	uint8_t *archive; /* put behind the initrd: guest modules; NULL: none */
+	/* Guest modules to put behind the initrd: open files, and what they take there. */
+	struct {
+		int fd;
+		char *path;
+	} module[BOOT_MAX_MODULES];
+	unsigned int nr_modules;
 	size_t archive_size;
 	char modules[256]; /* their names, separated by ',' */
 	char missing[512]; /* why "symbiotic" is not among them though it was wanted; or "" */
@@ -64,10 +71,14 @@ int vmlinux_open(struct boot_image *img, struct err *err);
 int vmlinux_load(const struct boot_image *img, struct guest_memory *mem, struct err *err);
 
 /*
- * boot_add_modules - make the archive of the guest modules that the configuration names
- * and the kernel's release has (initrd_modules.c).  Those it names must be there.
+ * boot_add_modules - open the guest modules that the configuration names and the kernel's
+ * release has (initrd_modules.c).  Those it names must be there.  boot_load_modules - put
+ * the archive with them at @gpa.  boot_close_modules - close them.
  */
 int boot_add_modules(struct boot_image *img, struct err *err);
+int boot_load_modules(const struct boot_image *img, struct guest_memory *mem, uint64_t gpa,
+		      struct err *err);
+void boot_close_modules(struct boot_image *img);
 
 /* boot_initrd_bytes - in guest memory, with the archive; 0: no initrd. */
 static inline uint64_t boot_initrd_bytes(const struct boot_image *img)

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "boot/boot.h"
+#include "core/memory.h"
 #include "sym/symmod.h"
 
-#define MAX_MODULES 16
 #define BANNER "Linux version "
 #define CHUNK (256 * 1024)
 
@@ -66,57 +66,100 @@ static void vmlinux_release(struct boot_image *img)
 	free(buf);
 }
 
+/* Read and check module @i; @image is the caller's to free, also after an error. */
+static int read_module(const struct boot_image *img, unsigned int i, struct symmod_image *image,
+		       struct sym_err *why)
+{
+	int ret = symmod_read(img->module[i].fd, img->module[i].path, image, why);
+
+	return ret ? ret : symmod_match(image, img->release, why);
+}
+
+static void add_name(struct boot_image *img, const char *name)
+{
+	size_t len = strlen(img->modules);
+
+	snprintf(img->modules + len, sizeof(img->modules) - len, "%s%s", len ? "," : "", name);
+}
+
+/* Open the module @name, and keep it open if it fits. */
+static int open_module(struct boot_image *img, const char *name, struct sym_err *why)
+{
+	unsigned int i = img->nr_modules;
+	struct symmod_image image = { 0 };
+	char path[PATH_MAX];
+	int ret, fd = symmod_find(img->config->modules, img->release, name, path, sizeof(path), why);
+
+	if (fd < 0)
+		return fd;
+	img->module[i].fd = fd;
+	img->module[i].path = strdup(path);
+	img->nr_modules++;
+	if (!img->module[i].path)
+		return sym_fail(why, -ENOMEM, "out of memory");
+	ret = read_module(img, i, &image, why);
+	if (!ret)
+		add_name(img, image.name);
+	symmod_free(&image);
+	return ret;
+}
+
 /* @optional: a module that is not there is no error; what is missing is told instead. */
-static int add_module(struct boot_image *img, const char *name, bool optional,
-		      struct symmod_image *images, unsigned int *nr, struct err *err)
+static int add_module(struct boot_image *img, const char *name, bool optional, struct err *err)
 {
 	struct sym_err why = { 0 };
-	char path[PATH_MAX];
-	int fd, ret;
+	int ret = open_module(img, name, &why);
 
-	fd = symmod_find(img->config->modules, img->release, name, path, sizeof(path), &why);
-	ret = fd;
-	if (fd >= 0) {
-		ret = symmod_read(fd, path, &images[*nr], &why);
-		close(fd);
-		if (!ret) {
-			++*nr;
-			ret = symmod_match(&images[*nr - 1], img->release, &why);
-		}
-	}
-	if (ret < 0 && !(optional && ret == -ENOENT))
+	if (ret && !(optional && ret == -ENOENT))
 		return err_set(err, ret, "--initrd-modules: %s", why.text);
-	if (ret < 0)
+	if (ret)
 		snprintf(img->missing, sizeof(img->missing), "%s", why.text);
 	return 0;
 }
 
-static int collect(struct boot_image *img, struct symmod_image *images, unsigned int *nr,
-		   struct err *err)
+static int add_all(struct boot_image *img, struct err *err)
 {
 	char *list, *rest, *name;
 	int ret = 0;
 
 	if (!img->config->initrd_modules)
-		return add_module(img, "symbiotic", true, images, nr, err);
+		return add_module(img, "symbiotic", true, err);
 	list = rest = strdup(img->config->initrd_modules);
 	if (!list)
 		return err_set(err, -ENOMEM, "--initrd-modules: out of memory");
 	while (!ret && (name = strsep(&rest, ","))) {
-		if (*nr == MAX_MODULES)
-			ret = err_set(err, -E2BIG, "--initrd-modules: more than %d", MAX_MODULES);
+		if (*name && img->nr_modules == BOOT_MAX_MODULES)
+			ret = err_set(err, -E2BIG, "--initrd-modules: more than %d",
+				      BOOT_MAX_MODULES);
 		else if (*name)
-			ret = add_module(img, name, false, images, nr, err);
+			ret = add_module(img, name, false, err);
 	}
 	free(list);
 	return ret;
 }
 
+/* The archive; for a few tenths of a megabyte it is not kept until the next boot. */
+static int make_archive(const struct boot_image *img, uint8_t **out, size_t *size,
+			struct err *err)
+{
+	struct symmod_image *images = calloc(BOOT_MAX_MODULES, sizeof(*images));
+	struct sym_err why = { 0 };
+	int ret = images ? 0 : sym_fail(&why, -ENOMEM, "out of memory");
+
+	for (unsigned int i = 0; i < img->nr_modules && !ret; i++)
+		ret = read_module(img, i, &images[i], &why);
+	if (!ret && symmod_archive(images, img->nr_modules, img->initrd_size, out, size))
+		ret = sym_fail(&why, -ENOMEM, "out of memory");
+	for (unsigned int i = 0; images && i < img->nr_modules; i++)
+		symmod_free(&images[i]);
+	free(images);
+	return ret ? err_set(err, ret, "--initrd-modules: %s", why.text) : 0;
+}
+
 int boot_add_modules(struct boot_image *img, struct err *err)
 {
 	const char *wanted = img->config->initrd_modules;
-	struct symmod_image *images;
-	unsigned int nr = 0;
+	uint8_t *archive;
 	int ret;
 
 	img->missing[0] = '\0';
@@ -133,21 +176,39 @@ int boot_add_modules(struct boot_image *img, struct err *err)
 	if (!img->release[0])
 		return wanted ? err_set(err, -EINVAL, "--initrd-modules: kernel %s does not say "
 					"its release", img->config->kernel) : 0;
-	images = calloc(MAX_MODULES, sizeof(*images));
-	if (!images)
-		return err_set(err, -ENOMEM, "--initrd-modules: out of memory");
-	ret = collect(img, images, &nr, err);
-	if (!ret && nr && symmod_archive(images, nr, img->initrd_size, &img->archive,
-					 &img->archive_size))
-		ret = err_set(err, -ENOMEM, "--initrd-modules: out of memory");
-	img->modules[0] = '\0';
-	for (unsigned int i = 0; i < nr; i++) {
-		size_t len = strlen(img->modules);
-
-		snprintf(img->modules + len, sizeof(img->modules) - len, "%s%s", i ? "," : "",
-			 images[i].name);
-		symmod_free(&images[i]);
-	}
-	free(images);
+	ret = add_all(img, err);
+	if (ret || !img->nr_modules)
+		return ret;
+	ret = make_archive(img, &archive, &img->archive_size, err);
+	if (!ret)
+		free(archive);
 	return ret;
+}
+
+int boot_load_modules(const struct boot_image *img, struct guest_memory *mem, uint64_t gpa,
+		      struct err *err)
+{
+	uint8_t *archive;
+	size_t size;
+	int ret = make_archive(img, &archive, &size, err);
+
+	if (ret)
+		return ret;
+	if (size != img->archive_size)
+		ret = err_set(err, -EIO, "--initrd-modules: a file was changed while the VM ran: %s",
+			      img->modules);
+	else if (gmem_write(mem, gpa, archive, size))
+		ret = err_set(err, -EFAULT, "guest memory: no room for the initrd's modules");
+	free(archive);
+	return ret;
+}
+
+void boot_close_modules(struct boot_image *img)
+{
+	for (unsigned int i = 0; i < img->nr_modules; i++) {
+		close(img->module[i].fd);
+		free(img->module[i].path);
+	}
+	img->nr_modules = 0;
+	img->archive_size = 0;
 }
