@@ -38,7 +38,7 @@ void sym_forget(struct sym *sym)
 	sym->granted = 0;
 	sym->spy_gpa = sym->show_gpa = 0;
 	sym->stuck = (struct stuck){ 0 };
-	for (unsigned int i = 0; i < SYM_MAX_VCPUS; i++)
+	for (unsigned int i = 0; i < sym->nr_vcpus; i++)
 		forget_vcpu(&sym->vcpu[i]);
 	forget_handlers(&sym->handlers);
 }

@@ -71,7 +71,6 @@ struct sym {
 	uint8_t *spy; /* SYM_SPY_GUEST_SIZE bytes */
 	uint8_t *show; /* a page */
 	struct stuck stuck;
-	struct sym_vcpu vcpu[SYM_MAX_VCPUS];
 	struct handler_table handlers;
 
 	/* What the guest is shown, whether or not it has a page for it yet. */
@@ -85,6 +84,7 @@ struct sym {
 	unsigned int fault_budget;
 
 	struct calls *calls; /* symcall/ */
+	struct sym_vcpu vcpu[]; /* nr_vcpus of them */
 };
 
 /*

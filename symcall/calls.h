@@ -83,7 +83,6 @@ struct call_vcpu {
 };
 
 struct calls {
-	struct call_vcpu vcpu[SYM_MAX_VCPUS];
 	uint32_t next_token;
 
 	/* The clock of deadlines (deadline.c). */
@@ -95,6 +94,8 @@ struct calls {
 	int asleep;
 	bool paused;
 	bool quit;
+
+	struct call_vcpu vcpu[]; /* sym->nr_vcpus of them */
 };
 
 /* check_call - that @call may be made in @context, or an error (see sym_call()). */

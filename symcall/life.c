@@ -29,9 +29,10 @@ int sym_create(const struct sym_host_ops *ops, void *vm, const struct sym_config
 	nr_vcpus = ops->nr_vcpus(vm);
 	if (!nr_vcpus || nr_vcpus > SYM_MAX_VCPUS)
 		return -E2BIG;
-	sym = calloc(1, sizeof(*sym));
+	sym = calloc(1, sizeof(*sym) + nr_vcpus * sizeof(sym->vcpu[0]));
 	if (sym)
-		sym->calls = calloc(1, sizeof(*sym->calls));
+		sym->calls = calloc(1, sizeof(*sym->calls) +
+					       nr_vcpus * sizeof(sym->calls->vcpu[0]));
 	if (!sym || !sym->calls) {
 		free(sym);
 		return -ENOMEM;
@@ -50,7 +51,7 @@ int sym_create(const struct sym_host_ops *ops, void *vm, const struct sym_config
 	sym_forget(sym);
 	pthread_mutex_init(&sym->calls->lock, NULL);
 	pthread_cond_init(&sym->calls->cond, NULL);
-	for (unsigned int i = 0; i < SYM_MAX_VCPUS; i++) {
+	for (unsigned int i = 0; i < nr_vcpus; i++) {
 		struct call_vcpu *cv = &sym->calls->vcpu[i];
 
 		cv->sym = sym;
@@ -94,7 +95,7 @@ void sym_destroy(struct sym *sym)
 		return;
 	deadline_destroy(sym);
 	calls_cancel_all(sym);
-	for (unsigned int i = 0; i < SYM_MAX_VCPUS; i++)
+	for (unsigned int i = 0; i < sym->nr_vcpus; i++)
 		pthread_mutex_destroy(&sym->calls->vcpu[i].lock);
 	pthread_cond_destroy(&sym->calls->cond);
 	pthread_mutex_destroy(&sym->calls->lock);

@@ -158,7 +158,7 @@ static void test_hostile_text(void **state)
 
 static void test_nobody(void **state)
 {
-	struct sym *sym = test_calloc(1, sizeof(*sym));
+	struct sym *sym = test_calloc(1, sizeof(*sym) + sizeof(sym->vcpu[0]));
 	json_t *json;
 
 	sym->nr_vcpus = 2;
@@ -181,7 +181,7 @@ static void test_whole(void **state)
 		.task = { .pid = 5, .tgid = 4, .comm = "sh", .root = 0xffffffffffff1000ull },
 	};
 	static _Alignas(8) uint8_t vcpu_page[SYM_PAGE_SIZE];
-	struct sym *sym = test_calloc(1, sizeof(*sym));
+	struct sym *sym = test_calloc(1, sizeof(*sym) + sizeof(sym->vcpu[0]));
 	json_t *json;
 
 	begin();
