@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a window is made of: a memfd, or a file.  A file is the window, sparse, and one page
- * behind it with our mark: who finds it after we were killed knows that its contents mean
- * nothing to anybody.
+ * The memory of a window: a memfd, or a file.  A file has the window, sparse, and one page
+ * with our mark behind it.  If the VMM is killed, the mark says that the contents can be
+ * thrown away.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ static int fail_errno(struct sym_err *err, const char *what)
 	return sym_fail(err, code, "%s: %s", what, strerror(-code));
 }
 
-/* @name may be what somebody else has put there. */
+/* @name comes from the file and is not trusted. */
 static void keep_name(char *out, size_t size, const char *name, size_t len)
 {
 	size_t n = 0;
@@ -45,7 +45,7 @@ static void keep_name(char *out, size_t size, const char *name, size_t len)
 		strcpy(out, "?");
 }
 
-/* Empty it is, or what is in it has our mark: then it is thrown away. */
+/* An empty file is accepted; one with our mark is emptied; any other is refused. */
 static int discard_leftover(struct backing *b, const struct stat *st, struct sym_err *err)
 {
 	struct mark mark;
@@ -74,8 +74,8 @@ static int open_file(struct backing *b, struct sym_err *err)
 }
 
 /*
- * The file stays sparse, but a host that runs out of space under a running guest is the end
- * of that guest: there must be room for all of it when it starts.
+ * The file stays sparse, but a guest whose host runs out of disk space cannot continue: there
+ * must be room for the whole window at the start.
  */
 static int check_space(const struct backing *b, struct sym_err *err)
 {
@@ -83,7 +83,7 @@ static int check_space(const struct backing *b, struct sym_err *err)
 	uint64_t room;
 
 	if (fstatvfs(b->fd, &fs) || !fs.f_blocks)
-		return 0; /* it does not say */
+		return 0; /* unknown */
 	room = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (room >= b->size + sizeof(struct mark))
 		return 0;
@@ -92,7 +92,7 @@ static int check_space(const struct backing *b, struct sym_err *err)
 			   (unsigned long long)room >> 20);
 }
 
-/* One write makes the file as long as it must be and marks it; a crash finds both or none. */
+/* One write sets the file's length and the mark: a crash leaves both or neither. */
 static int put_mark(const struct backing *b, const char *name, struct sym_err *err)
 {
 	struct mark mark = { .magic = MAGIC, .created = b->created ? 'c' : '-' };
@@ -134,7 +134,7 @@ static int make_file(struct backing *b, const char *file, const char *name,
 	if (ret)
 		return ret;
 	ret = take_file(b, name, err);
-	if (ret) { /* not ours: it stays as it is */
+	if (ret) { /* not ours: leave it unchanged */
 		if (b->created)
 			unlink(b->file);
 		close(b->fd);
@@ -146,7 +146,7 @@ static int make_file(struct backing *b, const char *file, const char *name,
 static int make_memfd(struct backing *b, struct sym_err *err)
 {
 	b->fd = memfd_create("symkit-window", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	/* Nobody can make it shorter: that would be a fault in the middle of a guest. */
+	/* Nobody may truncate it: the guest's accesses would fault. */
 	if (b->fd < 0 || ftruncate(b->fd, b->size) ||
 	    fcntl(b->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return fail_errno(err, "memfd");
@@ -165,12 +165,12 @@ int backing_create(struct backing *b, uint64_t size, const char *file, const cha
 		return ret;
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, b->fd, 0);
 	if (map == MAP_FAILED)
-		return sym_fail(err, -errno, "%s: cannot be mapped: %s", file ? file : "memfd",
+		return sym_fail(err, -errno, "%s: cannot map: %s", file ? file : "memfd",
 				   strerror(errno));
 	b->map = map;
-	/* The guest's pages belong into no core dump. */
+	/* Keep guest pages out of core dumps. */
 	madvise(map, size, MADV_DONTDUMP);
-	/* They come and go one by one, and are counted so. */
+	/* Pages are allocated and freed singly, and the limit counts single pages. */
 	madvise(map, size, MADV_NOHUGEPAGE);
 	return 0;
 }
@@ -179,7 +179,7 @@ void backing_destroy(struct backing *b)
 {
 	if (b->map)
 		munmap(b->map, b->size);
-	/* If it cannot be emptied its mark is still there. */
+	/* If it cannot be emptied, the mark is still there. */
 	if (b->file && b->fd >= 0 && !ftruncate(b->fd, 0) && b->created)
 		unlink(b->file);
 	if (b->fd >= 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Pages that are in use, moved out of memory: into the file, or into the host's swap.
+ * Moving pages that are in use out of memory: into the file, or into the host's swap.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -25,7 +25,7 @@ static uint64_t out_of_memory(const struct backing *b, uint64_t at, uint64_t len
 	return out;
 }
 
-/* The bytes of a run; false: the guest has no use for them. */
+/* The byte range of a run; false: its pages are free. */
 static bool in_use(const struct sym_window_run *run, uint64_t *at, uint64_t *len)
 {
 	*at = run->first * PAGE;
@@ -33,7 +33,7 @@ static bool in_use(const struct sym_window_run *run, uint64_t *at, uint64_t *len
 	return !(run->flags & SYM_WINDOW_RUN_FREE);
 }
 
-/* First all are on their way, then they are waited for. */
+/* Start all writes first, then wait for them. */
 static uint64_t evict_to_file(const struct backing *b, const struct sym_window_run *runs,
 			      unsigned int nr)
 {
@@ -43,7 +43,7 @@ static uint64_t evict_to_file(const struct backing *b, const struct sym_window_r
 		if (!in_use(&runs[i], &at, &len))
 			continue;
 		before += out_of_memory(b, at, len);
-		/* Unmapping tells the file which of the pages were written to. */
+		/* Unmapping passes the dirty bits on to the page cache. */
 		madvise(b->map + at, len, MADV_DONTNEED);
 		sync_file_range(b->fd, at, len, SYNC_FILE_RANGE_WRITE);
 	}
@@ -55,7 +55,7 @@ static uint64_t evict_to_file(const struct backing *b, const struct sym_window_r
 		posix_fadvise(b->fd, at, len, POSIX_FADV_DONTNEED);
 		after += out_of_memory(b, at, len);
 	}
-	/* Those that were out already do not count: the guest does not know, and names them. */
+	/* The guest may name pages that were out of memory already: they do not count. */
 	return after > before ? after - before : 0;
 }
 
@@ -67,9 +67,9 @@ static uint64_t swap_free(void)
 }
 
 /*
- * The first time the kernel finds that KVM has seen the guest use them, forgets that, and
- * keeps them.  Pages that are being written are in the swap cache and to mincore() still in
- * memory: what counts is what the host's swap has lost, if others have not taken more.
+ * Two passes: in the first, the kernel finds the guest's accessed bits set in KVM's page
+ * tables, clears them, and keeps the pages.  Pages being written are in the swap cache, which
+ * mincore() counts as memory; so count by the host's free swap, at most the bytes named.
  */
 static uint64_t evict_to_swap(const struct backing *b, const struct sym_window_run *runs,
 			      unsigned int nr)

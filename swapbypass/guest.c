@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Talking to the guest's symswap module.  It may be busy, absent, slow or a liar.
+ * Calls to the guest's symswap module, which may be busy, absent, slow or hostile.
  */
 #include <errno.h>
 #include <string.h>
@@ -22,19 +22,19 @@ bool guest_handler(struct sym_window *w, uint32_t *generation, uint32_t *number)
 	return true;
 }
 
-int sym_window_tell(struct sym_window *w, struct sym_window_told *told)
+int sym_window_sync(struct sym_window *w, struct sym_window_reached *reached)
 {
 	struct sym_call call = {
 		.deadline_ms = SET_DEADLINE_MS,
-		.reply = (uint8_t *)told->reason,
-		.reply_max = sizeof(told->reason) - 1,
+		.reply = (uint8_t *)reached->reason,
+		.reply_max = sizeof(reached->reason) - 1,
 	};
 	uint32_t generation, handler;
 	unsigned int change, vcpu = 0;
 	uint64_t used;
 	int ret;
 
-	*told = (struct sym_window_told){ 0 };
+	*reached = (struct sym_window_reached){ 0 };
 	if (!guest_handler(w, &generation, &handler))
 		return generation ? -ENOSYS : -ENODEV;
 	pthread_mutex_lock(&w->lock);
@@ -43,20 +43,21 @@ int sym_window_tell(struct sym_window *w, struct sym_window_told *told)
 	call.arg[1] = w->limit;
 	pthread_mutex_unlock(&w->lock);
 	ret = sym_call_by_name(w->sym, SYM_WINDOW_SET, &vcpu, &call);
-	sym_text_line(told->reason, call.reply_len < call.reply_max ? call.reply_len : call.reply_max);
+	sym_text_line(reached->reason,
+		      call.reply_len < call.reply_max ? call.reply_len : call.reply_max);
 	if (!ret && call.value[0] > SYM_WINDOW_BYPASS)
 		ret = -EPROTO;
 	if (!ret)
-		told->level = call.value[0];
-	/* Who could not be asked will be asked again; any other answer is one. */
+		reached->level = call.value[0];
+	/* These errors are temporary and tried again; any other answer is final. */
 	if (ret != -EAGAIN && ret != -EBUSY && ret != -ECANCELED) {
 		used = window_used(w);
 		pthread_mutex_lock(&w->lock);
-		w->told = change;
-		w->told_generation = generation;
-		w->told_handler = handler;
+		w->acked = change;
+		w->acked_generation = generation;
+		w->acked_handler = handler;
 		if (change == w->changes)
-			window_heard(w, used);
+			window_acked(w, used);
 		pthread_mutex_unlock(&w->lock);
 	}
 	return ret;
@@ -69,18 +70,18 @@ bool sym_window_ready(struct sym_window *w)
 	return guest_handler(w, &generation, &handler);
 }
 
-bool sym_window_untold(struct sym_window *w)
+bool sym_window_needs_sync(struct sym_window *w)
 {
 	uint32_t generation, handler;
-	bool untold;
+	bool needs_sync;
 
 	if (!guest_handler(w, &generation, &handler))
 		return false;
 	pthread_mutex_lock(&w->lock);
-	untold = w->told != w->changes || w->told_generation != generation ||
-		 w->told_handler != handler;
+	needs_sync = w->acked != w->changes || w->acked_generation != generation ||
+		     w->acked_handler != handler;
 	pthread_mutex_unlock(&w->lock);
-	return untold;
+	return needs_sync;
 }
 
 int sym_window_state(struct sym_window *w, struct sym_item_window_state *state)

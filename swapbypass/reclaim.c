@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Getting pages back.  The guest names runs of slots; it may name anything.  What it calls
- * free is punched, and nothing else ever is on its word; what it still needs is only moved
- * out of memory.  Either way a guest that lies loses nothing but its own.
+ * Getting pages back.  The guest names runs of slots, and may name any.  Those that it calls
+ * free are punched; those that it still needs are only moved out of memory.  Either way a
+ * guest that lies harms only itself.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,8 +12,8 @@
 #include "symbiotic/sym.h"
 
 /*
- * Of one question.  The guest holds what it calls free out of use meanwhile, so it does not
- * look for many of them; asked for more it would name those that it needs, too.
+ * Pages per request.  The guest keeps the slots that it calls free out of use meanwhile, so it
+ * looks for few of them; asked for more, it would also name slots that it needs.
  */
 #define ROUND_PAGES	 4096u
 #define CALL_DEADLINE_MS 10000
@@ -22,10 +22,10 @@
 struct round {
 	struct sym_window_run runs[SYM_WINDOW_RUNS];
 	int nr;
-	int done; /* runs, of these */
-	uint64_t number; /* of the question */
-	uint64_t asked_ms; /* when the guest was asked, */
-	unsigned int resets; /* and how often the window had been reset then */
+	int done; /* runs dealt with */
+	uint64_t seq; /* of the request */
+	uint64_t asked_ms; /* when the guest was asked */
+	unsigned int resets; /* of the window, when it was asked */
 	uint32_t generation;
 };
 
@@ -36,7 +36,7 @@ static int compare(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* Sorted, so that neighbours tell of an overlap. */
+/* Sorted, runs that overlap are neighbours. */
 static bool overlap(const struct sym_window_run *runs, unsigned int nr)
 {
 	struct sym_window_run sorted[SYM_WINDOW_RUNS] = { 0 };
@@ -60,7 +60,7 @@ int runs_check(const struct sym_window_run *runs, size_t len, uint64_t slots, ui
 	for (size_t i = 0; i < nr; i++) {
 		const struct sym_window_run *run = &runs[i];
 
-		/* Slot 0 is the signature of the device. */
+		/* Slot 0 holds the signature of the swap device. */
 		if (!run->count || !run->first || run->flags & ~SYM_WINDOW_RUN_FREE ||
 		    (uint64_t)run->first + run->count > slots)
 			return -EPROTO;
@@ -86,10 +86,10 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 	round->generation = sym_generation(w->sym);
 	pthread_mutex_lock(&w->lock);
 	round->resets = w->resets;
-	round->number = ++w->questions;
+	round->seq = ++w->reclaim_seq;
 	pthread_mutex_unlock(&w->lock);
 	call.arg[0] = pages;
-	call.arg[1] = round->number;
+	call.arg[1] = round->seq;
 	ret = sym_call_by_name(w->sym, SYM_WINDOW_RECLAIM, &vcpu, &call);
 	if (ret)
 		return ret;
@@ -101,8 +101,8 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 }
 
 /*
- * The guest keeps these slots out of use until it is told, so nothing can come into them
- * unless another guest has taken its place, or it got tired of waiting.
+ * The guest keeps these slots out of use until it gets "reclaimed", so they hold nothing,
+ * unless another guest runs by now or the guest has timed out.
  */
 static int punch(struct sym_window *w, struct round *round, uint64_t *punched)
 {
@@ -132,7 +132,7 @@ static int punch(struct sym_window *w, struct round *round, uint64_t *punched)
 static int reclaimed(struct sym_window *w, const struct round *round)
 {
 	struct sym_call call = {
-		.arg = { round->number, round->done },
+		.arg = { round->seq, round->done },
 		.deadline_ms = CALL_DEADLINE_MS,
 	};
 	unsigned int vcpu = 0;
@@ -140,7 +140,7 @@ static int reclaimed(struct sym_window *w, const struct round *round)
 	return sym_call_by_name(w->sym, SYM_WINDOW_RECLAIMED, &vcpu, &call);
 }
 
-/* one_round - ask, take, and say so; the bytes that it brought are added to @out. */
+/* one_round - ask, punch, report, evict; adds the bytes to @out. */
 static int one_round(struct sym_window *w, uint64_t pages, struct sym_window_reclaimed *out)
 {
 	struct round round = { .nr = 0 };
@@ -150,7 +150,7 @@ static int one_round(struct sym_window *w, uint64_t pages, struct sym_window_rec
 		return ret; /* nobody was asked */
 	if (!ret)
 		ret = punch(w, &round, &out->punched);
-	/* Even after an error: the guest may hold back what it has named. */
+	/* Even after an error: the guest may be keeping the slots out of use. */
 	last = reclaimed(w, &round);
 	if (!ret)
 		out->evicted += backing_evict(&w->backing, round.runs, round.nr);
@@ -171,7 +171,7 @@ int sym_window_reclaim(struct sym_window *w, uint64_t bytes, struct sym_window_r
 		got = out->punched + out->evicted;
 		if (ret)
 			return ret;
-		if (got == before) /* there is no more, or none that can be moved */
+		if (got == before) /* no pages left, or none that can be moved */
 			break;
 		if (got < bytes && sym_now_ms() > until)
 			return -ETIMEDOUT;

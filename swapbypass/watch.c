@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The limit.  The guest keeps it by itself; we measure.  What it says only matters where it
- * speaks against it: a guest that owns up to using more than a limit that was lowered may
- * do so, up to what it had then.
+ * The limit.  The guest enforces it; the VMM measures.  The guest's own report matters in one
+ * case only: if it admits to using more than a limit that was lowered, it may keep that, up to
+ * what it had then.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,10 +11,10 @@
 #include "swapbypass/window.h"
 #include "symbiotic/sym.h"
 
-#define HEAR_S	  120 /* who does not listen has a lower limit all the same */
-#define PATIENCE  3
-#define PIECES	  4096 /* in which an excess is punched out */
-#define PIECE_MIN (64 * PAGE)
+#define ACK_TIMEOUT_S 120 /* then a lower limit applies even if it was never acknowledged */
+#define MAX_PARTIAL_RETURNS 3
+#define PIECES	      4096 /* in which an excess is punched out */
+#define PIECE_MIN     (64 * PAGE)
 
 static uint64_t min(uint64_t a, uint64_t b)
 {
@@ -26,7 +26,7 @@ static uint64_t max(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* What the guest says, looked up before the lock is taken. */
+/* What the guest reports, read before the lock is taken. */
 struct view {
 	uint64_t used; /* bytes */
 	bool present; /* it has a symswap module: */
@@ -52,20 +52,20 @@ static struct view look(struct sym_window *w)
 }
 
 /*
- * Bookkeeping: a file system counts its own blocks, one for each few hundred pages at worst
- * of those that were there once.
+ * A file system counts its own metadata blocks too: at worst one for every few hundred pages
+ * that were ever allocated.
  */
 static uint64_t slack(const struct sym_window *w)
 {
 	return SYM_WINDOW_SLACK + (w->backing.file ? w->backing.size / 128 : 0);
 }
 
-/* excess - bytes beyond what the guest may have; 0: it keeps its limit.  Lock held. */
+/* excess - bytes beyond what the guest may have; 0: it is within its limit.  Lock held. */
 static uint64_t excess(struct sym_window *w, const struct view *view, uint64_t lent)
 {
 	uint64_t may;
 
-	/* Another symswap module knows nothing of the pages that the last one was lent. */
+	/* A new symswap module knows nothing of the pages that were lent to the last one. */
 	if (view->present &&
 	    (view->generation != w->seen_generation || view->handler != w->seen_handler)) {
 		w->seen_generation = view->generation;
@@ -73,20 +73,21 @@ static uint64_t excess(struct sym_window *w, const struct view *view, uint64_t l
 		w->stale = min(lent, w->limit + slack(w));
 	}
 	w->stale = min(w->stale, lent);
-	w->excuse = min(w->excuse, max(lent, view->used));
-	may = min(view->used, w->excuse);
+	w->grandfathered = min(w->grandfathered, max(lent, view->used));
+	may = min(view->used, w->grandfathered);
 	if (view->present)
-		may = max(may, w->unheard);
+		may = max(may, w->old_limit);
 	may = max(may, w->limit) + w->stale + slack(w);
 	return lent > may ? lent - may : 0;
 }
 
-/* Slots may be in use that were not written yet, and so are not lent yet. */
-void window_heard(struct sym_window *w, uint64_t used)
+/* Slots in use but not written yet are not lent yet: hence the guest's report, too. */
+void window_acked(struct sym_window *w, uint64_t used)
 {
-	if (w->unheard)
-		w->excuse = max(w->excuse, min(max(sym_window_lent(w), used), w->unheard));
-	w->unheard = 0;
+	if (w->old_limit)
+		w->grandfathered = max(w->grandfathered,
+				       min(max(sym_window_lent(w), used), w->old_limit));
+	w->old_limit = 0;
 }
 
 bool sym_window_watch(struct sym_window *w)
@@ -96,10 +97,10 @@ bool sym_window_watch(struct sym_window *w)
 	bool late = false;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->unheard && ++w->unheard_s > HEAR_S)
-		window_heard(w, view.used);
+	if (w->old_limit && ++w->old_limit_s > ACK_TIMEOUT_S)
+		window_acked(w, view.used);
 	if (!excess(w, &view, lent))
-		w->over_since_ms = w->patience = w->least_over = 0;
+		w->over_since_ms = w->partial_returns = w->least_over = 0;
 	else if (!w->over_since_ms)
 		w->over_since_ms = now;
 	else
@@ -117,8 +118,9 @@ static bool has_data(const struct sym_window *w, uint64_t at, uint64_t len)
 }
 
 /*
- * From the end, in pieces, until the guest has no more than it may.  On a disk that may take
- * a while: others get the lock in between, and may reset the window.  What the host got.
+ * Punch from the end, in pieces, until the guest is within its limit.  On a disk that may take
+ * a while: others can take the lock in between, and may reset the window.  Returns the bytes
+ * that the host got back.
  */
 static uint64_t punch_excess(struct sym_window *w, const struct view *view, unsigned int resets)
 {
@@ -139,7 +141,7 @@ static uint64_t punch_excess(struct sym_window *w, const struct view *view, unsi
 	return before > lent ? before - lent : 0;
 }
 
-/* now_over - measured now; @lent gets what there is. */
+/* now_over - measure the excess now; @lent gets the bytes lent. */
 static uint64_t now_over(struct sym_window *w, const struct view *view, uint64_t *lent)
 {
 	uint64_t over;
@@ -151,8 +153,8 @@ static uint64_t now_over(struct sym_window *w, const struct view *view, uint64_t
 	return over;
 }
 
-/* Of a large window, one question's time does not bring all: is it ever less?  Lock held. */
-static bool comes_along(struct sym_window *w, uint64_t before, uint64_t over)
+/* One request cannot empty a large window: is the excess shrinking?  Lock held. */
+static bool making_progress(struct sym_window *w, uint64_t before, uint64_t over)
 {
 	if (!w->least_over || before < w->least_over)
 		w->least_over = before;
@@ -162,8 +164,8 @@ static bool comes_along(struct sym_window *w, uint64_t before, uint64_t over)
 	return true;
 }
 
-/* Who was asked and not heard is not judged: it is looked at again in a while. */
-static bool may_judge(int ret)
+/* A guest that did not answer in time is not punished: it is checked again later. */
+static bool answer_is_final(int ret)
 {
 	return !ret || ret == -ENODEV || ret == -ENOSYS || ret == -EPROTO;
 }
@@ -177,31 +179,32 @@ void sym_window_enforce(struct sym_window *w)
 	char text[200];
 	int ret;
 
-	sym_window_refresh(w); /* or what it said last must do */
+	sym_window_refresh(w); /* on failure use the last reported state */
 	view = look(w);
 	used = view.used;
 	before = now_over(w, &view, &lent);
 	if (!before)
 		return;
 	/*
-	 * An honest guest may just have pages that it can give back, some more than must be:
-	 * to punch holes costs a file system blocks of its own,
+	 * An honest guest may have pages to give back.  Ask for some more than the excess:
+	 * punching holes costs a file system blocks of its own.
 	 */
 	ret = sym_window_reclaim(w, before + slack(w), &got);
-	/* and have come to need less since it was asked for what it does not need. */
+	/* It may also have freed pages since it was asked. */
 	view = look(w);
 	view.used = max(view.used, used);
 	over = now_over(w, &view, &lent);
 	pthread_mutex_lock(&w->lock);
 	w->over_since_ms = 0;
-	if (over && got.punched && (comes_along(w, before, over) || w->patience++ < PATIENCE))
-		over = 0; /* until it is looked at again */
+	if (over && got.punched &&
+	    (making_progress(w, before, over) || w->partial_returns++ < MAX_PARTIAL_RETURNS))
+		over = 0; /* check again later */
 	limit = w->limit;
 	resets = w->resets;
 	pthread_mutex_unlock(&w->lock);
 	if (!over)
 		return;
-	if (may_judge(ret))
+	if (answer_is_final(ret))
 		punched = punch_excess(w, &view, resets);
 	snprintf(text, sizeof(text),
 		 "the guest has %llu KiB of the window, its limit is %llu KiB; %llu KiB were taken "

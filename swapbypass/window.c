@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A window from its creation to its end, and what the VMM wants of it.
+ * Creating and destroying a window; setting its level and limit.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -113,9 +113,9 @@ bool sym_window_made_file(const struct sym_window *w)
 void sym_window_reset(struct sym_window *w)
 {
 	pthread_mutex_lock(&w->lock);
-	/* Whoever has an answer of the last guest in hand must not punch any more. */
+	/* A reclaim that is under way must not punch for the last guest's answer. */
 	w->resets++;
-	w->excuse = w->unheard = w->stale = 0;
+	w->grandfathered = w->old_limit = w->stale = 0;
 	w->over_since_ms = 0;
 	backing_punch(&w->backing, 0, w->backing.size);
 	pthread_mutex_unlock(&w->lock);
@@ -150,10 +150,10 @@ int sym_window_set_limit(struct sym_window *w, uint64_t limit)
 	if (!limit_ok(limit, w->backing.size))
 		return -EINVAL;
 	pthread_mutex_lock(&w->lock);
-	/* What is in use beyond a lower limit is not the guest's fault: see window_heard(). */
-	if (limit < w->limit && w->limit > w->unheard) {
-		w->unheard = w->limit;
-		w->unheard_s = 0;
+	/* Pages already in use beyond a lower limit are no violation: see window_acked(). */
+	if (limit < w->limit && w->limit > w->old_limit) {
+		w->old_limit = w->limit;
+		w->old_limit_s = 0;
 	}
 	w->limit = limit;
 	w->changes++;

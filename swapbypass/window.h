@@ -34,28 +34,28 @@ struct sym_window {
 	pthread_mutex_t lock; /* guards what follows; not held while the guest is called */
 	uint64_t limit;
 	uint32_t level;
-	unsigned int changes; /* of what is wanted */
-	unsigned int told; /* the change that the guest has heard of */
-	uint32_t told_generation; /* and which guest, by its symbiotic module */
-	uint32_t told_handler; /* and by its symswap module */
+	unsigned int changes; /* of level or limit, counted */
+	unsigned int acked; /* the last change that the guest acknowledged, */
+	uint32_t acked_generation; /* by which symbiotic module */
+	uint32_t acked_handler; /* and which symswap module */
 	unsigned int resets;
-	uint64_t questions; /* that the guest was asked by "reclaim" */
+	uint64_t reclaim_seq; /* of the last reclaim request to the guest */
 
 	/* watch.c */
-	uint64_t excuse; /* bytes that were in use when the limit was lowered */
-	uint64_t unheard; /* the limit it has until it hears of the lower one; 0: it has */
-	unsigned int unheard_s; /* seconds that it has had for that */
-	uint64_t stale; /* and those that an earlier symswap module left behind */
+	uint64_t grandfathered; /* bytes that were in use when the limit was lowered */
+	uint64_t old_limit; /* in force until the lower one is acknowledged; 0: it was */
+	unsigned int old_limit_s; /* seconds that it has been in force since */
+	uint64_t stale; /* bytes that an earlier symswap module left behind */
 	uint32_t seen_generation;
-	uint32_t seen_handler; /* the symswap module that was there last time */
-	uint64_t over_since_ms; /* 0: the guest keeps its limit */
-	unsigned int patience; /* times that it gave something back, and not enough */
-	uint64_t least_over; /* bytes too many, when it had fewest of them */
+	uint32_t seen_handler; /* of the last symswap module seen */
+	uint64_t over_since_ms; /* 0: the guest is within its limit */
+	unsigned int partial_returns; /* in a row: it returned some pages, but not enough */
+	uint64_t least_over; /* the smallest excess so far, in bytes */
 };
 
 /*
- * backing_create - a memfd, or @file with our mark behind the window, taken for VM @name.
- * backing_destroy - the file is emptied, or removed.
+ * backing_create - a memfd, or @file with our mark behind the window, locked for VM @name.
+ * backing_destroy - empty the file, or remove it.
  */
 int backing_create(struct backing *b, uint64_t size, const char *file, const char *name,
 		   struct sym_err *err);
@@ -64,28 +64,28 @@ void backing_destroy(struct backing *b);
 /* backing_punch - give @len bytes back to the host; they read as zeroes afterwards. */
 int backing_punch(const struct backing *b, uint64_t at, uint64_t len);
 
-/* backing_allocated - bytes that the host has given, whether in memory or on disk. */
+/* backing_allocated - bytes that the host has allocated, in memory or on disk. */
 uint64_t backing_allocated(const struct backing *b);
 
 /*
- * backing_evict - get runs that are in use out of memory, contents kept: to the file, or to
- * the host's swap, if it has room.  Returns the bytes that left; sleeps for the writing.
+ * backing_evict - move runs that are in use out of memory, contents kept: to the file, or to
+ * the host's swap, if it has room.  Returns the bytes moved; sleeps while they are written.
  */
 uint64_t backing_evict(const struct backing *b, const struct sym_window_run *runs,
 		       unsigned int nr);
 
-/* window_heard - the guest knows the limit, and uses @used bytes, it says; lock held. */
-void window_heard(struct sym_window *w, uint64_t used);
+/* window_acked - the guest knows the limit and reports @used bytes in use.  Lock held. */
+void window_acked(struct sym_window *w, uint64_t used);
 
-/* window_used - bytes that the guest says it uses, as far as that can be; 0: it says nothing. */
+/* window_used - bytes in use as the guest reports, at most the window's size; 0: no report. */
 uint64_t window_used(struct sym_window *w);
 
-/* guest_handler - of the guest's symswap module, by its generation; false: there is none. */
+/* guest_handler - identify the guest's symswap module; false: there is none. */
 bool guest_handler(struct sym_window *w, uint32_t *generation, uint32_t *number);
 
 /*
- * runs_check - is @reply, @len bytes of it, a list of runs within a window of @slots that
- * do not overlap, of @said pages in all and at most @asked?  Their number, or -EPROTO.
+ * runs_check - check that @runs, @len bytes of them, lie within a window of @slots, do not
+ * overlap, and have @said pages in all and at most @asked.  Their number, or -EPROTO.
  */
 int runs_check(const struct sym_window_run *runs, size_t len, uint64_t slots, uint64_t said,
 	       uint64_t asked);

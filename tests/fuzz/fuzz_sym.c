@@ -353,11 +353,11 @@ static void read_pages(void)
 
 #define SLOTS 4096
 
-/* What a guest answers when pages are reclaimed: what is accepted must be as promised. */
+/* A guest's answer to a reclaim: an answer that is accepted must be valid. */
 static void check_runs(const struct step *s)
 {
 	static struct sym_window_run runs[SYM_WINDOW_RUNS + 1];
-	uint8_t seen[SLOTS] = { 1 }; /* slot 0 is not to be had */
+	uint8_t seen[SLOTS] = { 1 }; /* slot 0 is reserved */
 	uint64_t pages = 0, said = s->value & 0xffff;
 	int nr;
 

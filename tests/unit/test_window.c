@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* swapbypass/: a window's life, what the guest is told of it, and what it gives back. */
+/* swapbypass/: creating a window, syncing it with the guest, reclaim. */
 #include <errno.h>
 #include <string.h>
 
@@ -32,80 +32,80 @@ static void test_bad_config(void **state)
 	assert_null(window);
 }
 
-static void test_tell(void **state)
+static void test_sync(void **state)
 {
-	struct sym_window_told told;
+	struct sym_window_reached reached;
 
-	assert_true(sym_window_untold(window));
-	assert_int_equal(sym_window_tell(window, &told), 0);
+	assert_true(sym_window_needs_sync(window));
+	assert_int_equal(sym_window_sync(window, &reached), 0);
 	assert_int_equal(guest.level, SYM_WINDOW_BYPASS);
 	assert_int_equal(guest.limit, SIZE);
-	assert_int_equal(told.level, SYM_WINDOW_BYPASS);
-	assert_string_equal(told.reason, "");
-	assert_false(sym_window_untold(window));
+	assert_int_equal(reached.level, SYM_WINDOW_BYPASS);
+	assert_string_equal(reached.reason, "");
+	assert_false(sym_window_needs_sync(window));
 	assert_int_equal(sym_window_set_limit(window, SIZE / 2), 0);
-	assert_int_equal(guest.shown.limit, SIZE / 2); /* shown before it is told */
+	assert_int_equal(guest.shown.limit, SIZE / 2); /* shown before the guest is called */
 	assert_int_equal(guest.calls[SET], 1);
-	assert_true(sym_window_untold(window));
+	assert_true(sym_window_needs_sync(window));
 	assert_int_equal(sym_window_set_level(window, SYM_WINDOW_DEVICE), 0);
 	guest.reached = SYM_WINDOW_OFF;
 	guest.reason = "no\nroom \033[2J\n";
-	assert_int_equal(sym_window_tell(window, &told), 0);
+	assert_int_equal(sym_window_sync(window, &reached), 0);
 	assert_int_equal(guest.level, SYM_WINDOW_DEVICE);
 	assert_int_equal(guest.limit, SIZE / 2);
-	assert_int_equal(told.level, SYM_WINDOW_OFF);
-	assert_string_equal(told.reason, "no room  [2J");
+	assert_int_equal(reached.level, SYM_WINDOW_OFF);
+	assert_string_equal(reached.reason, "no room  [2J");
 	assert_int_equal(sym_window_set_level(window, 3), -EINVAL);
 	assert_int_equal(sym_window_set_limit(window, SIZE + PAGE), -EINVAL);
 	assert_int_equal(sym_window_set_limit(window, 1), -EINVAL);
 	assert_int_equal(sym_window_set_limit(window, 0), -EINVAL);
 }
 
-static void test_tell_trouble(void **state)
+static void test_sync_trouble(void **state)
 {
-	struct sym_window_told told;
+	struct sym_window_reached reached;
 
 	guest.reached = 77;
-	assert_int_equal(sym_window_tell(window, &told), -EPROTO);
-	assert_false(sym_window_untold(window));
+	assert_int_equal(sym_window_sync(window, &reached), -EPROTO);
+	assert_false(sym_window_needs_sync(window));
 	guest.reached = 0;
 	guest.code[SET] = -EBUSY;
 	guest.times = 3;
 	guest.calls[SET] = 0;
-	assert_int_equal(sym_window_tell(window, &told), 0);
+	assert_int_equal(sym_window_sync(window, &reached), 0);
 	assert_int_equal(guest.calls[SET], 4);
 	guest.times = 0;
 	sym_window_set_level(window, SYM_WINDOW_OFF);
-	assert_int_equal(sym_window_tell(window, &told), -EBUSY);
-	assert_true(sym_window_untold(window)); /* it is asked again */
+	assert_int_equal(sym_window_sync(window, &reached), -EBUSY);
+	assert_true(sym_window_needs_sync(window)); /* to be tried again */
 	guest.code[SET] = 0;
 	guest.dead_vcpus = 1;
-	assert_int_equal(sym_window_tell(window, &told), 0);
+	assert_int_equal(sym_window_sync(window, &reached), 0);
 	guest.dead_vcpus = 2;
-	assert_int_equal(sym_window_tell(window, &told), -ESHUTDOWN);
+	assert_int_equal(sym_window_sync(window, &reached), -ESHUTDOWN);
 }
 
 static void test_not_ready(void **state)
 {
-	struct sym_window_told told;
+	struct sym_window_reached reached;
 	struct sym_window_reclaimed got;
 
 	guest.first_handler = 0;
 	assert_false(sym_window_ready(window));
-	assert_false(sym_window_untold(window));
-	assert_int_equal(sym_window_tell(window, &told), -ENOSYS);
+	assert_false(sym_window_needs_sync(window));
+	assert_int_equal(sym_window_sync(window, &reached), -ENOSYS);
 	assert_int_equal(sym_window_reclaim(window, PAGE, &got), -ENOSYS);
 	guest.generation = 0;
-	assert_int_equal(sym_window_tell(window, &told), -ENODEV);
+	assert_int_equal(sym_window_sync(window, &reached), -ENODEV);
 	guest.generation = 1;
 	guest.first_handler = 10;
-	assert_int_equal(sym_window_tell(window, &told), 0);
-	assert_false(sym_window_untold(window));
-	guest.first_handler = 20; /* the module was loaded anew */
-	assert_true(sym_window_untold(window));
-	assert_int_equal(sym_window_tell(window, &told), 0);
+	assert_int_equal(sym_window_sync(window, &reached), 0);
+	assert_false(sym_window_needs_sync(window));
+	guest.first_handler = 20; /* the module was loaded again */
+	assert_true(sym_window_needs_sync(window));
+	assert_int_equal(sym_window_sync(window, &reached), 0);
 	guest.generation = 2;
-	assert_true(sym_window_untold(window));
+	assert_true(sym_window_needs_sync(window));
 }
 
 static void test_state(void **state)
@@ -136,7 +136,7 @@ static void test_reclaim(void **state)
 	assert_int_equal(sym_window_lent(window), 16 * PAGE);
 	for (unsigned int i = 1; i <= 20; i++)
 		assert_int_equal(holds(i), (i < 2 || i > 4) && i != 10);
-	/* The second time, when there were no more. */
+	/* The second request, when there were no more. */
 	assert_int_equal(guest.asked, 100 - (got.punched + got.evicted) / PAGE);
 	assert_int_equal(guest.calls[RECLAIM], 2);
 	assert_int_equal(guest.calls[RECLAIMED], 2);
@@ -168,7 +168,7 @@ static void test_reclaim_file(void **state)
 		assert_true(holds(i));
 }
 
-/* Slots that are out already do not count, or this would never end. */
+/* Slots that are out of memory already do not count, or this would never end. */
 static void test_reclaim_same(void **state)
 {
 	struct sym_window_reclaimed got;
@@ -182,7 +182,7 @@ static void test_reclaim_same(void **state)
 	assert_int_equal(guest.calls[RECLAIMED], guest.calls[RECLAIM]);
 }
 
-/* The guest's answer is refused as a whole, and the guest is told that it is over. */
+/* The guest's answer is refused as a whole, and the guest gets "reclaimed". */
 static void refused(void)
 {
 	struct sym_window_reclaimed got;
@@ -216,10 +216,10 @@ static void test_reclaim_lies(void **state)
 	REPLY({ 2, 21, FREE });
 	refused(); /* more than was asked for */
 	REPLY({ 2, 1, 2 });
-	refused(); /* a flag that there is not */
+	refused(); /* an unknown flag */
 	REPLY({ 2, 1, FREE });
 	guest.said = 2;
-	refused(); /* another sum */
+	refused(); /* a wrong sum */
 	guest.said = 0;
 	REPLY({ 2, 1, FREE });
 	guest.reply_len = 12;
@@ -292,7 +292,7 @@ static void test_reclaim_late(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		MEM(test_life), PLAIN(test_bad_config), MEM(test_tell), MEM(test_tell_trouble),
+		MEM(test_life), PLAIN(test_bad_config), MEM(test_sync), MEM(test_sync_trouble),
 		MEM(test_not_ready), MEM(test_state), MEM(test_reclaim), MEM(test_reclaim_enough),
 		FILED(test_reclaim_file), FILED(test_reclaim_same), MEM(test_reclaim_lies),
 		MEM(test_reclaim_most), MEM(test_reclaim_errors), MEM(test_reclaim_reset),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* swapbypass/: a window with a file: whose it is, what is left in it, and when it goes. */
+/* swapbypass/: a window with a file: whose it is, what is left in it, when it is removed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -99,7 +99,7 @@ static void test_file_not_regular(void **state)
 	assert_int_equal(create(path, SIZE), -ENOENT);
 }
 
-/* A VM that is killed while it has the window. */
+/* A VM is killed while it has the window. */
 static void killed(const char *file)
 {
 	int status;
@@ -122,7 +122,7 @@ static void test_file_left(void **state)
 	assert_false(holds(1));
 	sym_window_destroy(window);
 	window = NULL;
-	assert_int_equal(size_of(), -1); /* it was made by us, if not by this run */
+	assert_int_equal(size_of(), -1); /* created by us, in an earlier run */
 	write_file("", 0, 0);
 	killed(path);
 	assert_int_equal(create(path, SIZE), 0);

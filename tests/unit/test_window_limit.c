@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* swapbypass/: who is over its limit, and who only seems to be. */
+/* swapbypass/: guests that exceed their limit, and guests that only seem to. */
 #include <errno.h>
 #include <string.h>
 
@@ -14,17 +14,17 @@ static void pass(unsigned int seconds)
 	}
 }
 
-static void tell(void)
+static void sync_guest(void)
 {
-	struct sym_window_told told;
+	struct sym_window_reached reached;
 
-	assert_int_equal(sym_window_tell(window, &told), 0);
+	assert_int_equal(sym_window_sync(window, &reached), 0);
 }
 
 static void set_limit(uint64_t pages)
 {
 	assert_int_equal(sym_window_set_limit(window, pages * PAGE), 0);
-	tell();
+	sync_guest();
 	pass(1);
 }
 
@@ -60,11 +60,11 @@ static void test_limit_broken(void **state)
 	pass(1);
 	assert_non_null(strstr(guest.violation, "has 2000 KiB of the window, its limit is 400 KiB"));
 	assert_true(sym_window_lent(window) <= 164 * PAGE);
-	assert_true(holds(1)); /* from the end */
+	assert_true(holds(1)); /* it was punched from the end */
 	assert_int_equal(guest.calls[RECLAIM], 1); /* it was asked first */
 }
 
-/* What it can give back is not held against it. */
+/* Pages that it gives back when asked are no violation. */
 static void test_limit_given_back(void **state)
 {
 	set_limit(100);
@@ -76,7 +76,7 @@ static void test_limit_given_back(void **state)
 	assert_true(holds(300));
 }
 
-/* Of a large window one answer brings little, and the next one more. */
+/* Of a large window, each answer brings a part. */
 static void test_limit_slowly(void **state)
 {
 	set_limit(100);
@@ -91,7 +91,7 @@ static void test_limit_slowly(void **state)
 	assert_int_equal(sym_window_lent(window), 280 * PAGE);
 }
 
-/* A page now and then, which it takes again, is nothing. */
+/* Giving back a page now and then, and taking it again, does not help. */
 static void test_limit_never_less(void **state)
 {
 	set_limit(100);
@@ -113,11 +113,11 @@ static void test_limit_lowered(void **state)
 	pass(20);
 	set_limit(100);
 	pass(30);
-	assert_string_equal(guest.violation, ""); /* it owns up to them */
+	assert_string_equal(guest.violation, ""); /* it reports them as in use */
 	guest.state.used = SLOTS;
 	touch(501, 100);
 	pass(15);
-	assert_string_not_equal(guest.violation, ""); /* but more it must not have */
+	assert_string_not_equal(guest.violation, ""); /* but it may not have more */
 	assert_true(sym_window_lent(window) <= 564 * PAGE);
 	guest.violation[0] = '\0';
 	guest.state.used = 60;
@@ -125,8 +125,8 @@ static void test_limit_lowered(void **state)
 	assert_string_not_equal(guest.violation, "");
 }
 
-/* Until it hears of it, the old limit is the guest's; for two minutes at most. */
-static void test_limit_unheard(void **state)
+/* The old limit applies until the guest acknowledges the new one; two minutes at most. */
+static void test_limit_not_acked(void **state)
 {
 	pass(1);
 	touch(1, 400);
@@ -137,7 +137,7 @@ static void test_limit_unheard(void **state)
 	pass(30);
 	assert_string_equal(guest.violation, "");
 	guest.state.used = 680; /* some are not written yet */
-	tell();
+	sync_guest();
 	touch(601, 80);
 	pass(30);
 	assert_string_equal(guest.violation, "");
@@ -147,7 +147,7 @@ static void test_limit_unheard(void **state)
 	assert_string_not_equal(guest.violation, "");
 }
 
-static void test_limit_never_heard(void **state)
+static void test_limit_never_acked(void **state)
 {
 	pass(1);
 	touch(1, 500);
@@ -158,7 +158,7 @@ static void test_limit_never_heard(void **state)
 	assert_string_not_equal(guest.violation, "");
 }
 
-/* What it came to need no more while it was asked is no offence. */
+/* Pages freed while it was being asked are no violation. */
 static void test_limit_freed_meanwhile(void **state)
 {
 	pass(1);
@@ -173,7 +173,7 @@ static void test_limit_freed_meanwhile(void **state)
 	assert_int_equal(sym_window_lent(window), 464 * PAGE);
 }
 
-static void test_limit_not_heard(void **state)
+static void test_limit_no_answer(void **state)
 {
 	set_limit(100);
 	touch(1, 500);
@@ -181,7 +181,7 @@ static void test_limit_not_heard(void **state)
 	pass(15);
 	assert_string_not_equal(guest.violation, "");
 	assert_int_equal(sym_window_lent(window), 500 * PAGE);
-	guest.first_handler = 0; /* there is nobody to be heard */
+	guest.first_handler = 0; /* no module that could answer */
 	guest.has_state = false;
 	pass(15);
 	assert_true(sym_window_lent(window) <= 164 * PAGE);
@@ -196,7 +196,7 @@ static void test_limit_other_module(void **state)
 	pass(15);
 	assert_string_equal(guest.violation, "");
 	assert_int_equal(sym_window_lent(window), 300 * PAGE);
-	/* Again and again it gains nothing by that. */
+	/* Loading it again gains nothing. */
 	touch(301, 200);
 	guest.first_handler = 30;
 	pass(15);
@@ -209,8 +209,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		MEM(test_limit_kept), MEM(test_limit_for_a_moment), MEM(test_limit_broken),
 		MEM(test_limit_given_back), MEM(test_limit_slowly), MEM(test_limit_never_less),
-		MEM(test_limit_lowered), MEM(test_limit_not_heard),
-		MEM(test_limit_unheard), MEM(test_limit_never_heard),
+		MEM(test_limit_lowered), MEM(test_limit_no_answer),
+		MEM(test_limit_not_acked), MEM(test_limit_never_acked),
 		MEM(test_limit_freed_meanwhile), MEM(test_limit_other_module),
 	};
 

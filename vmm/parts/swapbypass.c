@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The window of a VM: where it lies, and looking after it once a second.
+ * The window of a VM: where it is placed, and the checks once a second.
  */
 #include "parts/swapbypass.h"
 
@@ -18,9 +18,9 @@
 #include "host/metrics.h"
 #include "control/work.h"
 
-#define TICK_NS	   NS_PER_S
-#define TELL_TRIES 7
-#define TELL_MS	   1000ull /* and twice as long each time: two minutes in all */
+#define TICK_NS	      NS_PER_S
+#define SYNC_TRIES    7
+#define SYNC_RETRY_MS 1000ull /* doubled each time: two minutes in all */
 
 const char *swapbypass_level_name(uint32_t level)
 {
@@ -44,61 +44,61 @@ static void on_violation(void *arg, const char *text)
 	emit(arg, "swapbypass_violation", "reason", text);
 }
 
-/* again - try once more to tell a guest that does not swap to it, though it should? */
-static bool again(struct swapbypass *sb)
+/* retry_sync - schedule another try for a guest that should swap to the window and does not. */
+static bool retry_sync(struct swapbypass *sb)
 {
 	bool more;
 
 	pthread_mutex_lock(&sb->lock);
-	more = sb->tell_tries < TELL_TRIES;
-	sb->tell_at_ms = more ? clock_ms() + (TELL_MS << sb->tell_tries++) : 0;
+	more = sb->sync_tries < SYNC_TRIES;
+	sb->sync_at_ms = more ? clock_ms() + (SYNC_RETRY_MS << sb->sync_tries++) : 0;
 	pthread_mutex_unlock(&sb->lock);
 	return more;
 }
 
-/* What came of it; told here and not by symctl, somebody wants to know. */
-static void announce(struct swapbypass *sb, int ret, const struct sym_window_told *told)
+/* Report the result as an event: no client of the control socket waits for it. */
+static void report(struct swapbypass *sb, int ret, const struct sym_window_reached *reached)
 {
 	struct sym_item_window item;
 
 	sym_window_get(sb->window, &item);
-	if (!ret && (told->level || !item.level))
+	if (!ret && (reached->level || !item.level))
 		events_emit(sb->vm->board->events, "swapbypass_ready",
-			    json_pack("{s:s, s:o}", "level", swapbypass_level_name(told->level),
-				      "reason", events_text(told->reason)));
-	else if (!ret && again(sb))
-		return; /* in an initrd there is no swapon, for example */
-	else if (!ret || (!sym_window_untold(sb->window) && sym_window_ready(sb->window)))
-		emit(sb, "swapbypass_failed", "reason", told->reason[0] ? told->reason :
-								   strerror(-ret));
+			    json_pack("{s:s, s:o}", "level", swapbypass_level_name(reached->level),
+				      "reason", events_text(reached->reason)));
+	else if (!ret && retry_sync(sb))
+		return; /* an initrd has no swapon, for example */
+	else if (!ret || (!sym_window_needs_sync(sb->window) && sym_window_ready(sb->window)))
+		emit(sb, "swapbypass_failed", "reason",
+		     reached->reason[0] ? reached->reason : strerror(-ret));
 }
 
-static int do_tell(void *arg, json_t **result, struct err *err)
+static int do_sync(void *arg, json_t **result, struct err *err)
 {
 	struct swapbypass *sb = arg;
-	struct sym_window_told told;
-	int ret = sym_window_tell(sb->window, &told);
+	struct sym_window_reached reached;
+	int ret = sym_window_sync(sb->window, &reached);
 
-	announce(sb, ret, &told);
-	__atomic_store_n(&sb->telling, false, __ATOMIC_RELEASE);
+	report(sb, ret, &reached);
+	__atomic_store_n(&sb->syncing, false, __ATOMIC_RELEASE);
 	return 0;
 }
 
-/* Is there something to tell: news, or what did not work the last time? */
-static bool must_tell(struct swapbypass *sb)
+/* Is there a change to sync, or a retry due? */
+static bool sync_due(struct swapbypass *sb)
 {
-	bool news = sym_window_untold(sb->window), due;
+	bool changed = sym_window_needs_sync(sb->window), due;
 	struct sym_item_window_state state;
 
 	pthread_mutex_lock(&sb->lock);
-	due = sb->tell_at_ms && clock_ms() >= sb->tell_at_ms;
-	if (news)
-		sb->tell_tries = 0;
-	if (news || due)
-		sb->tell_at_ms = 0;
+	due = sb->sync_at_ms && clock_ms() >= sb->sync_at_ms;
+	if (changed)
+		sb->sync_tries = 0;
+	if (changed || due)
+		sb->sync_at_ms = 0;
 	pthread_mutex_unlock(&sb->lock);
-	/* symctl may have been faster. */
-	return news || (due && !sym_window_state(sb->window, &state) && !state.level);
+	/* symctl may have synced it already. */
+	return changed || (due && !sym_window_state(sb->window, &state) && !state.level);
 }
 
 static int do_enforce(void *arg, json_t **result, struct err *err)
@@ -127,12 +127,12 @@ static void on_tick(void *arg, uint32_t events)
 	if (sym_window_watch(sb->window))
 		post(sb, &sb->enforcing, do_enforce);
 	swapbypass_install(sb);
-	if (!__atomic_load_n(&sb->telling, __ATOMIC_ACQUIRE) &&
-	    !__atomic_load_n(&sb->asked, __ATOMIC_ACQUIRE) && must_tell(sb))
-		post(sb, &sb->telling, do_tell);
+	if (!__atomic_load_n(&sb->syncing, __ATOMIC_ACQUIRE) &&
+	    !__atomic_load_n(&sb->syncs_waiting, __ATOMIC_ACQUIRE) && sync_due(sb))
+		post(sb, &sb->syncing, do_sync);
 }
 
-/* Above everything else: there is nothing to be found yet that could be in its way. */
+/* Above everything else, where nothing can be in its way. */
 static int choose_gpa(struct part_vm *vm, uint64_t *gpa, struct err *err)
 {
 	uint64_t top = gmem_top(&vm->board->mem), size = vm->config->swapbypass;
@@ -174,7 +174,7 @@ static int make_window(struct swapbypass *sb, struct err *err)
 			     strerror(-ret)) : 0;
 }
 
-static void tell_leftover(const struct swapbypass *sb)
+static void report_leftover(const struct swapbypass *sb)
 {
 	const char *file = sb->vm->config->swapbypass_file;
 	const char *name = sym_window_leftover(sb->window);
@@ -221,7 +221,7 @@ static int swapbypass_create(struct part_vm *vm, void **state, struct err *err)
 	if (!ret)
 		ret = start(sb, err);
 	if (!ret)
-		tell_leftover(sb);
+		report_leftover(sb);
 	return ret;
 }
 
@@ -253,7 +253,7 @@ static void swapbypass_reset(void *state)
 
 	pthread_mutex_lock(&sb->lock);
 	sb->install = INSTALL_NONE;
-	sb->tell_at_ms = 0;
+	sb->sync_at_ms = 0;
 	pthread_mutex_unlock(&sb->lock);
 	sym_window_reset(sb->window);
 }

@@ -43,9 +43,9 @@ struct swapbypass {
 	struct swapbypass_module *modules;
 	struct swapbypass_gauge *gauges;
 	uint64_t exits; /* to userspace, for addresses in the window; atomic */
-	bool telling; /* atomic: a job is queued or at work */
+	bool syncing; /* atomic: a job is queued or running */
 	bool enforcing; /* the same */
-	unsigned int asked; /* atomic: jobs of symctl that will tell the guest */
+	unsigned int syncs_waiting; /* atomic: jobs of symctl that will sync the guest */
 
 	pthread_mutex_t lock; /* guards what follows */
 	enum install_state install;
@@ -53,8 +53,8 @@ struct swapbypass {
 	unsigned int install_tries;
 	char install_failed[512]; /* why there is none, for that generation; or "" */
 	uint64_t install_at_ms;
-	unsigned int tell_tries; /* of a guest that could not swap to it yet */
-	uint64_t tell_at_ms; /* the next one; 0: none */
+	unsigned int sync_tries; /* for a guest that could not swap to it yet */
+	uint64_t sync_at_ms; /* the next try; 0: none */
 };
 
 /* Their argument is the struct swapbypass, NULL where the VM has no window. */

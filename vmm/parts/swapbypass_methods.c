@@ -18,15 +18,15 @@
 struct job {
 	struct swapbypass *sb;
 	uint64_t bytes; /* to reclaim */
-	bool tells;
+	bool syncs;
 };
 
 static void job_drop(void *arg)
 {
 	struct job *job = arg;
 
-	if (job->tells)
-		__atomic_sub_fetch(&job->sb->asked, 1, __ATOMIC_RELEASE);
+	if (job->syncs)
+		__atomic_sub_fetch(&job->sb->syncs_waiting, 1, __ATOMIC_RELEASE);
 	free(job);
 }
 
@@ -78,12 +78,12 @@ static void take_surplus(struct swapbypass *sb, uint32_t level, json_t *json)
 	json_object_set_new(json, "punched", json_integer(got.punched));
 }
 
-static int do_tell(void *arg, json_t **result, struct err *err)
+static int do_sync(void *arg, json_t **result, struct err *err)
 {
 	struct job *job = arg;
 	struct swapbypass *sb = job->sb;
-	struct sym_window_told told;
-	int ret = sym_window_tell(sb->window, &told);
+	struct sym_window_reached reached;
+	int ret = sym_window_sync(sb->window, &reached);
 
 	*result = wanted_json(sb);
 	if (ret == -ENODEV || ret == -ENOSYS) {
@@ -95,11 +95,12 @@ static int do_tell(void *arg, json_t **result, struct err *err)
 		return 0;
 	}
 	if (ret)
-		return told.reason[0] ? err_set(err, ret, "the guest refused: %s", told.reason) :
-					explain(sb, ret, err);
-	json_object_set_new(*result, "level", json_string(swapbypass_level_name(told.level)));
-	json_object_set_new(*result, "reason", json_string(told.reason));
-	take_surplus(sb, told.level, *result);
+		return reached.reason[0] ?
+			       err_set(err, ret, "the guest refused: %s", reached.reason) :
+			       explain(sb, ret, err);
+	json_object_set_new(*result, "level", json_string(swapbypass_level_name(reached.level)));
+	json_object_set_new(*result, "reason", json_string(reached.reason));
+	take_surplus(sb, reached.level, *result);
 	return 0;
 }
 
@@ -193,20 +194,20 @@ static int start(struct control_call *call, struct work *work, work_fn fn, uint6
 
 	if (!job)
 		return -ENOMEM;
-	*job = (struct job){ call->arg, bytes, fn == do_tell };
-	if (job->tells)
-		__atomic_add_fetch(&job->sb->asked, 1, __ATOMIC_RELEASE);
+	*job = (struct job){ call->arg, bytes, fn == do_sync };
+	if (job->syncs)
+		__atomic_add_fetch(&job->sb->syncs_waiting, 1, __ATOMIC_RELEASE);
 	return work_call(work, call, fn, job, job_drop);
 }
 
-/* Nobody need be waited for where nobody can be told. */
-static int tell(struct control_call *call)
+/* Nobody need be waited for where nobody can be reached. */
+static int sync_guest(struct control_call *call)
 {
 	struct swapbypass *sb = call->arg;
 	bool ready = sym_window_ready(sb->window);
 
 	if (ready && !swapbypass_paused(sb))
-		return start(call, sb->work, do_tell, 0);
+		return start(call, sb->work, do_sync, 0);
 	call->result = wanted_json(sb);
 	if (!call->result)
 		return -ENOMEM;
@@ -223,7 +224,7 @@ static int set_level(struct control_call *call, uint32_t level)
 	if (level != SYM_WINDOW_OFF && swapbypass_hopeless(sb, why, sizeof(why)))
 		return err_set(&call->err, -ENODEV, "the guest will get no symswap module: %s", why);
 	sym_window_set_level(sb->window, level);
-	return tell(call);
+	return sync_guest(call);
 }
 
 static int action_on(struct control_call *call)
@@ -253,7 +254,7 @@ static int action_limit(struct control_call *call)
 		return err_set(&call->err, -EINVAL, "limit %llu: must be a multiple of 4096, at "
 			       "most the window's size, %llu", (unsigned long long)size,
 			       (unsigned long long)sb->item.size);
-	return tell(call);
+	return sync_guest(call);
 }
 
 static int action_reclaim(struct control_call *call)

@@ -18,7 +18,7 @@ struct sym_err err;
 char path[128];
 static char dir[64];
 
-/* What swapbypass/ needs of the interface. */
+/* The parts of the interface that swapbypass/ uses. */
 
 uint32_t sym_generation(const struct sym *sym)
 {
@@ -98,11 +98,11 @@ int sym_call_wait(struct sym *sym, unsigned int id, struct sym_call *call)
 			return 0;
 	}
 	if (which == RECLAIM) {
-		assert_true(call->arg[1] > guest.question);
-		guest.question = call->arg[1];
+		assert_true(call->arg[1] > guest.reclaim_seq);
+		guest.reclaim_seq = call->arg[1];
 	}
 	if (which == RECLAIMED) {
-		assert_int_equal(call->arg[0], guest.question);
+		assert_int_equal(call->arg[0], guest.reclaim_seq);
 		if (call->arg[1])
 			guest.taken = call->arg[1];
 	}

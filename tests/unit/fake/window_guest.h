@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest for swapbypass/ that is made up: it stands in for the interface too, so that what
- * it says and does can be set, and what it is told be looked at.
+ * A fake guest for swapbypass/.  It replaces the interface too: a test sets what the guest
+ * answers, and looks at the calls that it got.
  */
 #ifndef TESTS_UNIT_FAKE_WINDOW_GUEST_H
 #define TESTS_UNIT_FAKE_WINDOW_GUEST_H
@@ -26,18 +26,18 @@ struct window_guest {
 	bool has_state;
 	struct sym_item_window_state state;
 	int code[4]; /* what each handler returns */
-	int times; /* how often the code of SET; 0: always */
+	int times; /* that SET fails; 0: always */
 	unsigned int dead_vcpus;
 	struct sym_window_run runs[SYM_WINDOW_RUNS + 1];
 	unsigned int nr_runs; /* of one reply */
-	unsigned int rounds; /* replies that have any */
-	uint32_t reply_len; /* 0: as many as there are */
-	uint64_t said; /* 0: what is in them */
+	unsigned int rounds; /* replies that have runs */
+	uint32_t reply_len; /* 0: that of the runs */
+	uint64_t said; /* pages, as the reply says; 0: the true sum */
 	bool reset_meanwhile, other_meanwhile;
 	uint64_t freed_meanwhile; /* pages */
 	uint64_t late_ms;
-	uint64_t question;
-	uint64_t taken; /* runs, as it was told */
+	uint64_t reclaim_seq;
+	uint64_t taken; /* runs, by the last "reclaimed" */
 	uint64_t reached;
 	const char *reason;
 
@@ -55,7 +55,7 @@ extern struct sym_window *window;
 extern struct sym_err err;
 extern char path[128]; /* of a file, in a folder of its own */
 
-/* For cmocka: nothing yet, or a window in memory or with a file; and what is left removed. */
+/* For cmocka: without a window, with one in memory, with one in a file; and removing it. */
 int setup(void **state);
 int in_memory(void **state);
 int in_file(void **state);
@@ -67,7 +67,7 @@ int create(const char *file, uint64_t limit);
 void touch(unsigned int first, unsigned int count);
 bool holds(unsigned int slot);
 
-/* What it gives back when it is asked next. */
+/* What it gives back at the next reclaim. */
 void reply(unsigned int nr, const struct sym_window_run *runs);
 
 #define REPLY(...)                                                         \
