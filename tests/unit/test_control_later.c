@@ -37,7 +37,7 @@ static struct {
 	int answered;
 	bool fail;
 	struct work *work;
-	struct work_job *job[2]; /* elsewhere */
+	struct work_job *job[2]; /* deferred */
 	int nr_jobs;
 } server;
 
@@ -85,11 +85,11 @@ static int say_ended(void *arg, json_t **result, struct err *err)
 	return server.fail ? err_set(err, -ECANCELED, "ended") : 0;
 }
 
-static int method_elsewhere(struct control_call *call)
+static int method_deferred(struct control_call *call)
 {
 	int nr = server.nr_jobs;
 
-	server.job[nr] = work_elsewhere(server.work, call, say_ended, strdup("freed"), free);
+	server.job[nr] = work_defer(server.work, call, say_ended, strdup("freed"), free);
 	__atomic_store_n(&server.nr_jobs, nr + 1, __ATOMIC_SEQ_CST);
 	return CONTROL_LATER;
 }
@@ -109,7 +109,7 @@ static const struct control_method methods[] = {
 	{ "slow", NULL, method_slow },
 	{ "quick", NULL, method_quick },
 	{ "read", NULL, method_read },
-	{ "elsewhere", NULL, method_elsewhere },
+	{ "deferred", NULL, method_deferred },
 	{ "nap", NULL, method_nap },
 	{ .name = NULL },
 };
@@ -321,14 +321,14 @@ static void test_elsewhere(void **state)
 	int fd = client(), other = client(), busy = client();
 
 	put(busy, "{\"id\":0,\"method\":\"nap\"}\n");
-	put(fd, "{\"id\":1,\"method\":\"elsewhere\"}\n");
+	put(fd, "{\"id\":1,\"method\":\"deferred\"}\n");
 	await_jobs(1);
-	put(other, "{\"id\":2,\"method\":\"elsewhere\"}\n");
+	put(other, "{\"id\":2,\"method\":\"deferred\"}\n");
 	await_jobs(2);
-	work_ended(server.work, server.job[1]);
+	work_complete(server.work, server.job[1]);
 	expect(other, "{\"id\":2,\"result\":{}}");
 	server.fail = true;
-	work_ended(server.work, server.job[0]);
+	work_complete(server.work, server.job[0]);
 	expect(fd, "{\"id\":1,\"error\":{\"code\":\"ECANCELED\",\"errno\":125,"
 		   "\"message\":\"ended\"}}");
 	expect(busy, "{\"id\":0,\"result\":{}}");
@@ -340,7 +340,7 @@ static void test_elsewhere(void **state)
 static void *end_slowly(void *arg)
 {
 	usleep(100000);
-	work_ended(server.work, server.job[0]);
+	work_complete(server.work, server.job[0]);
 	return NULL;
 }
 
@@ -350,7 +350,7 @@ static void test_elsewhere_at_the_end(void **state)
 	int fd = client();
 	pthread_t thread;
 
-	put(fd, "{\"id\":1,\"method\":\"elsewhere\"}\n");
+	put(fd, "{\"id\":1,\"method\":\"deferred\"}\n");
 	await_jobs(1);
 	assert_int_equal(pthread_create(&thread, NULL, end_slowly, NULL), 0);
 	pthread_detach(thread);

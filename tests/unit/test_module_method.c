@@ -42,11 +42,11 @@ static void test_parameters(void **state)
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	vm.sym = (void *)&vm; /* not looked into */
-	refused(-1, json_object(), -EBADF, "as a file descriptor, or be one of the guest's");
+	refused(-1, json_object(), -EBADF, "a file descriptor, or the parameter 'name'");
 	refused(-1, json_pack("{s:i}", "name", 3), -EINVAL, "'name' must be a string");
 	refused(-1, json_pack("{s:s, s:n}", "name", "m", "params"), -EINVAL,
 		"'params' must be a string");
-	refused(null, json_pack("{s:s}", "name", "m"), -EINVAL, "exclude each other");
+	refused(null, json_pack("{s:s}", "name", "m"), -EINVAL, "cannot be combined");
 	vm.sym = NULL;
 	refused(-1, json_pack("{s:s}", "name", "m"), -ENOTSUP, "--symbiotic off");
 	close(null);

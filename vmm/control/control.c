@@ -182,7 +182,7 @@ void control_answer(struct control_later *later, json_t *result, const struct er
 		} else {
 			answer(client, later->id, "result", result ? result : json_object());
 		}
-		control_client_go_on(client);
+		control_client_resume(client);
 	}
 	json_decref(later->id);
 	free(later);

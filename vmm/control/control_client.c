@@ -248,7 +248,7 @@ static bool read_more(struct control_client *client)
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-void control_client_go_on(struct control_client *client)
+void control_client_resume(struct control_client *client)
 {
 	if (client->busy)
 		return;

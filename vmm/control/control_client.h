@@ -71,8 +71,8 @@ void control_client_event(struct control_client *client, const json_t *event, bo
 /* control_client_write - send what the socket takes of what is queued. */
 void control_client_write(struct control_client *client);
 
-/* control_client_go_on - take the requests that waited for an answer; may free @client. */
-void control_client_go_on(struct control_client *client);
+/* control_client_resume - take the requests that waited for an answer; may free @client. */
+void control_client_resume(struct control_client *client);
 
 /* control_client_settle - wait for what is next; may free @client. */
 void control_client_settle(struct control_client *client);

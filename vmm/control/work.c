@@ -28,7 +28,7 @@ struct work_job {
 	void *arg;
 	void (*drop)(void *arg);
 	struct control_later *later; /* NULL: nobody waits */
-	bool elsewhere; /* not the worker's: @fn runs in the loop, once it has ended */
+	bool deferred; /* not the worker's: @fn runs in the loop, once it has ended */
 	json_t *result;
 	struct err err;
 };
@@ -46,7 +46,7 @@ struct work {
 	unsigned int nr_queued;
 	struct work_job *done;
 	struct work_job **done_end;
-	unsigned int nr_elsewhere; /* that have not ended yet */
+	unsigned int nr_deferred; /* that have not ended yet */
 	bool stopping;
 };
 
@@ -127,7 +127,7 @@ static void on_done(void *arg, uint32_t events)
 	pthread_mutex_unlock(&work->lock);
 	for (; job; job = next) {
 		next = job->next;
-		if (job->elsewhere)
+		if (job->deferred)
 			run_job(job);
 		control_answer(job->later, job->result, &job->err);
 		job_free(job);
@@ -187,7 +187,7 @@ static void drop_all(struct work_job *job)
 	err_set(&err, -ECANCELED, "the VM stops");
 	for (; job; job = next) {
 		next = job->next;
-		if (job->elsewhere)
+		if (job->deferred)
 			run_job(job);
 		if (job->later)
 			control_answer(job->later, job->result, job->err.code || job->result ?
@@ -207,7 +207,7 @@ void work_destroy(struct work *work)
 	if (work->has_thread)
 		pthread_join(work->thread, NULL);
 	pthread_mutex_lock(&work->lock);
-	while (work->nr_elsewhere) /* one may be in another thread's hands just now */
+	while (work->nr_deferred) /* one may be in another thread's hands just now */
 		pthread_cond_wait(&work->cond, &work->lock);
 	pthread_mutex_unlock(&work->lock);
 	drop_all(work->done);
@@ -267,26 +267,26 @@ int work_call(struct work *work, struct control_call *call, work_fn fn, void *ar
 	return CONTROL_LATER;
 }
 
-struct work_job *work_elsewhere(struct work *work, struct control_call *call, work_fn fn,
+struct work_job *work_defer(struct work *work, struct control_call *call, work_fn fn,
 				void *arg, void (*drop)(void *arg))
 {
 	struct work_job *job = job_new(call, fn, arg, drop);
 
 	if (!job)
 		return NULL;
-	job->elsewhere = true;
+	job->deferred = true;
 	pthread_mutex_lock(&work->lock);
-	work->nr_elsewhere++;
+	work->nr_deferred++;
 	pthread_mutex_unlock(&work->lock);
 	return job;
 }
 
-void work_ended(struct work *work, struct work_job *job)
+void work_complete(struct work *work, struct work_job *job)
 {
 	/* All under the lock: afterwards both may be gone. */
 	pthread_mutex_lock(&work->lock);
 	hand_over(work, job);
-	work->nr_elsewhere--;
+	work->nr_deferred--;
 	if (work->stopping)
 		pthread_cond_signal(&work->cond);
 	pthread_mutex_unlock(&work->lock);

@@ -22,7 +22,7 @@ typedef int (*work_fn)(void *arg, json_t **result, struct err *err);
 int work_create(struct loop *loop, const char *thread_name, struct work **out);
 
 /*
- * work_destroy - wait for the job in hand and for those elsewhere, answer the others with
+ * work_destroy - wait for the job in hand and for those deferred, answer the others with
  * -ECANCELED.  Loop's thread.  What a job waits for must end by itself or have been ended.
  */
 void work_destroy(struct work *work);
@@ -35,13 +35,13 @@ int work_call(struct work *work, struct control_call *call, work_fn fn, void *ar
 	      void (*drop)(void *arg));
 
 /*
- * work_elsewhere - for what the worker need not wait for: @call is answered by @fn(@arg)
- * in the loop's thread, after whoever does the work has called work_ended(), once, in any
+ * work_defer - for what the worker need not wait for: @call is answered by @fn(@arg)
+ * in the loop's thread, after whoever does the work has called work_complete(), once, in any
  * thread.  NULL: out of memory, @drop was called.  Loop's thread.
  */
-struct work_job *work_elsewhere(struct work *work, struct control_call *call, work_fn fn,
+struct work_job *work_defer(struct work *work, struct control_call *call, work_fn fn,
 				void *arg, void (*drop)(void *arg));
-void work_ended(struct work *work, struct work_job *job);
+void work_complete(struct work *work, struct work_job *job);
 
 /*
  * work_post - have @fn(@arg) done in the worker's thread, without an answer.  Any thread.

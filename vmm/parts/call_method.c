@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The method call: an upcall for the owner of the socket.  The loop starts it, and answers
- * when it has ended; many may be on their way.
+ * The method call: an upcall for a client of the socket.  The loop starts it, and answers when
+ * it has ended; many may be in flight.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -54,11 +54,11 @@ static int parse_args(const json_t *args, struct call_job *job, struct err *err)
 	json_array_foreach(args, i, value)
 		if (parse_arg(value, &job->call.arg[i]))
 			return err_set(err, -EINVAL,
-				       "parameter 'args': integers, or strings with one");
+				       "parameter 'args' must be integers, or strings with an integer");
 	return 0;
 }
 
-/* An integer from @min to @max; @out stays as it is where there is none. */
+/* An integer from @min to @max; @out is unchanged if there is none. */
 static int parse_number(const json_t *params, const char *key, json_int_t min, json_int_t max,
 			uint32_t *out, struct err *err)
 {
@@ -152,7 +152,7 @@ static int explain(const struct call_job *job, int ret, struct err *err)
 	case -ENOSYS:
 		return err_set(err, ret, "the guest has no handler '%s'", job->handler);
 	case -ETIMEDOUT:
-		return err_set(err, ret, "handler '%s' did not return within %u ms; it was given up",
+		return err_set(err, ret, "handler '%s' did not return within %u ms; the call was abandoned",
 			       job->handler, job->call.deadline_ms);
 	default:
 		if (text)
@@ -176,7 +176,7 @@ static json_t *answer(const struct sym_call *call)
 	return json;
 }
 
-/* What the guest has under that name, and whether it may be called there. */
+/* Find the handler, and check that it may be called in this context. */
 static int find(struct call_job *job, struct err *err)
 {
 	uint32_t wanted = job->call.context ? job->call.context :
@@ -197,7 +197,7 @@ static void on_done(void *arg, struct sym_call *call)
 {
 	struct call_job *job = arg;
 
-	work_ended(job->vm->work, job->work);
+	work_complete(job->vm->work, job->work);
 }
 
 /* The loop's thread. */
@@ -250,7 +250,7 @@ int interface_method_call(struct control_call *call)
 		free(job);
 		return ret;
 	}
-	job->work = work_elsewhere(vm->work, call, finish, job, free);
+	job->work = work_defer(vm->work, call, finish, job, free);
 	if (!job->work)
 		return -ENOMEM;
 	if (sym_call_async(vm->sym, job->vcpu, &job->call))

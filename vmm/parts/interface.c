@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * This VMM's symbiotic interface: its events in the VM's stream, its counters among the VM's
- * metrics, its exits.
+ * This VMM's symbiotic interface: its events go into the VM's stream, its counters into the
+ * VM's metrics, its exits to sym_handle_exit().
  */
 #include "parts/interface.h"
 
@@ -103,7 +103,7 @@ static const struct {
 	{ "symcalls_total", "Upcalls into the guest", "context=\"kick\"", stat_kick },
 	{ "symcalls_total", "Upcalls into the guest", "context=\"thread\"", stat_thread },
 	{ "symcall_timeouts_total", "Upcalls past their deadline", NULL, stat_timeouts },
-	{ "symbiotic_faults_total", "Rules that the guest broke", NULL, stat_faults },
+	{ "symbiotic_faults_total", "Violations of the interface by the guest", NULL, stat_faults },
 };
 
 static int make(struct part_vm *vm, struct err *err)
@@ -130,7 +130,7 @@ static int make(struct part_vm *vm, struct err *err)
 	return ret ? err_set(err, ret, "symbiotic interface: %s", strerror(-ret)) : 0;
 }
 
-/* Without state of its own: what it makes is in @vm, for the parts after it. */
+/* It has no state of its own: what it creates is in @vm, for the parts after it. */
 static int interface_create(struct part_vm *vm, void **state, struct err *err)
 {
 	*state = vm;
@@ -149,7 +149,7 @@ static void interface_stop(void *state)
 {
 	struct part_vm *vm = state;
 
-	interface_reset(vm); /* what waits for the guest waits no longer */
+	interface_reset(vm); /* ends all waits for the guest */
 	work_destroy(vm->work);
 	vm->work = NULL;
 }

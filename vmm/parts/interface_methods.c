@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * spy and module_*: what the guest shows, and its modules.
+ * The methods spy and module_*.
  */
 #include "parts/interface.h"
 
@@ -53,9 +53,9 @@ static int method_module_list(struct control_call *call)
 		return err_set(&call->err, ret,
 			       "the guest is not ready: no symbiotic module has registered there");
 	if (ret == -EAGAIN || ret == -EPROTO)
-		return err_set(&call->err, ret, "the guest's page cannot be read: %s",
-			       ret == -EAGAIN ? "it is being written all the time" :
-						"it makes no sense");
+		return err_set(&call->err, ret, "cannot read the guest's page: %s",
+			       ret == -EAGAIN ? "the guest keeps writing it" :
+						"its contents are not valid");
 	return ret ? ret : call->result ? 0 : -ENOMEM;
 }
 
@@ -63,8 +63,8 @@ static int method_module_list(struct control_call *call)
 struct module_job {
 	struct part_vm *vm;
 	int fd; /* -1: not a transfer */
-	char *text; /* parameters, or the name of what is to be removed */
-	char *name; /* of what the guest is to load */
+	char *text; /* parameters, or the name of the module to remove */
+	char *name; /* of the module that the guest is to load */
 };
 
 static void job_drop(void *arg)
@@ -125,10 +125,10 @@ static int check_source(struct control_call *call, const json_t *name)
 		return err_set(&call->err, -EINVAL, "parameter 'name' must be a string");
 	if (name && call->fd >= 0)
 		return err_set(&call->err, -EINVAL,
-			       "parameter 'name' and a file descriptor exclude each other");
+			       "parameter 'name' and a file descriptor cannot be combined");
 	if (!name && call->fd < 0)
-		return err_set(&call->err, -EBADF, "the module must come with the request, "
-			       "as a file descriptor, or be one of the guest's: parameter 'name'");
+		return err_set(&call->err, -EBADF, "the request needs a module: a file descriptor, "
+			       "or the parameter 'name' for one that the guest has");
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A part: something that is built on the symbiotic interface, or the interface itself.
- * Each is one struct part, a row of the table in machine/vm_parts.c, which leads them
- * through the VM's life in the order of the table.
+ * A part is built on the symbiotic interface, or is the interface itself.
+ * Each is one struct part, a row of the table in machine/vm_parts.c, which calls them in the
+ * order of the table.
  */
 #ifndef VMM_PARTS_PART_H
 #define VMM_PARTS_PART_H
@@ -24,7 +24,7 @@ struct work;
 /* What parts know of their VM. */
 struct part_vm {
 	const struct vm_config *config;
-	const struct boot_image *image; /* what it boots */
+	const struct boot_image *image; /* kernel and initrd */
 	const char *uuid;
 	unsigned int nr_vcpus;
 	unsigned int phys_bits; /* of guest-physical addresses */
@@ -32,31 +32,31 @@ struct part_vm {
 	struct board *board;
 
 	const struct sym_host_ops *ops; /* the VM for the symbiotic parts */
-	void *handle; /* and what they pass to it */
+	void *handle; /* the argument of these */
 	bool (*paused)(void *handle); /* any thread */
-	/* The guest's symbiotic module has registered: tell all parts.  Any thread. */
+	/* The guest's symbiotic module has registered: notify all parts.  Any thread. */
 	void (*guest_ready)(void *handle, uint32_t generation);
 
 	/* Set by the part interface; NULL with --symbiotic off. */
 	struct sym *sym;
-	struct work *work; /* does what the loop must not wait for */
+	struct work *work; /* for jobs that the loop must not wait for */
 };
 
 /*
- * All but create may be NULL, and none is called when create has left @state NULL: the VM
- * does without that part.  Its control methods are there all the same, and get @state.
+ * All but create may be NULL.  If create leaves @state NULL, the VM does not have this part
+ * and none is called; its control methods exist nevertheless, and get @state.
  */
 struct part {
-	/* Main thread, the machine is built, no vCPU runs, no filter yet.  -errno with @err. */
+	/* Main thread; the machine is built, no vCPU runs, no filter is set.  -errno with @err. */
 	int (*create)(struct part_vm *vm, void **state, struct err *err);
 
-	/* The VM ends, no vCPU runs: end what waits for the guest or for a thread. */
+	/* The VM ends, no vCPU runs: end all waits for the guest or for a thread. */
 	void (*stop)(void *state);
 
-	/* The guest starts anew; no vCPU runs. */
+	/* The guest is reset; no vCPU runs. */
 	void (*reset)(void *state);
 
-	/* After stop of all parts, in the reverse order; also after a create that failed. */
+	/* After all parts have stopped, in reverse order; also after a create that failed. */
 	void (*destroy)(void *state);
 
 	/* See guest_ready above. */
@@ -64,7 +64,7 @@ struct part {
 
 	/*
 	 * After each KVM_RUN of @vcpu, in its thread; @ret as for sym_handle_exit().
-	 * True: the exit is dealt with.
+	 * True: the exit is handled.
 	 */
 	bool (*exit)(void *state, unsigned int vcpu, struct kvm_run *run, int ret);
 

@@ -181,7 +181,7 @@ static void report_leftover(const struct swapbypass *sb)
 
 	if (!name)
 		return;
-	log_warn("--swapbypass-file: %s: discarded what VM %s left there, which did not end "
+	log_warn("--swapbypass-file: %s: discarded the contents left by VM %s, which did not end "
 		 "properly", file, name);
 	events_emit(sb->vm->board->events, "swapbypass_discarded",
 		    json_pack("{s:o, s:o}", "file", events_text(file), "vm", events_text(name)));

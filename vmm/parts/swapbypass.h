@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SwapBypass in this VMM: the window of a VM, the guest's module for it, and what
- * symctl swapbypass asks.  swapbypass.c is its life, swapbypass_install.c brings the
- * module, swapbypass_methods.c answers, swapbypass_metrics.c counts.
+ * SwapBypass in this VMM: the window of a VM (swapbypass.c), installing the guest's module
+ * (swapbypass_install.c), the method of symctl swapbypass (swapbypass_methods.c), metrics
+ * (swapbypass_metrics.c).
  */
 #ifndef VMM_PARTS_SWAPBYPASS_H
 #define VMM_PARTS_SWAPBYPASS_H
@@ -21,12 +21,12 @@ struct loop_source;
 struct work;
 
 enum install_state {
-	INSTALL_NONE, /* no guest is there to install it in, or it has been dealt with */
+	INSTALL_NONE, /* no guest to install it in, or done with it */
 	INSTALL_WAIT, /* until install_at_ms */
-	INSTALL_BUSY, /* the worker is at it */
+	INSTALL_BUSY, /* the worker is installing it */
 };
 
-/* A guest module that was found at the start: afterwards no file can be opened. */
+/* A guest module, opened at the start: no file can be opened later. */
 struct swapbypass_module {
 	struct swapbypass_module *next;
 	char *path;
@@ -37,8 +37,8 @@ struct swapbypass_module {
 struct swapbypass {
 	struct part_vm *vm;
 	struct sym_window *window;
-	struct sym_item_window item; /* where it is; limit and level are not kept here */
-	struct work *work; /* what waits for the guest's symswap module */
+	struct sym_item_window item; /* address and size; limit and level are not updated here */
+	struct work *work; /* for jobs that wait for the guest's symswap module */
 	struct loop_source *timer;
 	struct swapbypass_module *modules;
 	struct swapbypass_gauge *gauges;
@@ -51,28 +51,29 @@ struct swapbypass {
 	enum install_state install;
 	uint32_t install_generation;
 	unsigned int install_tries;
-	char install_failed[512]; /* why there is none, for that generation; or "" */
+	char install_failed[512]; /* why that generation has no module, or "" */
 	uint64_t install_at_ms;
 	unsigned int sync_tries; /* for a guest that could not swap to it yet */
 	uint64_t sync_at_ms; /* the next try; 0: none */
 };
 
-/* Their argument is the struct swapbypass, NULL where the VM has no window. */
+/* Their argument is the struct swapbypass, NULL if the VM has no window. */
 extern const struct control_method swapbypass_methods[];
 
-/* swapbypass_guest_ready - its symbiotic module has registered; see struct part. */
+/* swapbypass_guest_ready - the guest's symbiotic module has registered; see struct part. */
 void swapbypass_guest_ready(void *state, uint32_t generation);
 
 /* swapbypass_level_name - of a SYM_WINDOW_*. */
 const char *swapbypass_level_name(uint32_t level);
 
-/* swapbypass_paused - the VM is, and the guest cannot be asked. */
+/* swapbypass_paused - the VM is paused, and its guest cannot be called. */
 bool swapbypass_paused(const struct swapbypass *sb);
 
 /*
- * swapbypass_find_modules - look for symswap for all kernels.  swapbypass_install - once a
- * second: install it if the guest needs it.  swapbypass_hopeless - true when the guest has
- * no symswap and nothing is known that would bring it; why, in @why.  Any thread.
+ * swapbypass_find_modules - open symswap for all kernels.
+ * swapbypass_install - install it if the guest needs it; called once a second.
+ * swapbypass_hopeless - true if the guest has no symswap and cannot get it; @why gets the
+ * reason.  Any thread.
  */
 int swapbypass_find_modules(struct swapbypass *sb, struct err *err);
 void swapbypass_free_modules(struct swapbypass *sb);

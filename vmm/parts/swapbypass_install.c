@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Bringing symswap to a guest that has none.  The system call filter lets nobody open files
- * while a guest runs, so the modules for all kernels are opened at the start; which kernel
- * it is, the guest says when it is there.
+ * Installing symswap in a guest that has none.  The system call filter forbids opening files
+ * while a guest runs, so the modules for all kernels are opened at the start.  The guest
+ * reports its kernel when its symbiotic module registers.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -25,7 +25,7 @@
 #define MAX_MODULES 64
 #define INITRD_MS   20000 /* for the initrd's own copy to be loaded */
 #define TRIES	    6
-#define RETRY_MS    2000 /* and twice as long each time */
+#define RETRY_MS    2000 /* doubled each time */
 
 static const struct swapbypass_module *find(const struct swapbypass *sb, const char *release)
 {
@@ -53,7 +53,7 @@ static int add_module(struct swapbypass *sb, const char *dirs, const char *relea
 		return 0;
 	fd = symmod_find(dirs, release, SWAPBYPASS_MODULE, path, sizeof(path), &ignored);
 	if (fd < 0)
-		return 0; /* no module for that one */
+		return 0; /* no module for that release */
 	m = calloc(1, sizeof(*m));
 	if (m)
 		m->path = strdup(path);
@@ -77,7 +77,7 @@ static int scan(struct swapbypass *sb, const char *dirs, const char *dir)
 	int ret = 0;
 
 	if (!d)
-		return 0; /* symmod_find() passes over it, too */
+		return 0; /* symmod_find() skips it, too */
 	while (!ret && nr < MAX_MODULES && (entry = readdir(d))) {
 		ret = add_module(sb, dirs, entry->d_name);
 		nr++;
@@ -120,7 +120,7 @@ void swapbypass_free_modules(struct swapbypass *sb)
 	}
 }
 
-/* Did the initrd bring it?  Then it is on its way. */
+/* Is it in the initrd?  Then the guest will load it. */
 static bool in_initrd(const struct part_vm *vm)
 {
 	const char *list = vm->image ? vm->image->modules : "";
@@ -147,7 +147,7 @@ void swapbypass_guest_ready(void *state, uint32_t generation)
 	pthread_mutex_unlock(&sb->lock);
 }
 
-/* The module for this guest; NULL: there can be none, and why. */
+/* The module for this guest; NULL with the reason in @why if there is none. */
 static const struct swapbypass_module *choose(const struct swapbypass *sb,
 					      struct sym_err *why)
 {
@@ -161,8 +161,8 @@ static const struct swapbypass_module *choose(const struct swapbypass *sb,
 		return NULL;
 	}
 	if (!(granted & SYM_FEATURE_WINDOW) || !(granted & SYM_FEATURE_MODULES)) {
-		sym_fail(why, -ENOTSUP, "the guest's symbiotic module takes no %s",
-			    granted & SYM_FEATURE_WINDOW ? "modules" : "window");
+		sym_fail(why, -ENOTSUP, "the guest's symbiotic module does not support %s",
+			    granted & SYM_FEATURE_WINDOW ? "modules" : "a window");
 		return NULL;
 	}
 	kernel.release[sizeof(kernel.release) - 1] = '\0';
@@ -174,8 +174,8 @@ static const struct swapbypass_module *choose(const struct swapbypass *sb,
 }
 
 /*
- * There is none for this guest here, as @why says; it may have one of its own.  A guest whose
- * symbiotic module is too old to be asked is left with what @why says.
+ * The host has no module for this guest, as @why says; the guest may have one of its own.  If
+ * its symbiotic module is too old to be asked, @why stays.
  */
 static int load_own(const struct swapbypass *sb, struct sym_err *why)
 {
@@ -187,7 +187,7 @@ static int load_own(const struct swapbypass *sb, struct sym_err *why)
 	return ret == -ENOSYS ? none.code : ret;
 }
 
-/* @lacking: there is none here, whatever the guest has. */
+/* @lacking: the host has no module, whatever the guest has. */
 static int install(const struct swapbypass *sb, bool *lacking, struct sym_err *why)
 {
 	const struct swapbypass_module *module = choose(sb, why);
@@ -222,8 +222,8 @@ static bool after_try(struct swapbypass *sb, int ret)
 }
 
 /*
- * The guest may not have got so far that it can load modules: several tries.  Where all hope
- * is in a module of its own, the reason is there to be asked for after the first.
+ * The guest may not be able to load modules yet: try several times.  If only the guest could
+ * have the module, the reason can be read after the first try.
  */
 static int do_install(void *arg, json_t **result, struct err *err)
 {
@@ -236,7 +236,7 @@ static int do_install(void *arg, json_t **result, struct err *err)
 	if (ret == -EEXIST)
 		ret = 0;
 	pthread_mutex_lock(&sb->lock);
-	/* There may be another guest by now. */
+	/* Another guest may run by now. */
 	same = sb->install == INSTALL_BUSY && sb->install_generation == generation;
 	if (same)
 		failed = !after_try(sb, ret) && ret;
@@ -262,7 +262,7 @@ void swapbypass_install(struct swapbypass *sb)
 		now = true;
 	}
 	pthread_mutex_unlock(&sb->lock);
-	/* By the worker that does all other transfers: the guest takes one at a time. */
+	/* The worker that does all other transfers: the guest takes one at a time. */
 	if (now && work_post(sb->vm->work, do_install, sb, NULL)) {
 		pthread_mutex_lock(&sb->lock);
 		sb->install = INSTALL_WAIT;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The method swapbypass.  What is wanted is remembered and shown to the guest at once; that
- * the guest does it, and what it says, is waited for in a worker.
+ * The method swapbypass.  The level or limit wanted is stored and shown to the guest at once;
+ * a worker waits for the guest to apply it.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -30,8 +30,8 @@ static void job_drop(void *arg)
 	free(job);
 }
 
-static const char absent[] = "the guest has no symswap module yet; it will hear of it";
-static const char paused[] = "the VM is paused; the guest will hear of it";
+static const char absent[] = "the guest has no symswap module yet; it will be applied later";
+static const char paused[] = "the VM is paused; it will be applied later";
 
 static json_t *wanted_json(struct swapbypass *sb)
 {
@@ -55,13 +55,13 @@ static int explain(const struct swapbypass *sb, int ret, struct err *err)
 	return err_set(err, ret, "the guest refused: %s", strerror(-ret));
 }
 
-/* @text may hold what the guest calls its kernel. */
+/* @text may have the guest's name for its kernel in it. */
 static void note(json_t *json, const char *text)
 {
 	json_object_set_new(json, "note", events_text(text));
 }
 
-/* The pages that a lower limit leaves over are for the host; and all, if it is off. */
+/* Take back the pages above a lower limit, or all if the level is off. */
 static void take_surplus(struct swapbypass *sb, uint32_t level, json_t *json)
 {
 	struct sym_window_reclaimed got = { 0 };
@@ -73,7 +73,7 @@ static void take_surplus(struct swapbypass *sb, uint32_t level, json_t *json)
 		item.limit = 0;
 	if (lent <= item.limit)
 		return;
-	/* That it could not be got is nothing new: the limit is watched. */
+	/* A failure need not be reported: the limit is watched anyway. */
 	sym_window_reclaim(sb->window, lent - item.limit, &got);
 	json_object_set_new(json, "punched", json_integer(got.punched));
 }
@@ -187,7 +187,7 @@ static int get_size(struct control_call *call, uint64_t *size)
 	return ret;
 }
 
-/* start - @fn is done by @work, and answers. */
+/* start - run @fn in @work; it answers @call. */
 static int start(struct control_call *call, struct work *work, work_fn fn, uint64_t bytes)
 {
 	struct job *job = malloc(sizeof(*job));
@@ -200,7 +200,7 @@ static int start(struct control_call *call, struct work *work, work_fn fn, uint6
 	return work_call(work, call, fn, job, job_drop);
 }
 
-/* Nobody need be waited for where nobody can be reached. */
+/* Do not wait for a guest that cannot be called now. */
 static int sync_guest(struct control_call *call)
 {
 	struct swapbypass *sb = call->arg;
@@ -220,7 +220,7 @@ static int set_level(struct control_call *call, uint32_t level)
 	struct swapbypass *sb = call->arg;
 	char why[512];
 
-	/* Nothing is remembered that cannot be. */
+	/* Do not accept a level that can never be reached. */
 	if (level != SYM_WINDOW_OFF && swapbypass_hopeless(sb, why, sizeof(why)))
 		return err_set(&call->err, -ENODEV, "the guest will get no symswap module: %s", why);
 	sym_window_set_level(sb->window, level);
@@ -266,7 +266,7 @@ static int action_reclaim(struct control_call *call)
 	return ret ? ret : start(call, sb->work, do_reclaim, size);
 }
 
-/* By the other worker, so that it is answered while a swapoff goes on. */
+/* The other worker, so that it is answered during a swapoff. */
 static int action_stat(struct control_call *call)
 {
 	return start(call, ((struct swapbypass *)call->arg)->vm->work, do_stat, 0);
@@ -287,7 +287,7 @@ static int method_swapbypass(struct control_call *call)
 
 	if (!call->arg)
 		return err_set(&call->err, -ENOTSUP,
-			       "the VM has no window, which has its place from the start on: "
+			       "the VM has no window and cannot get one while it runs: "
 			       "start the VM with --swapbypass SIZE");
 	for (size_t i = 0; name && i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(actions[i].name, name))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What of the window is counted: here, and by the guest in the item that it shows.
+ * Metrics of the window: the VMM's own, and those that the guest shows in its item.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 
 #define STATE(field) offsetof(struct sym_item_window_state, field)
 
-/* One figure of the guest's. */
+/* One of the guest's figures. */
 struct swapbypass_gauge {
 	const struct swapbypass *sb;
 	size_t offset;
@@ -62,7 +62,7 @@ static const struct {
 } own[] = {
 	{ "swapbypass_window_bytes", "Size of the window", get_size },
 	{ "swapbypass_limit_bytes", "How much of it the guest may use", get_limit },
-	{ "swapbypass_lent_bytes", "How much of it the host has given", get_lent },
+	{ "swapbypass_lent_bytes", "How much of it the host has allocated", get_lent },
 	{ "swapbypass_level", "How the guest uses it: 0 not, 1 device, 2 bypass", get_level },
 };
 
@@ -70,11 +70,11 @@ static const struct {
 	const char *name;
 	const char *help;
 	size_t offset;
-	bool grows; /* while its module is loaded */
+	bool grows; /* never falls while the guest's module is loaded */
 } guests[] = {
 	{ "swapbypass_slots", "Pages of the window that the guest may use, as it says",
 	  STATE(slots) },
-	{ "swapbypass_used", "Those that hold something, as the guest says", STATE(used) },
+	{ "swapbypass_used", "Those that are in use, as the guest says", STATE(used) },
 	{ "swapbypass_mapped", "Those that are mapped in a process, as the guest says",
 	  STATE(mapped) },
 	{ "swapbypass_maps_total", "Faults served by mapping, as the guest says", STATE(maps), true },

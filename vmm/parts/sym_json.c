@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * SymSpy as JSON.  An item may be shorter than its struct, from an older guest or a
- * hostile one: each is copied over zeroes first.
+ * SymSpy as JSON.  An item from an older or hostile guest may be shorter than its struct: each
+ * is copied over zeroes first.
  */
 #include "parts/sym_json.h"
 
@@ -100,7 +100,7 @@ json_t *sym_json_number(uint64_t value)
 	return json_string(text);
 }
 
-/* JSON's integers are signed here; no honest figure of a guest gets that far. */
+/* jansson's integers are signed; no honest guest has figures that large. */
 static json_t *integer(uint64_t value)
 {
 	return json_integer(value > INT64_MAX ? INT64_MAX : value);
@@ -155,7 +155,7 @@ static json_t *handler_json(const struct sym_item *item)
 			 sym_json_contexts(handler.contexts));
 }
 
-/* A string with its NUL is one too. */
+/* A trailing NUL is allowed. */
 static bool is_text(const uint8_t *data, size_t len)
 {
 	if (len > 1 && !data[len - 1])
@@ -163,7 +163,7 @@ static bool is_text(const uint8_t *data, size_t len)
 	return len && sym_printable(data, len);
 }
 
-/* The bytes, and what they may mean: text if they look like it, else a number. */
+/* The bytes, and what they may mean: text if they are printable, else a number. */
 static json_t *value_json(const struct sym_item *item)
 {
 	size_t fixed = offsetof(struct sym_item_value, value), len = 0;

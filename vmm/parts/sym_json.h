@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SymSpy as JSON, for the control socket.  All text in it is the guest's: bounded, made
- * UTF-8, and to be cleaned before it is shown on a terminal.
+ * SymSpy as JSON, for the control socket.  All text in it comes from the guest: it is bounded
+ * and converted to UTF-8, and must be sanitized before it is shown on a terminal.
  */
 #ifndef VMM_PARTS_SYM_JSON_H
 #define VMM_PARTS_SYM_JSON_H
@@ -12,13 +12,13 @@
 
 struct sym;
 
-/* sym_json_spy - all that the guest shows; its vCPUs are 0 to @nr_vcpus - 1. */
+/* sym_json_spy - everything that the guest shows; its vCPUs are 0 to @nr_vcpus - 1. */
 json_t *sym_json_spy(struct sym *sym, unsigned int nr_vcpus);
 
-/* sym_json_items - what a checked copy of the guest's page says, into @out. */
+/* sym_json_items - add the items in @page, a checked copy of the guest's page, to @out. */
 void sym_json_items(json_t *out, const void *page);
 
-/* sym_json_modules - the array "modules" alone. */
+/* sym_json_modules - only the array "modules". */
 json_t *sym_json_modules(const void *page);
 
 /* sym_json_text - of @max bytes at most, fewer if there is a NUL. */
@@ -33,7 +33,7 @@ json_t *sym_json_number(uint64_t value);
 /* sym_json_contexts - SYM_CONTEXT_* as an array of names. */
 json_t *sym_json_contexts(uint32_t contexts);
 
-/* sym_context_name - of one SYM_CONTEXT_*; sym_context_find: the way back, 0 if unknown. */
+/* sym_context_name - of one SYM_CONTEXT_*; sym_context_find: the reverse, 0 if unknown. */
 const char *sym_context_name(uint32_t context);
 uint32_t sym_context_find(const char *name);
 
