@@ -154,7 +154,7 @@ static void test_newer(void **state)
 	add("newer", HEAD INIT "SYM_API const struct { struct sym_service s; void *more; } "
 	    "sym_service = { { .version = 1, .size = sizeof(sym_service), .name = \"v\", "
 	    ".init = init }, (void *)1 };\n", "");
-	refused(-EPROTO, "asks for what this symvmm has not");
+	refused(-EPROTO, "needs features that this symvmm lacks");
 }
 
 static void test_bad_name(void **state)

@@ -54,7 +54,7 @@ static int parse_args(const json_t *args, struct call_job *job, struct err *err)
 	json_array_foreach(args, i, value)
 		if (parse_arg(value, &job->call.arg[i]))
 			return err_set(err, -EINVAL,
-				       "parameter 'args' must be integers, or strings with an integer");
+				       "parameter 'args' must be integers, or strings of one");
 	return 0;
 }
 
@@ -152,7 +152,8 @@ static int explain(const struct call_job *job, int ret, struct err *err)
 	case -ENOSYS:
 		return err_set(err, ret, "the guest has no handler '%s'", job->handler);
 	case -ETIMEDOUT:
-		return err_set(err, ret, "handler '%s' did not return within %u ms; the call was abandoned",
+		return err_set(err, ret,
+			       "handler '%s' did not return within %u ms; the call was abandoned",
 			       job->handler, job->call.deadline_ms);
 	default:
 		if (text)

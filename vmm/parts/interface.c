@@ -103,7 +103,7 @@ static const struct {
 	{ "symcalls_total", "Upcalls into the guest", "context=\"kick\"", stat_kick },
 	{ "symcalls_total", "Upcalls into the guest", "context=\"thread\"", stat_thread },
 	{ "symcall_timeouts_total", "Upcalls past their deadline", NULL, stat_timeouts },
-	{ "symbiotic_faults_total", "Violations of the interface by the guest", NULL, stat_faults },
+	{ "symbiotic_faults_total", "Interface violations by the guest", NULL, stat_faults },
 };
 
 static int make(struct part_vm *vm, struct err *err)

@@ -127,8 +127,8 @@ static int check_source(struct control_call *call, const json_t *name)
 		return err_set(&call->err, -EINVAL,
 			       "parameter 'name' and a file descriptor cannot be combined");
 	if (!name && call->fd < 0)
-		return err_set(&call->err, -EBADF, "the request needs a module: a file descriptor, "
-			       "or the parameter 'name' for one that the guest has");
+		return err_set(&call->err, -EBADF, "the request needs a module: "
+			       "a file descriptor, or the parameter 'name' for one of the guest's");
 	return 0;
 }
 

@@ -47,7 +47,7 @@ struct part_vm {
  * and none is called; its control methods exist nevertheless, and get @state.
  */
 struct part {
-	/* Main thread; the machine is built, no vCPU runs, no filter is set.  -errno with @err. */
+	/* Main thread; the machine is built, no vCPU runs, no filter yet.  -errno with @err. */
 	int (*create)(struct part_vm *vm, void **state, struct err *err);
 
 	/* The VM ends, no vCPU runs: end all waits for the guest or for a thread. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What services call.
+ * The functions that services call (symkit/service.h).
  */
 #include <errno.h>
 #include <jansson.h>
@@ -54,7 +54,7 @@ int sym_service_event(struct sym_service_vm *vm, const char *name, const char *d
 	return 0;
 }
 
-/* A name of a metric that the registry can keep, or NULL with the error in *@ret. */
+/* The name of a metric, stored for the registry, or NULL with the error in *@ret. */
 static const char *metric_name(struct sym_service_vm *vm, const char *name, const char *end,
 			       int *ret)
 {
@@ -112,7 +112,7 @@ static int run_timer(void *arg, json_t **result, struct err *err)
 	return 0;
 }
 
-/* One that is due again before it has run is run once: a slow service lags, not grows. */
+/* A timer that expires again before its function has run runs once: jobs do not pile up. */
 static void on_timer(void *arg, uint32_t events)
 {
 	struct sym_service_timer *timer = arg;
@@ -153,7 +153,7 @@ int sym_service_timer_set(struct sym_service_timer *timer, unsigned int ms)
 	return loop_arm(timer->source, ms * 1000000ull);
 }
 
-/* An upcall whose end is to be told in the services' thread. */
+/* An upcall whose completion is reported in the services' thread. */
 struct service_call {
 	struct services *all;
 	struct sym_call *call;
@@ -177,8 +177,8 @@ static void on_done(void *arg, struct sym_call *call)
 	struct service_call *sc = arg;
 
 	if (work_post(sc->all->work, run_done, sc, free)) {
-		/* Better in the wrong thread than never. */
-		log_warn("services: too slow to hear of the end of a call");
+		/* Reporting it in the wrong thread is better than never. */
+		log_warn("services: too slow, an upcall is completed in another thread");
 		run_done(sc, NULL, NULL);
 		free(sc);
 	}

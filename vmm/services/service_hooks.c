@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Exits to the services.  The tables are complete before the first vCPU runs and never
- * change after, so looking something up takes no lock; a kind that no service asked for
- * does not even get here.
+ * Passing exits to services.  The tables are complete before the first vCPU runs and never
+ * change after that, so a lookup takes no lock.  Kinds of exits without a hook do not get here.
  */
 #include <errno.h>
 
@@ -14,7 +13,7 @@ static bool on_exit_hook(void *arg, unsigned int id, struct sym_exit *exit)
 	const struct service_hook *hook = services->hooks[exit->kind];
 	const struct service_hook *end = hook + services->nr_hooks[exit->kind];
 
-	/* Sorted by first: nothing behind the first that begins too late can match. */
+	/* Sorted by first: once a hook begins too late, no later one can match. */
 	for (; hook < end && hook->first <= exit->addr; hook++)
 		if (exit->addr <= hook->last &&
 		    hook->fn(hook->service->state, id, exit))
@@ -67,7 +66,7 @@ int sym_service_hook(struct sym_service_vm *vm, enum sym_exit_kind kind, uint64_
 		return -EBUSY;
 	if ((unsigned int)kind >= SYM_NR_EXIT_KINDS || first > last || !fn)
 		return -EINVAL;
-	/* KVM hands over MSRs by few and short ranges. */
+	/* KVM's MSR filter takes few and short ranges. */
 	if (kind == SYM_EXIT_MSR && (last > UINT32_MAX || last - first >= SYM_MAX_MSRS))
 		return -EINVAL;
 	if (all->nr_hooks[kind] == SERVICE_HOOKS ||

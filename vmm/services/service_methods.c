@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The methods service and services: verbs, done in the services' thread.
+ * The methods service and services; verbs run in the services' thread.
  */
 #include <errno.h>
 #include <stdlib.h>

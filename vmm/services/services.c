@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Loading services, and their life.  They hear of it from the VM's own event stream, in
- * the order in which everybody else does.
+ * Loading services, and calling them when the VM's state changes.  The changes come from the
+ * VM's own event stream, in the order in which every subscriber gets them.
  */
 #include "services/services.h"
 
@@ -39,7 +39,7 @@ struct life_job {
 	enum sym_service_life what;
 };
 
-static int tell_all(void *arg, json_t **result, struct err *err)
+static int notify_all(void *arg, json_t **result, struct err *err)
 {
 	const struct life_job *job = arg;
 
@@ -66,8 +66,8 @@ static void on_event(void *arg, const json_t *event)
 		if (!job)
 			return;
 		*job = (struct life_job){ services, lives[i].what };
-		if (work_post(services->work, tell_all, job, free)) {
-			log_warn("services: too slow to hear of '%s'", name);
+		if (work_post(services->work, notify_all, job, free)) {
+			log_warn("services: too slow, the event '%s' is lost to them", name);
 			free(job);
 		}
 	}
@@ -88,14 +88,14 @@ static bool name_ok(const char *name)
 int service_check(const char *file, const struct sym_service *ops, struct err *err)
 {
 	if (ops->version != SYM_SERVICE_VERSION)
-		return err_set(err, -EPROTO, "service %s: is for version %u of the interface, this "
+		return err_set(err, -EPROTO, "service %s: needs version %u of the interface, this "
 			       "symvmm has %u", file, ops->version, SYM_SERVICE_VERSION);
 	if (ops->size < sizeof(*ops))
-		return err_set(err, -EPROTO, "service %s: its description is too short", file);
+		return err_set(err, -EPROTO, "service %s: struct sym_service is too short", file);
 	for (uint32_t i = sizeof(*ops); i < ops->size && i < 4096; i++)
 		if (((const uint8_t *)ops)[i])
 			return err_set(err, -EPROTO,
-				       "service %s: asks for what this symvmm has not", file);
+				       "service %s: needs features that this symvmm lacks", file);
 	if (!name_ok(ops->name))
 		return err_set(err, -EINVAL, "service %s: its name must be 1 to %d letters, digits, "
 			       "'_' or '-'", file, SERVICE_NAME_MAX);
@@ -103,8 +103,8 @@ int service_check(const char *file, const struct sym_service *ops, struct err *e
 }
 
 /*
- * A bare name is never a library of the system's: it is a file in the current folder, or
- * else NAME.so in the folder of services.
+ * A bare name never means a system library: it is a file in the current folder, or else
+ * NAME.so in the folder of services.
  */
 static char *object_path(const char *file)
 {
@@ -205,7 +205,7 @@ static int last_call(void *arg, json_t **result, struct err *err)
 	return sem_post(arg);
 }
 
-/* Let the thread do what was asked of it before. */
+/* Let the thread finish the jobs that are queued. */
 static void drain(struct services *services)
 {
 	sem_t done;
@@ -231,7 +231,7 @@ static void services_stop(void *state)
 	services->work = NULL;
 }
 
-/* No call into them is waited for any more. */
+/* No call into the services is pending any more. */
 static void services_destroy(void *state)
 {
 	struct services *services = state;

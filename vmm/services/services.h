@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The services of a VM (see symkit/service.h).  services.c loads them and leads them
- * through their life, service_hooks.c brings them exits, service_api.c is what they call,
- * service_methods.c what symctl asks.
+ * The services of a VM (see symkit/service.h).  services.c loads and destroys them,
+ * service_hooks.c passes exits to them, service_api.c has the functions that they call,
+ * service_methods.c the control methods.
  */
 #ifndef VMM_SERVICES_SERVICES_H
 #define VMM_SERVICES_SERVICES_H
@@ -29,8 +29,8 @@ struct sym_service_timer {
 	struct sym_service_vm *service;
 	struct loop_source *source;
 	void (*fn)(void *state);
-	uint32_t ms; /* atomic; 0: at rest */
-	bool queued; /* atomic: it has not run since it was due */
+	uint32_t ms; /* atomic; 0: not set */
+	bool queued; /* atomic: it has expired, and its function has not run yet */
 };
 
 struct sym_service_vm {
@@ -65,7 +65,7 @@ struct services {
 	struct work *work; /* the services' thread */
 	struct sym_service_vm list[CONFIG_MAX_SERVICES];
 	unsigned int nr;
-	bool running; /* init is over: the tables below stay as they are */
+	bool running; /* after init: the tables below do not change any more */
 	int subscription; /* to the VM's events; -1: none */
 
 	/* Hooks by kind, each sorted by first address; hypercalls. */
@@ -80,13 +80,13 @@ struct sym_service_answer {
 	FILE *f;
 };
 
-/* service_check - is it ours, and complete?  @file is for messages. */
+/* service_check - check version, size and contents of @ops; @file is for messages. */
 int service_check(const char *file, const struct sym_service *ops, struct err *err);
 
-/* services_hook - bring the exits (service_hooks.c). */
+/* services_hook - pass exits to services from now on (service_hooks.c). */
 void services_hook(struct services *services);
 
-/* Their argument is the struct services, NULL where the VM has none. */
+/* Their argument is the struct services, NULL if the VM has none. */
 extern const struct control_method service_methods[];
 
 #endif
