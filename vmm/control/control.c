@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The control socket: who may speak, what a request must look like, and the
- * answers.  Nothing in here knows what a VM is; its methods are beside what they serve.
+ * The control socket: who may connect, what a request must look like, and the
+ * answers.  Nothing here knows what a VM is; the methods are in the folders that they serve.
  */
 #include "control/control.h"
 
@@ -100,7 +100,7 @@ static void on_event(void *arg, const json_t *event)
 	control_client_settle(client);
 }
 
-/* The answer comes first, so that the history cannot be taken for it. */
+/* The answer comes first, so that no event of the history is mistaken for it. */
 static int call_events(struct control_client *client, const json_t *id, const json_t *params,
 		       struct err *err)
 {
@@ -111,11 +111,11 @@ static int call_events(struct control_client *client, const json_t *id, const js
 	if (history && !json_is_boolean(history))
 		return err_set(err, -EINVAL, "parameter 'history' must be true or false");
 	if (client->subscription >= 0)
-		return err_set(err, -EALREADY, "this connection has the events already");
+		return err_set(err, -EALREADY, "this connection has subscribed to the events already");
 	answer(client, id, "result", json_object());
 	ret = events_subscribe(events, json_is_true(history), on_event, client);
 	if (ret < 0)
-		client->dead = true; /* cannot be: there is a place for every client */
+		client->dead = true; /* cannot happen: there is a place for every client */
 	else
 		client->subscription = ret;
 	return 0;
@@ -143,7 +143,7 @@ static json_t *list_methods(const struct control *control)
 	return json_pack("{s:o}", "methods", list);
 }
 
-/* NULL: there is none of that name.  @arg: its table's. */
+/* NULL: no method has that name.  @arg gets the argument of its table. */
 static const struct control_method *find_method(const struct control *control, const char *name,
 						void **arg)
 {
@@ -188,7 +188,7 @@ void control_answer(struct control_later *later, json_t *result, const struct er
 	free(later);
 }
 
-/* @fd is the method's to take, by setting it to -1. */
+/* A method takes @fd over by setting it to -1. */
 static int call_method(struct control_client *client, const struct control_method *method,
 		       void *arg, const json_t *id, const json_t *params, int *fd, struct err *err)
 {
@@ -290,7 +290,7 @@ static void on_client(void *arg, uint32_t events)
 		return;
 	}
 	if (write(fd, busy, sizeof(busy) - 1) < 0)
-		log_warn("control socket: a client was turned away without a word");
+		log_warn("control socket: a client was refused and could not be sent the reason");
 	close(fd);
 }
 

@@ -2,7 +2,7 @@
 /*
  * The control socket of a VM: a Unix stream socket that speaks JSON lines,
  * served in the loop's thread.  docs/control-protocol.md is the contract; the
- * methods are beside what they serve.
+ * methods are in the folders that they serve.
  */
 #ifndef VMM_CONTROL_CONTROL_H
 #define VMM_CONTROL_CONTROL_H
@@ -21,15 +21,15 @@ struct control_later;
 struct events;
 struct loop;
 
-/* One request in the hands of a method. */
+/* One request, as its method gets it. */
 struct control_call {
 	void *arg; /* of its table */
-	const json_t *params; /* an object, with none but the method's own parameters */
+	const json_t *params; /* an object, with the method's own parameters only */
 	json_t *result; /* for the method to set; NULL: {} */
-	struct err err; /* and to explain with when it fails */
+	struct err err; /* for the method to set when it fails */
 	int fd; /* came with the request, or -1; closed unless the method sets it to -1 */
 
-	struct control_client *client; /* control.c's */
+	struct control_client *client; /* for control.c */
 	const json_t *id;
 };
 
@@ -51,11 +51,11 @@ struct control_table {
 #define CONTROL_MAX_TABLES 8
 
 /*
- * control_defer - the answer will come later: the method returns CONTROL_LATER after
- * this.  Until then no further request is taken from that client.  NULL: out of memory.
- * control_answer - it has come: @result (taken over; NULL: {}), or what @err says if that
- * is not NULL and has a code.  Loop's thread, not inside the method; the client may have
- * left meanwhile, and the socket may be gone.  Frees @later.
+ * control_defer - answer later: the method returns CONTROL_LATER after this.  Until the
+ * answer no further request is taken from that client.  NULL: out of memory.
+ * control_answer - send the answer: @result (taken over; NULL: {}), or the error in @err if
+ * that is not NULL and has a code.  Loop's thread, not inside the method; the client may have
+ * disconnected meanwhile, and the socket may be gone.  Frees @later.
  */
 struct control_later *control_defer(struct control_call *call);
 void control_answer(struct control_later *later, json_t *result, const struct err *err);
@@ -69,9 +69,9 @@ struct control_server {
 
 /*
  * control_reserve - make the runtime folder (0700) and claim @name in it, so that a
- * second VM of that name is refused at once.  The socket is there and clients may
- * connect, but nobody is served yet.  -EEXIST when a live VM holds the name; a dead
- * one's sockets are replaced.
+ * second VM of that name is refused at once.  The socket exists and clients may
+ * connect, but none is served yet.  -EEXIST when a live VM holds the name; the sockets
+ * of a dead one are replaced.
  */
 int control_reserve(const char *name, struct control **out, struct err *err);
 
@@ -82,7 +82,7 @@ int control_serve(struct control *control, const struct control_server *server,
 /* control_path - of the socket, e.g. $XDG_RUNTIME_DIR/symkit/NAME.sock. */
 const char *control_path(const struct control *control);
 
-/* control_lock_fd - the descriptor that holds the lock of the VM's name. */
+/* control_lock_fd - the descriptor that holds the lock on the VM's name. */
 int control_lock_fd(const struct control *control);
 
 /* control_runtime_path - NAME.@suffix in the runtime folder, for another socket of this VM. */
@@ -90,10 +90,10 @@ int control_runtime_path(const struct control *control, const char *suffix, char
 			 size_t size, struct err *err);
 
 /*
- * control_destroy - deliver and send what is queued (half a second at most), unlink
- * the socket, give the name back, hang up.  A client that sees the end of the stream
- * may rely on the name being free: call this after everything else of the VM's that
- * the name stands for is gone.
+ * control_destroy - send what is queued (half a second at most), unlink the socket,
+ * release the name, close the connections.  A client that sees the end of the stream
+ * may rely on the name being free: call this after everything else that belongs to the
+ * name is gone.
  */
 void control_destroy(struct control *control);
 

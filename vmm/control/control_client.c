@@ -2,7 +2,7 @@
 /*
  * A client of the control socket, as a stream of lines in and out.  A client that
  * does not read its answers is not read from either; one that does not read its
- * events loses some, and is told how many.
+ * events loses some, and gets their number.
  */
 #include "control/control_client.h"
 
@@ -99,14 +99,14 @@ static char *out_room(struct control_client *client, size_t len)
 
 void control_client_send(struct control_client *client, json_t *line)
 {
-	/* ASCII only: nothing that a guest has chosen can act on a terminal. */
+	/* ASCII only: text from a guest must not control a terminal. */
 	const size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(16);
 	char *text = line ? json_dumps(line, flags) : NULL, *out;
 	size_t len = text ? strlen(text) : 0;
 
 	json_decref(line);
 	for (size_t i = 0; i < len; i++)
-		if (text[i] == 0x7f) /* the one control character that JSON leaves as it is */
+		if (text[i] == 0x7f) /* the one control character that JSON does not escape */
 			text[i] = '?';
 	out = text && !client->dead ? out_room(client, len + 1) : NULL;
 	if (out) {
@@ -119,7 +119,7 @@ void control_client_send(struct control_client *client, json_t *line)
 	free(text);
 }
 
-/* After the events that it did get, and before any later one. */
+/* The record comes after the events that the client did get, and before any later one. */
 static void send_lost(struct control_client *client)
 {
 	json_t *lost;
@@ -176,7 +176,7 @@ void control_client_settle(struct control_client *client)
 	loop_mod(client->source, (may_read(client) ? EPOLLIN : 0) | (queued ? EPOLLOUT : 0));
 }
 
-/* Every whole line in the buffer, as long as the answers go away. */
+/* Take every whole line in the buffer, as long as the client reads its answers. */
 static void take_lines(struct control_client *client)
 {
 	client->busy = true;
@@ -202,7 +202,7 @@ static void take_lines(struct control_client *client)
 	client->busy = false;
 }
 
-/* Each descriptor is the request's, or is closed here: no client can fill our table. */
+/* One descriptor goes to the request; others are closed, so that none accumulate. */
 static void take_fds(struct control_client *client, struct msghdr *msg)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
@@ -263,7 +263,7 @@ static void on_ready(void *arg, uint32_t events)
 	bool more = true;
 
 	control_client_write(client);
-	take_lines(client); /* those that waited for the answers to go away */
+	take_lines(client); /* those that waited for the client to read its answers */
 	if (may_read(client) && events & EPOLLIN) {
 		more = read_more(client);
 		take_lines(client);

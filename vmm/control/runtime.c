@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A name is claimed by a lock on NAME.lock: the kernel drops it with the process,
- * so a VM that was killed leaves a name that can be used at once, and of two that
- * start together one wins.
+ * A name is claimed by a lock on NAME.lock.  The kernel drops it when the process ends, so
+ * the name of a VM that was killed can be used again at once; if two VMs start together,
+ * one gets it.
  */
 #include "control/runtime.h"
 
@@ -24,7 +24,7 @@ bool runtime_name_ok(const char *name)
 	return vm_name_ok(name, RUNTIME_NAME_MAX);
 }
 
-/* Others could replace our sockets in a folder that is not ours alone. */
+/* In a folder that others can write to, they could replace our sockets. */
 static int folder_make(const char *path, struct err *err)
 {
 	struct stat st;
@@ -59,7 +59,7 @@ static int name_taken(int fd, const char *name, struct err *err)
 		       atoi(pid));
 }
 
-/* The one before us unlinks the file while it holds the lock: is it still there? */
+/* The last holder unlinks the file before it unlocks it: do we have the one that is there? */
 static bool same_file(int fd, const char *path)
 {
 	struct stat ours, there;
@@ -69,7 +69,7 @@ static bool same_file(int fd, const char *path)
 }
 
 /* symctl holds the lock for a moment to see whether the VM has ended. */
-static int lock_patiently(int fd)
+static int lock_retry(int fd)
 {
 	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
 	int ret;
@@ -86,7 +86,7 @@ static int name_lock(const char *path, const char *name, struct err *err)
 
 		if (fd < 0)
 			return err_errno(err, "%s", path);
-		if (lock_patiently(fd)) {
+		if (lock_retry(fd)) {
 			if (errno == EWOULDBLOCK)
 				name_taken(fd, name, err);
 			else

@@ -17,15 +17,15 @@
 struct runtime_name {
 	char folder[PATH_MAX];
 	char name[RUNTIME_NAME_MAX + 1];
-	int lock_fd; /* -1: nothing is claimed */
+	int lock_fd; /* -1: no name is claimed */
 };
 
-/* runtime_name_ok - may a VM be called that?  [A-Za-z0-9][A-Za-z0-9._-]{0,63} */
+/* runtime_name_ok - is @name valid for a VM?  [A-Za-z0-9][A-Za-z0-9._-]{0,63} */
 bool runtime_name_ok(const char *name);
 
 /*
  * runtime_claim - make the runtime folder and claim @name in it, until
- * runtime_release() or the end of this process, however it ends.  -EEXIST when a
+ * runtime_release() or the end of this process, killed or not.  -EEXIST when a
  * live VM has it.
  */
 int runtime_claim(struct runtime_name *rn, const char *name, struct err *err);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The worker: a queue in, a list of finished jobs back, an eventfd that tells the loop.
- * What others do comes back the same way.
+ * The worker: it takes jobs from a queue and puts finished ones on a list; an eventfd wakes
+ * the loop.  Deferred jobs come back by the same list.
  */
 #include "control/work.h"
 
@@ -27,8 +27,8 @@ struct work_job {
 	work_fn fn;
 	void *arg;
 	void (*drop)(void *arg);
-	struct control_later *later; /* NULL: nobody waits */
-	bool deferred; /* not the worker's: @fn runs in the loop, once it has ended */
+	struct control_later *later; /* NULL: no answer is wanted */
+	bool deferred; /* not done by the worker: @fn runs in the loop, after work_complete() */
 	json_t *result;
 	struct err err;
 };
@@ -46,7 +46,7 @@ struct work {
 	unsigned int nr_queued;
 	struct work_job *done;
 	struct work_job **done_end;
-	unsigned int nr_deferred; /* that have not ended yet */
+	unsigned int nr_deferred; /* that are not complete yet */
 	bool stopping;
 };
 
@@ -140,7 +140,7 @@ static int start_thread(struct work *work, const char *name)
 	sigset_t all, old;
 	int ret;
 
-	/* Signals are the loop's, and kicks the vCPUs'; faults are the thread's own. */
+	/* The loop handles signals, vCPUs handle kicks; only faults are left to this thread. */
 	sigfillset(&all);
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		sigdelset(&all, own[i]);
@@ -178,7 +178,7 @@ int work_create(struct loop *loop, const char *thread_name, struct work **out)
 	return 0;
 }
 
-/* Nobody will hear of these, but their handles must be given back. */
+/* The clients may be gone already, but each struct control_later must be freed. */
 static void drop_all(struct work_job *job)
 {
 	struct err err = { 0 };
@@ -207,7 +207,7 @@ void work_destroy(struct work *work)
 	if (work->has_thread)
 		pthread_join(work->thread, NULL);
 	pthread_mutex_lock(&work->lock);
-	while (work->nr_deferred) /* one may be in another thread's hands just now */
+	while (work->nr_deferred) /* another thread may be completing one just now */
 		pthread_cond_wait(&work->cond, &work->lock);
 	pthread_mutex_unlock(&work->lock);
 	drop_all(work->done);
@@ -283,7 +283,7 @@ struct work_job *work_defer(struct work *work, struct control_call *call, work_f
 
 void work_complete(struct work *work, struct work_job *job)
 {
-	/* All under the lock: afterwards both may be gone. */
+	/* All under the lock: once it is released, both may be freed. */
 	pthread_mutex_lock(&work->lock);
 	hand_over(work, job);
 	work->nr_deferred--;
