@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The guest's CPUID: what KVM supports here, with the topology of this VM put in
- * (one socket, a core for each vCPU, no hyper-threads).  KVM's own leaves at
- * 0x40000000 stay as they are.  Guests run no guests of their own: nested virtualization is a
- * large part of KVM that an ordinary guest does not need, and upcalls cannot do with it.
+ * The guest's CPUID: what KVM supports on this host, with the topology of this VM (one
+ * socket, a core for each vCPU, no hyper-threads).  KVM's own leaves at 0x40000000 are
+ * unchanged.  Nested virtualization is hidden: it is a large part of KVM that an ordinary
+ * guest does not need, and upcalls do not work with it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ struct kvm_cpuid2 *cpuid_get(int kvm_fd, struct err *err)
 	return c;
 }
 
-/* Bits of an APIC id that number the cores. */
+/* The number of APIC id bits that number the cores. */
 static unsigned int core_bits(unsigned int nr)
 {
 	unsigned int bits = 0;
@@ -145,7 +145,7 @@ void cpuid_for(struct kvm_cpuid2 *c, unsigned int id, unsigned int nr, bool tsc_
 
 unsigned int cpuid_phys_bits(const struct kvm_cpuid2 *c)
 {
-	unsigned int bits = 36; /* where the CPU does not say */
+	unsigned int bits = 36; /* if the CPU does not report it */
 
 	for (uint32_t i = 0; i < c->nent; i++) {
 		uint32_t eax = c->entries[i].eax, guest = eax >> 16 & 0xff;
@@ -153,7 +153,7 @@ unsigned int cpuid_phys_bits(const struct kvm_cpuid2 *c)
 		if (c->entries[i].function != 0x80000008)
 			continue;
 		bits = eax & 0xff;
-		/* AMD: nested paging may reach less far. */
+		/* AMD: nested paging may have fewer. */
 		if (guest && guest < bits)
 			bits = guest;
 	}

@@ -14,8 +14,8 @@
 #define CPUID_MAX 256 /* entries that cpuid_get() has room for */
 
 /*
- * cpuid_get - what KVM can do on this host; malloc'ed.  cpuid_for - the same for
- * vCPU @id of @nr: APIC ids, one socket, @nr cores.
+ * cpuid_get - the CPUID that KVM supports on this host; malloc'ed.  cpuid_for - adapt it
+ * to vCPU @id of @nr: APIC ids, one socket, @nr cores.
  */
 struct kvm_cpuid2 *cpuid_get(int kvm_fd, struct err *err);
 void cpuid_for(struct kvm_cpuid2 *cpuid, unsigned int id, unsigned int nr, bool tsc_deadline);

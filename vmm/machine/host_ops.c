@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * This VMM's side of struct sym_host_ops: how the symbiotic parts reach it.
+ * This VMM's implementation of struct sym_host_ops.
  */
 #include "sym/host_ops.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A vCPU's life: created with its CPUID, run in a thread of its own until the VM
- * stops.  No lock is held while the guest runs; the thread parks here on a pause.
+ * A vCPU: created with its CPUID, run in a thread of its own until the VM stops.  No
+ * lock is held while the guest runs; during a pause the thread is parked here.
  */
 #include "machine/vcpu.h"
 
@@ -51,7 +51,7 @@ const char *vcpu_exit_name(unsigned int reason)
 
 static void on_kick(int sig)
 {
-	/* Only there so that the signal interrupts KVM_RUN. */
+	/* Empty: the signal only has to interrupt KVM_RUN. */
 }
 
 int vcpu_signal_init(struct err *err)
@@ -116,7 +116,7 @@ int vcpu_create(struct vm *vm, unsigned int id, struct kvm_cpuid2 *cpuid, struct
 	vcpu->run_size = size;
 	vcpu->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (vcpu->run == MAP_FAILED)
-		return err_errno(err, "vCPU %u: its run page", id);
+		return err_errno(err, "vCPU %u: cannot map its run page", id);
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
 		return err_errno(err, "vCPU %u: KVM_SET_CPUID2", id);
 	return set_msrs(vcpu, err);
@@ -127,7 +127,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	pthread_mutex_t *lock = &vcpu->vm->lock;
 	bool join;
 
-	pthread_mutex_lock(lock); /* no kick from now on */
+	pthread_mutex_lock(lock); /* no more kicks after this */
 	join = vcpu->has_thread;
 	vcpu->has_thread = false;
 	pthread_mutex_unlock(lock);
@@ -167,7 +167,7 @@ static bool vcpu_may_run(struct vcpu *vcpu)
 		vm->parked--;
 	go = !vm->stopping;
 	pthread_mutex_unlock(&vm->lock);
-	/* Keeps the guest's soft-lockup watchdog quiet about the time it lost. */
+	/* The guest's soft-lockup watchdog must not count the time of the pause. */
 	if (paused && go)
 		ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
 	return go;
@@ -212,19 +212,19 @@ void vcpu_handle_exit(struct vcpu *vcpu)
 		break;
 	case KVM_EXIT_X86_RDMSR:
 	case KVM_EXIT_X86_WRMSR:
-		run->msr.error = 1; /* nobody's: #GP */
+		run->msr.error = 1; /* an unknown MSR: #GP */
 		break;
 	case KVM_EXIT_INTR:
 		break;
 	case KVM_EXIT_X86_BUS_LOCK:
-		/* It has stopped the whole host for a moment: no more than some a second. */
+		/* A bus lock stalls the whole host: limit their rate. */
 		nanosleep(&bus_lock_pause, NULL);
 		break;
 	case KVM_EXIT_NOTIFY:
 		if (run->notify.flags & KVM_NOTIFY_CONTEXT_INVALID)
 			vm_stop(vcpu->vm, VM_STOP_ERROR,
 				"vCPU %u: stuck in the guest, and its state is lost", vcpu->id);
-		break; /* it was only kept from taking an interrupt for too long */
+		break; /* no interrupt window for too long; the guest can continue */
 	case KVM_EXIT_SHUTDOWN:
 		vm_stop(vcpu->vm, VM_STOP_TRIPLE_FAULT, "vCPU %u: triple fault", vcpu->id);
 		break;
@@ -245,7 +245,7 @@ void vcpu_handle_exit(struct vcpu *vcpu)
 
 static int cannot_run(struct vcpu *vcpu)
 {
-	/* A file that cannot grow is the likeliest reason for a page that is not there. */
+	/* The likeliest reason for a missing page is a file that cannot grow. */
 	bool no_space = errno == EFAULT && vcpu->vm->config->swapbypass_file;
 
 	vm_stop(vcpu->vm, VM_STOP_ERROR, "vCPU %u: KVM_RUN: %s%s%s", vcpu->id, strerror(errno),
@@ -268,7 +268,7 @@ int vcpu_run_once(struct vcpu *vcpu)
 	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vcpu->vm->attention, __ATOMIC_SEQ_CST) && !vcpu_may_run(vcpu))
 		return -ESHUTDOWN;
-	/* One that came while the thread was elsewhere is not lost either. */
+	/* A kick that came while the thread was outside KVM_RUN is not lost either. */
 	if (__atomic_load_n(&vcpu->kicked, __ATOMIC_SEQ_CST) &&
 	    __atomic_exchange_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST))
 		return -EINTR;
@@ -314,7 +314,8 @@ int vcpu_start(struct vcpu *vcpu, struct err *err)
 	int ret = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
 
 	if (ret)
-		return err_set(err, -ret, "vCPU %u: no thread: %s", vcpu->id, strerror(ret));
+		return err_set(err, -ret, "vCPU %u: cannot start its thread: %s", vcpu->id,
+			       strerror(ret));
 	vcpu->has_thread = true;
 	return 0;
 }

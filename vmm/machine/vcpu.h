@@ -25,42 +25,42 @@ struct vcpu {
 	pthread_t thread;
 	bool has_thread;
 	int kicked; /* the next vcpu_run_once() returns -EINTR */
-	uint64_t *exits; /* VCPU_MAX_EXIT counters; they outlive a reset */
+	uint64_t *exits; /* VCPU_MAX_EXIT counters; kept across resets */
 };
 
-/* vcpu_alloc - the part that outlives a reset: vm->vcpus[id], NULL when out of memory. */
+/* vcpu_alloc - the part kept across resets: vm->vcpus[id]; NULL when out of memory. */
 struct vcpu *vcpu_alloc(struct vm *vm, unsigned int id);
 
-/* vcpu_create - of vm->vm_fd, with its CPUID and MSRs set. */
+/* vcpu_create - create it in vm->vm_fd, and set its CPUID and MSRs. */
 int vcpu_create(struct vm *vm, unsigned int id, struct kvm_cpuid2 *cpuid, struct err *err);
 
-/* vcpu_destroy - join its thread (which must have been told to stop) and free it. */
+/* vcpu_destroy - join its thread (the VM must be stopping) and free it. */
 void vcpu_destroy(struct vcpu *vcpu);
 
-/* vcpu_start - begin to run it in a thread of its own. */
+/* vcpu_start - run it in a thread of its own. */
 int vcpu_start(struct vcpu *vcpu, struct err *err);
 
 /*
- * vcpu_kick - out of the guest, to look at the VM's state.  Any thread; the vCPU's
+ * vcpu_kick - make it leave the guest and check the VM's state.  Any thread; the vCPU's
  * thread must exist.
  */
 void vcpu_kick(struct vcpu *vcpu);
 
 /*
  * vcpu_run_once - KVM_RUN up to the next exit.  0, -EINTR after a kick, -ESHUTDOWN
- * when the VM is stopping (or could not go on; vm_stop() was called then).
- * vcpu_handle_exit - what the exit asks for.  Its own thread only.
+ * when the VM is stopping (or cannot continue; vm_stop() was called then).
+ * vcpu_handle_exit - handle that exit.  Its own thread only.
  */
 int vcpu_run_once(struct vcpu *vcpu);
 void vcpu_handle_exit(struct vcpu *vcpu);
 
 /*
- * vcpu_flush - complete the exit in hand without running the guest.  -EINTR: done; 0:
- * there is a further exit to handle; -ESHUTDOWN.  Its own thread only.
+ * vcpu_flush - complete the current exit without running the guest.  -EINTR: done; 0:
+ * there is another exit to handle; -ESHUTDOWN.  Its own thread only.
  */
 int vcpu_flush(struct vcpu *vcpu);
 
-/* vcpu_exit_name - "io" for KVM_EXIT_IO, and so on; NULL where there is no name. */
+/* vcpu_exit_name - "io" for KVM_EXIT_IO, and so on; NULL if it has no name. */
 const char *vcpu_exit_name(unsigned int reason);
 
 /* vcpu_signal_init - install the kick signal's handler, once per process. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A VM's life.  The machine (memory, devices, sockets) is built once; each boot of
- * the guest gets a KVM VM of its own, so that a reset leaves nothing of the last boot
- * behind.  Everything here but vm_stop() runs in the loop's thread.
+ * Running a VM.  The machine (memory, devices, sockets) is built once; each boot of the
+ * guest gets a KVM VM of its own, so that no state of the last boot survives a reset.
+ * Everything here but vm_stop() runs in the loop's thread.
  */
 #include "machine/vm.h"
 
@@ -46,7 +46,7 @@
 
 #define DESTROY_DEADLINE_MS 5000
 
-/* What only vm_run() needs to know. */
+/* State that only vm_run() uses. */
 struct vm_life {
 	struct vm vm;
 	struct boot_image image;
@@ -100,7 +100,7 @@ void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
 	va_list ap;
 
 	pthread_mutex_lock(&vm->lock);
-	/* The first reason holds, but a reset does not keep anybody from ending it all. */
+	/* The first reason counts, but a stop overrides a reset. */
 	if (!vm->stopping || (vm->stop == VM_STOP_RESET && reason != VM_STOP_RESET)) {
 		vm->stopping = true;
 		vm->stop = reason;
@@ -124,7 +124,7 @@ static void on_board_stop(struct board *board, enum vm_stop reason, const char *
 
 int vm_power_button(struct vm *vm)
 {
-	/* A guest that sleeps is woken by the doorbell alone. */
+	/* Only the doorbell wakes a guest that sleeps. */
 	if (eventfd_write(vm->doorbell_fd, 1) && errno != EAGAIN)
 		return -errno;
 	return platform_power_button(vm->board.platform);
@@ -169,19 +169,19 @@ static int create_vcpus(struct vm_life *life, struct err *err)
 	return 0;
 }
 
-/* Start every vCPU, none of which runs the guest before all of them exist. */
+/* Start every vCPU; none runs the guest before all of them exist. */
 static int start_vcpus(struct vm *vm, struct err *err)
 {
 	int ret = 0;
 
 	pthread_mutex_lock(&vm->lock);
-	/* Whoever asked for the end while a reset was in hand still wants it. */
+	/* A stop requested during the reset still counts. */
 	if (vm->stopping && vm->stop != VM_STOP_RESET) {
 		pthread_mutex_unlock(&vm->lock);
 		return -ECANCELED;
 	}
 	vm->stopping = false;
-	/* A pause that a reset overtook holds for the new boot. */
+	/* A pause that was pending at the reset applies to the new boot. */
 	vm->state = vm->pause.done ? VM_PAUSED : VM_RUNNING;
 	vm->boots++;
 	__atomic_store_n(&vm->attention, vm->state == VM_PAUSED, __ATOMIC_SEQ_CST);
@@ -250,7 +250,7 @@ static void reset(struct vm_life *life)
 	vm_parts_reset(vm);
 	gmem_discard(&vm->board.mem);
 	if (boot(life, &life->err) || start_vcpus(vm, &life->err))
-		/* In place of the reset, unless somebody has asked for the end already. */
+		/* Stop in place of the reset, unless a stop was requested already. */
 		vm_stop(vm, VM_STOP_ERROR, "%s", life->err.msg);
 }
 
@@ -284,7 +284,7 @@ static void on_signal(void *arg, uint32_t events)
 			strsignal(si.ssi_signo));
 }
 
-/* nohup and shells' background jobs start us with signals ignored: they stay so. */
+/* nohup and shells' background jobs start us with signals ignored: keep them so. */
 static bool ignored(int sig)
 {
 	struct sigaction sa;
@@ -303,7 +303,7 @@ static int watch_signals(struct vm_life *life, struct err *err)
 	for (unsigned int i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		if (!ignored(ends[i]))
 			sigaddset(&set, ends[i]);
-	/* Whatever else our parent had blocked is not: vCPUs are kicked by a signal. */
+	/* Unblock all others that our parent may have blocked: vCPUs are kicked by a signal. */
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	life->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (life->signal_fd < 0)
@@ -329,8 +329,8 @@ static int check_host(struct vm_life *life, struct err *err)
 	if (ret == KVM_SPEED_INTERPRETED && !vm->config->interpreted_ok)
 		return err_set(err, -ENOTSUP,
 			       "/dev/kvm: interprets kernel code (%.1f million instructions a "
-			       "second): a guest would seem to hang (see symvmm check; "
-			       "--allow-interpreted runs it all the same)", mips);
+			       "second): a guest would appear to hang (see symvmm check; "
+			       "--allow-interpreted runs it anyway)", mips);
 	if (ret < 0)
 		return ret;
 	ret = kvm_check(vm->kvm_fd, KVM_CAP_MAX_VCPUS);
@@ -345,7 +345,7 @@ static int check_host(struct vm_life *life, struct err *err)
 	return 0;
 }
 
-/* prepare - everything that can fail without the guest having run. */
+/* prepare - everything that can fail before the guest runs. */
 static int prepare(struct vm_life *life, struct err *err)
 {
 	struct vm *vm = &life->vm;
@@ -353,7 +353,7 @@ static int prepare(struct vm_life *life, struct err *err)
 
 	if (vm->config->user && user_find(vm->config->user, &life->user, err))
 		return err->code;
-	/* First: there are no threads yet, and hardly any files for the processes to inherit. */
+	/* First, while there are no threads and hardly any files for the process to inherit. */
 	ret = cleanup_start(vm->config->seccomp, err);
 	if (!ret)
 		ret = net_processes_start(vm->config, &vm->board.net_processes, err);
@@ -446,7 +446,7 @@ static void destroy(struct vm_life *life)
 	pthread_mutex_destroy(&vm->lock);
 }
 
-/* halt - whatever state it is in: no vCPU enters the guest again. */
+/* halt - in any state: no vCPU enters the guest again. */
 static void halt(struct vm *vm)
 {
 	pthread_mutex_lock(&vm->lock);

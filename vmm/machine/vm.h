@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A virtual machine: its parts, its states and what may be asked of it.
- * vm.c builds it and carries a guest from one boot to the next; vcpu.c runs
- * it; the devices hang off its buses.
+ * A virtual machine: its parts, its states and the operations on it.  vm.c builds it,
+ * boots the guest and resets it; vcpu.c runs it; the devices are on its buses.
  */
 #ifndef VMM_MACHINE_VM_H
 #define VMM_MACHINE_VM_H
@@ -35,14 +34,14 @@ enum vm_state {
 	VM_STOPPED,
 };
 
-/* What became of a pause: 0, -ETIMEDOUT, -EINVAL (the VM stops), -ECANCELED (resumed). */
+/* The result of a pause: 0, -ETIMEDOUT, -EINVAL (the VM stops), -ECANCELED (resumed). */
 typedef void (*vm_pause_fn)(void *arg, int ret);
 
 /* A pause that waits for the vCPUs (vm_pause.c); loop's thread but for parked_fd. */
 struct vm_pause {
 	int parked_fd; /* eventfd: the last vCPU has parked */
 	struct loop_source *timer;
-	vm_pause_fn done; /* NULL: none in hand */
+	vm_pause_fn done; /* NULL: no pause is pending */
 	void *arg;
 };
 
@@ -54,13 +53,13 @@ struct vm {
 	struct pm_timer *pm_timer;
 	struct serial *serial;
 	struct control *control;
-	struct part_vm shared; /* what the parts know of it */
-	void *parts[VM_NR_PARTS]; /* their states; NULL: does without */
+	struct part_vm shared; /* what the parts see of it */
+	void *parts[VM_NR_PARTS]; /* their states; NULL: not in this VM */
 
 	struct vcpu *vcpus[VM_MAX_CPUS];
 	unsigned int nr_vcpus;
 
-	/* Non-zero sends every vCPU to look at the state before it enters the guest. */
+	/* Non-zero makes every vCPU check the state before it enters the guest. */
 	int attention;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t cond;
@@ -84,8 +83,8 @@ const char *vm_stop_name(enum vm_stop stop);
 int vm_stop_status(enum vm_stop stop);
 
 /*
- * vm_run - build the machine @config describes, run its guest until it stops
- * for good, and take everything down again.  Called once, from main().
+ * vm_run - build the machine that @config describes, run its guest until it stops for
+ * good, and destroy everything again.  Called once, from main().
  * Returns the reason, or -errno with @err set when the guest never ran.
  */
 int vm_run(const struct vm_config *config, struct err *err);
@@ -97,11 +96,12 @@ void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * vm_pause - park every vCPU; @done(@arg, result) is called later, from the loop, when all
- * are out of the guest or five seconds have passed (it runs on then).  Only after
- * vm_pause_check() returned 0; otherwise that says -EALREADY, or -EINVAL: not running.
- * vm_resume - the way back; 0, -EALREADY or -EINVAL.
- * vm_pause_cancel - the VM stops: whoever waits for a pause is told so.
+ * vm_pause_check - 0, -EALREADY, or -EINVAL: not running.
+ * vm_pause - after a check that returned 0: park every vCPU.  @done(@arg, result) is called
+ * later, from the loop, when all have left the guest or after five seconds (the VM then
+ * continues to run).
+ * vm_resume - let it run again; 0, -EALREADY or -EINVAL.
+ * vm_pause_cancel - the VM stops: end a pending pause.
  * All in the loop's thread.
  */
 int vm_pause_init(struct vm *vm, struct err *err);
@@ -110,13 +110,13 @@ void vm_pause(struct vm *vm, vm_pause_fn done, void *arg);
 int vm_resume(struct vm *vm);
 void vm_pause_cancel(struct vm *vm);
 
-/* vm_kick_all - every vCPU out of the guest, to look at the state; vm->lock held. */
+/* vm_kick_all - make every vCPU leave the guest and check the state; vm->lock held. */
 void vm_kick_all(struct vm *vm);
 
 /*
- * vm_build, vm_unbuild - the machine's memory, buses and devices, which live from
- * vm_run()'s start to its end; vm_connect hands their interrupts to this boot's KVM
- * VM (vm_build.c).
+ * vm_build, vm_unbuild - create and destroy the machine's memory, buses and devices, at
+ * vm_run()'s start and end; vm_connect routes their interrupts to this boot's KVM VM
+ * (vm_build.c).
  */
 int vm_build(struct vm *vm, struct err *err);
 void vm_unbuild(struct vm *vm);
@@ -125,7 +125,7 @@ int vm_connect(struct vm *vm, struct err *err);
 /* vm_host_ops - this VMM's side of the embedding interface (host_ops.c). */
 extern const struct sym_host_ops vm_host_ops;
 
-/* vm_power_button - press it; the guest decides what to do.  Any thread. */
+/* vm_power_button - press the power button; the guest decides what to do.  Any thread. */
 int vm_power_button(struct vm *vm);
 
 /*

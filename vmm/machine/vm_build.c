@@ -73,7 +73,7 @@ static int add_metrics(struct vm *vm, struct err *err)
 			    guest_size, vm);
 	if (!ret)
 		ret = metrics_gauge(vm->board.metrics, "guest_memory_resident_bytes",
-				    "Guest RAM that the host has given", NULL, guest_resident, vm);
+				    "Guest RAM that the host has allocated", NULL, guest_resident, vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus && !ret; i++) {
 		struct vcpu *vcpu = vcpu_alloc(vm, i);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What may be asked of a running VM: the methods of its control socket, each a
- * function and a row of the table at the end.  Those of its parts are beside them.
+ * The control methods of a VM, each a function and a row of the table at the end.  Those
+ * of its parts are in the parts' folders.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 static const struct part *const parts[VM_NR_PARTS] = {
 	&part_interface,
 	&part_services,
-	/* Its window lies above all regions that a service has asked for. */
+	/* Last: its window lies above all regions that a service has added. */
 	&part_swapbypass,
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Pausing a VM: every vCPU's thread parks (vcpu.c) and the last one tells the loop, which
- * never waits for them itself: the owner must be able to stop a VM that cannot be paused.
+ * Pausing a VM: every vCPU's thread parks (vcpu.c) and the last one notifies the loop.  The
+ * loop never waits for them: its user must be able to stop a VM that cannot be paused.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -17,7 +17,7 @@
 
 #define PAUSE_DEADLINE_NS (5 * NS_PER_S)
 
-/* The pause in hand has an end; loop's thread. */
+/* Finish the pending pause; loop's thread. */
 static void finish(struct vm *vm, int ret)
 {
 	vm_pause_fn done = vm->pause.done;
@@ -49,7 +49,7 @@ static void on_parked(void *arg, uint32_t events)
 		finish(vm, 0);
 }
 
-/* The way back to running, unless the VM is stopping; lock held. */
+/* Set the state to running, unless the VM is stopping; lock held. */
 static void unpark(struct vm *vm)
 {
 	vm->state = VM_RUNNING;
