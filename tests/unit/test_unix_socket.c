@@ -73,7 +73,7 @@ static void test_no_socket(void **state)
 
 	assert_int_equal(write(fd, "data", 4), 4);
 	assert_int_equal(unix_listen(&l, path, 1, &err), -EEXIST);
-	assert_non_null(strstr(err.msg, "no socket"));
+	assert_non_null(strstr(err.msg, "not a socket"));
 	assert_int_equal(lseek(fd, 0, SEEK_END), 4);
 	assert_int_equal(access(path, F_OK), 0);
 	close(fd);

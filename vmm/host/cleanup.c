@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The list of files goes over in one message, before the guest runs.  After that the process
+ * The list of files is sent in one message, before the guest runs.  After that the process
  * waits for the end of the stream, which comes when the VMM has ended.
  */
 #include "host/cleanup.h"
@@ -50,7 +50,7 @@ static const struct seccomp_call allowed[] = {
 	{ SCMP_SYS(recvfrom), "the end of the VMM" },
 	{ SCMP_SYS(lstat), "is it still the same file?" },
 	{ SCMP_SYS(newfstatat), "the same, by newer C libraries" },
-	{ SCMP_SYS(unlink), "what it is for" },
+	{ SCMP_SYS(unlink), "removing the files" },
 	{ SCMP_SYS(brk), "free" },
 	{ SCMP_SYS(munmap), "free" },
 	{ SCMP_SYS(madvise), "free" },
@@ -74,7 +74,7 @@ static bool unchanged(const struct file *file)
 	       (file->when == CLEANUP_ALWAYS || (S_ISREG(st.st_mode) && !st.st_size));
 }
 
-/* The list, with the lock, which is never looked at: it is held until we end. */
+/* Receive the list and the lock's descriptor, which only has to stay open until we end. */
 static bool take_list(int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))];
@@ -102,7 +102,7 @@ __attribute__((noreturn)) static void child(int fd, bool confine)
 		err_print(&err);
 		_exit(1);
 	}
-	/* What it was told is in its own memory, out of the VMM's reach. */
+	/* From here on the list is in this process's memory, out of the VMM's reach. */
 	if (!take_list(fd))
 		_exit(0);
 	trim_memory();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The guest's console: one ring of output that every port (the terminal, a file,
- * each client of the socket) reads at its own pace, and one queue of input that
- * they all fill.  Output is served a millisecond late, in batches, because a
- * serial port hands over single bytes.  The ports are in console_port.c.
+ * each client of the socket) reads at its own speed, and one queue of input that
+ * they all fill.  Output is passed on after a millisecond, in batches, because a
+ * serial port delivers single bytes.  The ports are in console_port.c.
  */
 #include "host/console.h"
 
@@ -21,7 +21,7 @@
 #include "host/terminal.h"
 
 #define SERVE_DELAY_NS 1000000
-#define RETRY_DELAY_NS 1000000000ull /* of a file that had no room */
+#define RETRY_DELAY_NS 1000000000ull /* for a file that had no room */
 #define FLUSH_LAG (64 * 1024) /* a port this far behind is served by the writer itself */
 #define READ_ROOM 4096
 #define DESTROY_DEADLINE_MS 1000
@@ -41,7 +41,7 @@ static void ring_put(struct console *console, const uint8_t *buf, size_t len)
 	console->total += len;
 }
 
-/* A port whose next byte was overwritten: a client is dropped, others miss some. */
+/* The port's next byte was overwritten: a client is dropped, others lose output. */
 static void port_overrun(struct console *console, struct console_port *port)
 {
 	uint64_t oldest = console->total - CONSOLE_RING;
@@ -79,7 +79,7 @@ void console_write(struct console *console, const uint8_t *buf, size_t len)
 	pthread_mutex_unlock(&console->lock);
 }
 
-/* A regular file never says that it has room again. */
+/* A regular file does not signal that it has room again. */
 static void retry_later(struct console *console)
 {
 	pthread_mutex_lock(&console->lock);
@@ -274,7 +274,7 @@ static bool output_waits(struct console *console, struct pollfd *pfd, unsigned i
 	return *nr;
 }
 
-/* The guest's last words are the most wanted ones: wait for slow readers, a little. */
+/* The guest's last output matters most: give slow readers some time. */
 static void flush_all(struct console *console)
 {
 	struct pollfd pfd[CONSOLE_CLIENTS + 1];

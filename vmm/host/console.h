@@ -2,7 +2,7 @@
 /*
  * The host side of the guest's console: between the serial port or the
  * virtio console on one side and, on the other, a terminal with an escape
- * key, a socket with history for late readers, or a file.
+ * key, a socket that replays recent output to new clients, or a file.
  */
 #ifndef VMM_HOST_CONSOLE_H
 #define VMM_HOST_CONSOLE_H
@@ -22,10 +22,11 @@ typedef size_t (*console_input_fn)(void *arg, const uint8_t *buf, size_t len);
 /*
  * console_create - @spec is "stdio" (raw mode when stdin is a terminal, with the
  * escape Ctrl-A x: stop the guest at once, Ctrl-A h: help, Ctrl-A Ctrl-A: a Ctrl-A),
- * "socket" (only the socket), "file:PATH" (appended to; made with mode 0600; begun
- * anew, with the latest output, when it has @file_max bytes, unless that is 0) or "off".  A Unix socket at
- * @socket_path serves up to 32 `symctl console` clients in every case; each first
- * gets the history (the last 64 KiB of output).  @quit(arg) is called for Ctrl-A x.
+ * "socket" (only the socket), "file:PATH" (appended to; created with mode 0600; at
+ * @file_max bytes, unless that is 0, truncated and started again with the latest output)
+ * or "off".  A Unix socket at @socket_path serves up to 32 `symctl console` clients in
+ * every case; each first gets the history (the last 64 KiB of output).  @quit(arg) is
+ * called for Ctrl-A x.
  */
 int console_create(struct loop *loop, const char *spec, uint64_t file_max,
 		   const char *socket_path,
@@ -37,14 +38,13 @@ void console_destroy(struct console *console);
 /*
  * console_write - output from the guest.  Any thread (vCPUs call it); never
  * blocks on a slow reader: a socket client that falls 256 KiB behind is dropped,
- * a terminal that does misses some, and is told how much.
+ * a terminal that does loses some, and shows how much.
  */
 void console_write(struct console *console, const uint8_t *buf, size_t len);
 
 /*
- * console_set_input - who receives input; NULL while there is nobody (input waits).
- * The one before is not called any more when this returns, so hold no lock that its
- * function takes.
+ * console_set_input - set the receiver of input; NULL: none (input waits).  When this
+ * returns the last receiver is not called any more, so hold no lock that it takes.
  */
 void console_set_input(struct console *console, console_input_fn fn, void *arg);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The ends of the console: the terminal with its escape key, a file, the clients of
+ * The ports of the console: the terminal with its escape key, a file, the clients of
  * the socket.  Each has an input half and an output half that may end on their own;
  * a port without either is freed.  Some files cannot be waited for (regular ones,
  * /dev/null): they are read whenever there is room.
@@ -37,7 +37,7 @@ static struct console_port *port_new(struct console *console)
 	return port;
 }
 
-/* From here on, other threads write to it: from the history on, or from now on. */
+/* Other threads write to the port after this; it starts @history bytes back in the output. */
 static void port_link(struct console_port *port, uint64_t history)
 {
 	struct console *console = port->console;
@@ -104,7 +104,7 @@ static ssize_t port_write(struct console_port *port, const void *buf, size_t len
 	return write(port->out_fd, buf, len);
 }
 
-/* Best effort: the notice itself is not worth waiting for. */
+/* Best effort: do not wait to write the notice. */
 static void port_tell_loss(struct console_port *port)
 {
 	char line[80];
@@ -117,8 +117,8 @@ static void port_tell_loss(struct console_port *port)
 }
 
 /*
- * A guest must not fill the host's disk: a log at its limit begins anew, with the output
- * that is in the ring.
+ * A guest must not fill the host's disk: a log at its limit is truncated, and starts again
+ * with the output that is in the ring.
  */
 static void port_limit(struct console_port *port)
 {
@@ -132,7 +132,7 @@ static void port_limit(struct console_port *port)
 		port->pos = console->total - kept;
 }
 
-/* Errors of a file that may pass: it is tried again as long as the VM runs. */
+/* Errors that may be temporary: a file is tried again as long as the VM runs. */
 static bool may_pass(const struct console_port *port, int error)
 {
 	return error == EAGAIN || (port->is_file && (error == ENOSPC || error == EDQUOT ||
@@ -185,7 +185,7 @@ bool console_port_serve(struct console_port *port)
 	full = port->full;
 	ended = port->failed || port->pos >= port->end;
 	pthread_mutex_unlock(&console->lock);
-	if (ended && port->is_socket) { /* a reader that was too slow may not write either */
+	if (ended && port->is_socket) { /* a reader that was too slow loses its input half too */
 		console_port_close(port);
 		return false;
 	}
@@ -204,7 +204,7 @@ static void on_output(void *arg, uint32_t events)
 	struct console_port *port = arg;
 
 	if (events & (EPOLLHUP | EPOLLERR)) {
-		port_end_output(port); /* but what it sent before still counts */
+		port_end_output(port); /* but its input up to now is still used */
 		if (port->in_fd < 0)
 			console_port_close(port);
 		return;
@@ -243,7 +243,7 @@ static void terminal_byte(struct console_port *port, uint8_t byte)
 	port->escape = false;
 }
 
-/* The end of the input: a client then gets what there is up to now, and no more. */
+/* The end of the input: a client still gets the output up to now, and no more. */
 static bool port_read_end(struct console_port *port)
 {
 	struct console *console = port->console;
@@ -266,7 +266,7 @@ static bool port_read(struct console_port *port)
 	uint8_t buf[4096];
 	ssize_t n;
 
-	/* The escape key must work on a guest that no longer reads. */
+	/* The escape key must work even if the guest no longer reads. */
 	n = read(port->in_fd, buf, port->is_tty || room > sizeof(buf) ? sizeof(buf) : room);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
@@ -386,7 +386,7 @@ void console_port_client(struct console *console, int fd)
 	console->nr_clients++;
 	port->is_socket = true;
 	port->in_fd = fd;
-	port->out_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* so that each half has its source */
+	port->out_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* each half needs its own loop source */
 	port_link(port, CONSOLE_HISTORY);
 	if (port->out_fd < 0 || port_watch(port)) {
 		console_port_close(port);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Between console.c, which knows the output ring and the input queue, and
- * console_port.c, which knows the readers and writers at the other end.
+ * console_port.c, which knows the readers and writers on the host.
  */
 #ifndef VMM_HOST_CONSOLE_PORT_H
 #define VMM_HOST_CONSOLE_PORT_H
@@ -20,14 +20,14 @@
 
 struct loop_source;
 
-/* A place where output goes to, where input comes from, or both. */
+/* A destination of output, a source of input, or both. */
 struct console_port {
 	struct console_port *next;
 	struct console *console;
 
 	int in_fd; /* -1: no input, or its end was reached */
-	struct loop_source *in_source; /* NULL: in_fd cannot be waited for, only read */
-	bool is_tty; /* escapes are looked for */
+	struct loop_source *in_source; /* NULL: in_fd cannot be polled, only read */
+	bool is_tty; /* has the escape key */
 	bool escape; /* the last byte was Ctrl-A */
 
 	int out_fd; /* -1: no output any more */
@@ -35,13 +35,13 @@ struct console_port {
 	bool is_socket;
 	bool blocking; /* could not be made non-blocking */
 	bool is_file; /* a regular file: never ready, but there may be room later */
-	uint64_t size; /* of a regular file, as far as we have written it */
+	uint64_t size; /* of a regular file, as far as we wrote it */
 	uint64_t size_max; /* 0: no limit */
 	bool full;   /* wait until it can be written to */
 	bool failed; /* to be closed by the loop's thread */
-	uint64_t pos; /* bytes of output that it has had */
-	uint64_t end; /* close there: the client has closed its half */
-	uint64_t lost; /* overwritten before it had them, not yet told */
+	uint64_t pos; /* bytes of output that were written to it */
+	uint64_t end; /* close it at this position: the client has closed its half */
+	uint64_t lost; /* bytes overwritten before they were written, not yet reported */
 };
 
 struct console {
@@ -59,7 +59,7 @@ struct console {
 	bool armed; /* the timer will serve the ports */
 	struct console_port *ports; /* changed by the loop's thread only */
 	unsigned int nr_clients;
-	uint64_t total; /* bytes of output so far; at [total % CONSOLE_RING] goes the next */
+	uint64_t total; /* bytes of output so far; the next goes to [total % CONSOLE_RING] */
 	uint8_t *ring;
 
 	pthread_mutex_t input_lock; /* held over calls of input_fn */
@@ -79,27 +79,27 @@ void console_port_close(struct console_port *port);
 void console_port_flush(struct console_port *port);
 
 /*
- * console_port_serve - after a flush: wait for room, or close what is at its end.
+ * console_port_serve - after a flush: wait for room, or close what has ended.
  * Loop's thread, lock not held.  Returns false when @port is gone.
  */
 bool console_port_serve(struct console_port *port);
 
-/* console_port_waits - is there output that no event of the loop's will ask for again? */
+/* console_port_waits - is there output for which no event of the loop will come? */
 bool console_port_waits(const struct console_port *port);
 
-/* console_port_input - watch for input where there is room for it, or not. */
+/* console_port_input - watch for input if there is @room for it, or stop watching. */
 void console_port_input(struct console_port *port, bool room);
 
 /* console_push - @len bytes of input; what does not fit is lost.  Loop's thread. */
 void console_push(struct console *console, const uint8_t *buf, size_t len);
 
-/* console_room - how much of somebody's input to read at once. */
+/* console_room - how much input to read at once. */
 size_t console_room(const struct console *console);
 
 /* console_wake - have console_pump() called from the loop.  Any thread. */
 void console_wake(struct console *console);
 
-/* console_pump - hand the queued input on, and read more.  Loop's thread. */
+/* console_pump - pass the queued input on, and read more.  Loop's thread. */
 void console_pump(struct console *console);
 
 #endif

@@ -24,7 +24,7 @@
 #define EVENTS_PENDING 256
 #define EVENTS_HISTORY 64
 #define EVENTS_SUBSCRIBERS 64
-#define EVENTS_KINDS 48 /* that have a rate of their own; the last is for all others */
+#define EVENTS_KINDS 48 /* with a rate of their own; the last is for all others */
 #define HELD_CHECK_NS (200 * NS_PER_MS)
 
 struct subscriber {
@@ -36,9 +36,9 @@ struct subscriber {
 struct kind {
 	char id[96]; /* "NAME KEY" */
 	struct rate rate;
-	json_t *held;		/* the latest of those beyond the rate */
-	uint64_t held_order;	/* when it came, among the held ones of all kinds */
-	unsigned int left_out; /* that came before it */
+	json_t *held;		/* the latest event beyond the rate */
+	uint64_t held_order;	/* its place among the held events of all kinds */
+	unsigned int left_out; /* events before it */
 };
 
 struct events {
@@ -56,7 +56,7 @@ struct events {
 	struct kind kinds[EVENTS_KINDS];
 	unsigned int nr_kinds;
 	uint64_t held_order;
-	bool held_armed; /* held_timer will look at the held ones */
+	bool held_armed; /* held_timer will check the held events */
 	struct loop_source *held_timer;
 };
 
@@ -145,7 +145,7 @@ static void wake(struct events *ev)
 	eventfd_write(ev->wakefd, 1);
 }
 
-/* queue - @event (NULL: there was no memory for it), lock held.  Returns what to free. */
+/* queue - queue @event (NULL: out of memory), lock held.  Returns an event to free. */
 static json_t *queue(struct events *ev, json_t *event)
 {
 	json_t *oldest = NULL;
@@ -197,7 +197,7 @@ static struct kind *kind_of(struct events *ev, enum event_rate rate, const char 
 	return kind;
 }
 
-/* hold - keep @event in place of the one held so far; returns that one. */
+/* hold - hold @event in place of the one held so far; returns that one. */
 static json_t *hold(struct events *ev, struct kind *kind, json_t *event)
 {
 	json_t *before = kind->held;
@@ -220,7 +220,7 @@ void events_emit_limited(struct events *ev, enum event_rate rate, const char *na
 
 	pthread_mutex_lock(&ev->lock);
 	kind = kind_of(ev, rate, name, key);
-	/* None overtakes one that is held. */
+	/* Do not overtake an event that is held. */
 	passes = !event || (!kind->held && rate_take(&kind->rate, clock_ns()));
 	unwanted = passes ? queue(ev, event) : hold(ev, kind, event);
 	pthread_mutex_unlock(&ev->lock);
@@ -310,7 +310,7 @@ void events_flush(struct events *ev)
 	json_t *event;
 
 	pthread_mutex_lock(&ev->lock);
-	nr = ev->nr_pending; /* what callbacks emit waits for its own turn */
+	nr = ev->nr_pending; /* events that callbacks emit are delivered next time */
 	pthread_mutex_unlock(&ev->lock);
 	while (nr-- && (event = pending_take(ev)))
 		deliver(ev, event);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The event stream of a VM: emitted by any thread, delivered in the loop's
- * thread to every subscriber, with a short history for those who come late.
+ * thread to every subscriber, with a short history for new ones.
  */
 #ifndef VMM_HOST_EVENTS_H
 #define VMM_HOST_EVENTS_H
@@ -25,9 +25,9 @@ void events_emit(struct events *ev, const char *name, json_t *data);
 
 /*
  * events_emit_limited - as events_emit(), for what a guest can cause: @rate for each pair
- * of @name and @key (a device, a service; NULL: none).  Of those beyond the rate only the
- * latest is kept; it is delivered when its time comes, and says in "left_out" how many
- * came before it and were not.  So the last event of a kind always arrives.
+ * of @name and @key (a device, a service; NULL: none).  Of the events beyond the rate only
+ * the latest is kept; it is delivered as soon as the rate allows, with the number of those
+ * dropped before it in "left_out".  So the last event of a kind always arrives.
  */
 enum event_rate {
 	EVENTS_OF_GUEST,   /* 8 at once, then 1 a second */
@@ -36,15 +36,15 @@ enum event_rate {
 void events_emit_limited(struct events *ev, enum event_rate rate, const char *name,
 			 const char *key, json_t *data);
 
-/* events_release - queue what is still held back, before the last events.  Loop's thread. */
+/* events_release - queue the events still held, before the last events.  Loop's thread. */
 void events_release(struct events *ev);
 
-/* events_make - the JSON of an event, for who sends one by himself; takes over @data. */
+/* events_make - the JSON of an event, to be sent by the caller; takes over @data. */
 json_t *events_make(const char *name, json_t *data);
 
 /*
  * events_text - a JSON string of @text, which may come from the guest or be a file's
- * name: where it is not UTF-8, every byte beyond ASCII becomes '?'.
+ * name: if it is not UTF-8, every byte beyond ASCII becomes '?'.
  */
 json_t *events_text(const char *text);
 

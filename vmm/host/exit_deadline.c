@@ -10,7 +10,7 @@
 #include "core/err.h"
 #include "host/terminal.h"
 
-/* Process-wide, as the exit it guards is. */
+/* Process-wide, like the exit. */
 static struct {
 	pthread_t thread;
 	bool has_thread;
@@ -37,7 +37,7 @@ static void *watch(void *arg)
 		;
 	if (!last.stopped) {
 		terminal_restore();
-		log_warn("%s: not taken down within %u ms (waiting for %s): leaving all the same",
+		log_warn("%s: not taken down within %u ms (waiting for %s): exiting anyway",
 			 last.name, last.ms, last.stage);
 		_exit(last.status);
 	}

@@ -64,7 +64,7 @@ static int allow_reading(int ruleset, const char *path)
 
 	beneath.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (beneath.parent_fd < 0)
-		return 0; /* nothing to be read there */
+		return 0; /* it does not exist */
 	ret = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
 	if (ret)
 		ret = -errno;

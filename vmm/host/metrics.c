@@ -17,7 +17,7 @@
 struct metric {
 	struct metric *next;
 	char *labels; /* NULL: none */
-	const uint64_t *value; /* NULL: get() gives it */
+	const uint64_t *value; /* NULL: get() returns it */
 	uint64_t (*get)(void *arg);
 	void *arg;
 };
@@ -170,7 +170,7 @@ char *metrics_text(const struct metrics *m)
 	return text;
 }
 
-/* The value of a label, from behind its opening quote; returns what follows the closing one. */
+/* Copy a label's value, from behind its opening quote; returns what follows the closing one. */
 static const char *label_value(const char *p, char *value, size_t size)
 {
 	size_t len = 0;
@@ -190,7 +190,7 @@ static const char *label_value(const char *p, char *value, size_t size)
 	return *p ? p + 1 : p;
 }
 
-/* From the text that Prometheus wants, k="v",k="v", to an object. */
+/* From Prometheus's text, k="v",k="v", to an object. */
 static json_t *labels_json(const char *vm, const char *labels)
 {
 	json_t *object = json_pack("{s:s}", "vm", vm);

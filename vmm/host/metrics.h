@@ -12,7 +12,7 @@
 
 struct metrics;
 
-/* metrics_create - for the VM called @vm, a string that stays, plain enough for a label. */
+/* metrics_create - for VM @vm; the string must stay valid and need no escapes in a label. */
 int metrics_create(const char *vm, struct metrics **out);
 void metrics_destroy(struct metrics *m);
 
@@ -26,8 +26,8 @@ int metrics_counter(struct metrics *m, const char *name, const char *help, const
 		    const uint64_t *value);
 
 /*
- * metrics_gauge - as above, of a value that goes up and down, asked for when it is shown (in
- * the loop's thread).  metrics_counter_of - of one that only grows, asked for likewise.
+ * metrics_gauge - the same for a value that goes up and down; @get is called when it is shown
+ * (in the loop's thread).  metrics_counter_of - for one that only grows, also by @get.
  */
 int metrics_gauge(struct metrics *m, const char *name, const char *help, const char *labels,
 		  uint64_t (*get)(void *arg), void *arg);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The VMM's filters: one for the process, and one for each kind of thread that the VM has.
- * All are compiled while nothing is confined yet; a thread only loads its own.
+ * All are compiled before any thread is confined; later a thread only loads its own.
  */
 #include "host/seccomp.h"
 
@@ -18,10 +18,10 @@
 #include "host/seccomp_rules.h"
 #include "host/terminal.h"
 
-/* Process-wide, as the filter is. */
+/* Process-wide, like the filter. */
 static struct {
 	struct seccomp_program of[SECCOMP_THREADS];
-	int ruleset; /* Landlock's: nothing of the file system */
+	int ruleset; /* of Landlock: no access to the file system */
 	bool ready; /* the process has its filter: threads may add theirs */
 } threads;
 
@@ -50,7 +50,7 @@ int seccomp_install(const struct vm_config *config, struct err *err)
 	for (unsigned int i = 0; i < SECCOMP_THREADS && !ret; i++)
 		if (all & 1u << i)
 			ret = build(config, 1u << i, &threads.of[i], err);
-	/* Nobody else of our user's may look into guest memory, or have it in a core dump. */
+	/* Keep other processes of our user, and core dumps, away from guest memory. */
 	if (!ret && prctl(PR_SET_DUMPABLE, 0))
 		ret = err_errno(err, "prctl(PR_SET_DUMPABLE)");
 	if (!ret && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
@@ -76,7 +76,7 @@ void seccomp_enter(enum seccomp_thread who)
 	if (entered || !__atomic_load_n(&threads.ready, __ATOMIC_ACQUIRE))
 		return;
 	entered = true;
-	/* vCPUs are started by the loop, and have what it has. */
+	/* The loop starts the vCPUs: they inherit its ruleset. */
 	if ((who == SECCOMP_LOOP || who == SECCOMP_VCPU ||
 	     !landlock_enter(threads.ruleset, &err)) &&
 	    !seccomp_filter_load(&threads.of[who], false, &err))

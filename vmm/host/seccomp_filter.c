@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * System call filters: what all of them share.
+ * Compiling and loading system call filters.
  */
 #include "host/seccomp_filter.h"
 
@@ -20,7 +20,7 @@
 
 static const char *who = "symvmm";
 
-/* A thread that breaks the rule says which call it was, then the process ends. */
+/* Print the system call that was not allowed, then end the process. */
 static void on_sigsys(int sig, siginfo_t *info, void *context)
 {
 	char thread[16] = "", line[96];
@@ -31,13 +31,13 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 		     info->si_syscall, thread);
 	terminal_restore();
 	if (write(STDERR_FILENO, line, n) != n)
-		abort(); /* at least a signal tells */
+		abort(); /* then at least the signal shows it */
 	_exit(1);
 }
 
 static int add_rules(scmp_filter_ctx ctx, const struct seccomp_filter *filter)
 {
-	/* on_sigsys() asks for it. */
+	/* on_sigsys() needs it. */
 	int ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 				   SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME));
 
@@ -59,8 +59,8 @@ static int handle_violations(const char *name, struct err *err)
 static int refused(const char *name, int ret, struct err *err)
 {
 	return err_set(err, ret < 0 ? ret : -EINVAL,
-		       "seccomp: the filter of %s could not be installed: %s "
-		       "(--seccomp off runs without)", name, strerror(abs(ret)));
+		       "seccomp: cannot install the filter of %s: %s "
+		       "(--seccomp off runs without it)", name, strerror(abs(ret)));
 }
 
 int seccomp_filter_confine(const struct seccomp_filter *filter, struct err *err)
@@ -136,6 +136,6 @@ int seccomp_filter_load(const struct seccomp_program *program, bool all_threads,
 	ret = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program->bpf);
 	if (!ret)
 		return 0;
-	/* A positive result names a thread that has a filter of its own. */
+	/* A positive result is the id of a thread that already has its own filter. */
 	return refused(program->who, ret > 0 ? -ESRCH : -errno, err);
 }

@@ -12,7 +12,7 @@
 
 #include "core/err.h"
 
-/* A system call that is allowed whatever its arguments are, and what needs it. */
+/* A system call that is allowed with any arguments, and what needs it. */
 struct seccomp_call {
 	int nr;
 	const char *reason;
@@ -41,7 +41,7 @@ struct seccomp_program {
 int seccomp_filter_confine(const struct seccomp_filter *filter, struct err *err);
 
 /*
- * The same in steps, for a process whose threads have filters of their own.
+ * The same in steps, for a process whose threads have their own filters.
  *
  * seccomp_filter_build - compile @filter.  0 with @program to be freed by
  * seccomp_program_free(), or -errno with @err set and @program empty.
@@ -51,9 +51,9 @@ int seccomp_filter_build(const struct seccomp_filter *filter, struct seccomp_pro
 void seccomp_program_free(struct seccomp_program *program);
 
 /*
- * seccomp_filter_load - confine the calling thread and those it starts, with @all_threads
- * every thread of the process, to @program, on top of what other filters forbid.  One for
- * all threads comes first: it sets no_new_privs and who answers for violations.
+ * seccomp_filter_load - confine the calling thread and those it starts to @program; with
+ * @all_threads, every thread of the process.  Filters add up.  Load the one for all threads
+ * first: it sets no_new_privs and the handler of violations.
  */
 int seccomp_filter_load(const struct seccomp_program *program, bool all_threads,
 			struct err *err);

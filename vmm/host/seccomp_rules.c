@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The rules.  Everything that needs opening is open by the time they hold; what is left is
- * running the guest, moving data, and a reset.  Each call has its reason beside it; one
- * without a reason does not belong here.
+ * The rules.  All files are open when they take effect; what remains is running the guest,
+ * moving data, and a reset.  Each call has its reason beside it; one without a reason does
+ * not belong here.
  */
 #include "host/seccomp_rules.h"
 
@@ -42,8 +42,8 @@ struct rule {
 };
 
 /*
- * The loop starts the vCPUs, at a reset too, and they have its filter under their own: what
- * they need, it has.
+ * The loop starts the vCPUs, also at a reset, and they inherit its filter: it allows all that
+ * they need.
  */
 static const struct rule rules[] = {
 	/* The event loop and the devices' threads. */
@@ -66,7 +66,7 @@ static const struct rule rules[] = {
 	{ SCMP_SYS(pwritev), DISK, "disk writes" },
 	{ SCMP_SYS(pwrite64), DISK, "write-zeroes" },
 	{ SCMP_SYS(fdatasync), DISK, "disk flush" },
-	{ SCMP_SYS(fallocate), LOOP | DISK | WORKER, "discard; what a window held" },
+	{ SCMP_SYS(fallocate), LOOP | DISK | WORKER, "discard; freeing pages of a window" },
 	{ SCMP_SYS(pread64), LOOP | WORKER, "kernel and initrd at a reset; modules" },
 	{ SCMP_SYS(mincore), LOOP | WORKER, "memory metrics, reclaim" },
 	{ SCMP_SYS(ftruncate), LOOP, "a console's log, the file of a window at the end" },
@@ -103,7 +103,7 @@ static const struct rule rules[] = {
 	{ SCMP_SYS(getpgrp), LOOP, "is the terminal ours after a stop and continue?" },
 	{ SCMP_SYS(gettid), ALL, "kicks, abort()" },
 	/* Time and randomness. */
-	{ SCMP_SYS(clock_gettime), ALL, "where the vDSO cannot" },
+	{ SCMP_SYS(clock_gettime), ALL, "clocks without vDSO" },
 	{ SCMP_SYS(gettimeofday), ALL, "the same" },
 	{ SCMP_SYS(clock_nanosleep), ALL, "short waits: at the end, for locks of a bus" },
 	{ SCMP_SYS(nanosleep), ALL, "the same" },
@@ -138,7 +138,7 @@ static const struct {
 	{ KVM_GET_MP_STATE, LOOP | VCPU, "upcalls" },
 	{ KVM_SET_MP_STATE, LOOP | VCPU, "upcalls" },
 	{ KVM_CREATE_VM, LOOP, "a reset" },
-	{ KVM_CHECK_EXTENSION, LOOP, "a reset: what limits there are for guests" },
+	{ KVM_CHECK_EXTENSION, LOOP, "a reset: KVM's limits for guests" },
 	{ KVM_ENABLE_CAP, LOOP, "a reset: those limits, the symbiotic MSRs" },
 	{ KVM_X86_SET_MSR_FILTER, LOOP, "the same" },
 	{ KVM_SET_TSS_ADDR, LOOP, "a reset" },
@@ -188,7 +188,7 @@ static int allow_ioctl(scmp_filter_ctx ctx, unsigned long request)
 				SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, request));
 }
 
-/* What only the loop does, the thread that starts and ends others. */
+/* Rules of the loop only, the thread that starts and joins others. */
 static int add_of_loop(scmp_filter_ctx ctx, const struct vm_config *config)
 {
 	int ret = 0;
@@ -208,7 +208,7 @@ static int add_of_loop(scmp_filter_ctx ctx, const struct vm_config *config)
 	return ret;
 }
 
-/* What any thread may do with some arguments only. */
+/* Calls that any thread may make, with some arguments only. */
 static int add_of_all(scmp_filter_ctx ctx)
 {
 	int ret = 0;
@@ -221,7 +221,7 @@ static int add_of_all(scmp_filter_ctx ctx)
 	/* Kicks go to threads of this process. */
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 				SCMP_A0(SCMP_CMP_EQ, getpid()));
-	/* The C library looks for what it can do without; another process removes our files. */
+	/* The C library opens files that it can do without; another process removes our files. */
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 0);
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(stat), 0);
@@ -243,7 +243,7 @@ int seccomp_rules_add(scmp_filter_ctx ctx, const void *arg)
 		ret |= add(ctx, window_rules, NR(window_rules), threads);
 	if (threads & LOOP)
 		ret |= add_of_loop(ctx, config);
-	/* The offloads that the guest's driver accepts: its vCPU sets them. */
+	/* The vCPU's thread sets the offloads that the guest's driver accepts. */
 	if (threads & (LOOP | VCPU) && has_net(config, NET_TAP))
 		ret |= allow_ioctl(ctx, TUNSETOFFLOAD);
 	if (threads & VSOCK)

@@ -9,7 +9,7 @@
 
 struct vm_config;
 
-/* What threads of a VM may do: bit N of @threads is that of enum seccomp_thread. */
+/* The threads that the rules are for: bit N of @threads is kind N of enum seccomp_thread. */
 struct seccomp_rules_for {
 	const struct vm_config *config;
 	unsigned int threads;

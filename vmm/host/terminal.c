@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Raw mode and the ways back from it.  The state is global because the terminal
+ * Raw mode, and restoring the terminal.  The state is global because the terminal
  * is: signal handlers and atexit() have no other way to find it.
  */
 #include "host/terminal.h"
@@ -70,11 +70,11 @@ int terminal_raw(int fd)
 		return -errno;
 	raw = terminal.saved;
 	cfmakeraw(&raw);
-	raw.c_oflag |= OPOST; /* our own messages want their carriage returns */
+	raw.c_oflag |= OPOST; /* our own messages need carriage returns */
 	if (!at_exit && atexit(terminal_restore))
 		return -ENOMEM;
 	at_exit = true;
-	terminal.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* the caller may close his */
+	terminal.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* the caller may close its own */
 	if (terminal.fd < 0)
 		return -errno;
 	watch_faults();

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Segments that nobody writes to are the file's own pages, and can be had again from there. */
+/* Read-only segments are pages of the file, and can be read from it again. */
 static int trim_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	uintptr_t page = getpagesize();

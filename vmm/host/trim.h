@@ -3,9 +3,9 @@
 #define VMM_HOST_TRIM_H
 
 /*
- * trim_memory - at the end of a process's start: unmap the pages of programs and libraries
- * that were needed for it, and give back what malloc() has free.  What is used again comes
- * from the page cache, with a fault for each 64 KiB.
+ * trim_memory - when a process has started: unmap the pages of programs and libraries that it
+ * needed for that, and give back malloc()'s free memory.  Pages used again come from the page
+ * cache, with a fault for each 64 KiB.
  */
 void trim_memory(void);
 

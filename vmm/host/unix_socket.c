@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Listening Unix sockets: who may connect, and what happens when file descriptors
- * run out (a guest with many network connections can bring that about).
+ * run out (a guest with many network connections can cause that).
  */
 #include "host/unix_socket.h"
 
@@ -18,7 +18,7 @@
 
 #define BACKLOG 16
 
-/* Whatever is at @addr makes room for us, if that harms nobody. */
+/* Remove a socket at @addr, if nobody listens at it. */
 static int clear_path(const struct sockaddr_un *addr, struct err *err)
 {
 	struct stat st;
@@ -27,7 +27,7 @@ static int clear_path(const struct sockaddr_un *addr, struct err *err)
 	if (lstat(addr->sun_path, &st))
 		return errno == ENOENT ? 0 : err_errno(err, "%s", addr->sun_path);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, -EEXIST, "%s: is there already, and is no socket",
+		return err_set(err, -EEXIST, "%s: exists and is not a socket",
 			       addr->sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -91,7 +91,7 @@ static bool peer_allowed(const struct unix_listener *l, int fd)
 			       (cred.uid == l->owner || cred.uid == 0));
 }
 
-/* Give one up; how many are left. */
+/* Close one; returns how many are left. */
 static unsigned int give_up_spare(struct unix_listener *l)
 {
 	unsigned int left = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listening Unix stream sockets for the owner of the VM alone.
+ * Listening Unix stream sockets for the VM's user only.
  */
 #ifndef VMM_HOST_UNIX_SOCKET_H
 #define VMM_HOST_UNIX_SOCKET_H
@@ -14,28 +14,28 @@
 
 struct unix_listener {
 	int fd; /* non-blocking; -1: none */
-	/* Given up one by one when file descriptors run out; -1: is given up. */
+	/* Reserve: closed one by one when file descriptors run out; -1: closed. */
 	int spare[UNIX_SPARES];
 	unsigned int nr_spares;
 	uid_t owner;
-	bool any_peer; /* whoever may open the path by its mode may connect */
+	bool any_peer; /* the mode of the path alone decides who may connect */
 };
 
 #define UNIX_LISTENER_NONE { .fd = -1 }
 
 /*
- * unix_listen - a listening socket at @path.  One that nobody listens at any more is replaced;
- * -EADDRINUSE when somebody does, -EEXIST when there is something else.  With @nr_spares
- * descriptors kept in reserve (1 to UNIX_SPARES): all but one are for clients.
+ * unix_listen - a listening socket at @path.  A socket at which nobody listens any more is
+ * replaced; -EADDRINUSE if somebody does, -EEXIST if the file is no socket.  @nr_spares
+ * descriptors (1 to UNIX_SPARES) are kept in reserve: all but one are for clients.
  */
 int unix_listen(struct unix_listener *l, const char *path, unsigned int nr_spares,
 		struct err *err);
 
 /*
  * unix_accept - the next client, non-blocking.  Returns a file descriptor, or
- * -EAGAIN: nobody (any more), or somebody who is neither our user nor root.
- * Without a free file descriptor the client gets one of the reserve; without that it is
- * hung up on, so that a loop that waits for clients does not spin.
+ * -EAGAIN: no client, or one that is neither our user nor root.  Without a free file
+ * descriptor the client gets one of the reserve; if that is empty it is disconnected, so
+ * that a loop that waits for clients does not spin.
  */
 int unix_accept(struct unix_listener *l);
 

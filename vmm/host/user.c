@@ -17,9 +17,9 @@ int user_find(const char *name, struct user_ids *ids, struct err *err)
 	if (!pw && errno && errno != ENOENT && errno != ESRCH)
 		return err_errno(err, "--user %s", name);
 	if (!pw)
-		return err_set(err, -ENOENT, "--user %s: there is no such user", name);
+		return err_set(err, -ENOENT, "--user %s: no such user", name);
 	if (!pw->pw_uid || !pw->pw_gid)
-		return err_set(err, -EINVAL, "--user %s: is root, or in its group", name);
+		return err_set(err, -EINVAL, "--user %s: is root, or in root's group", name);
 	if (geteuid())
 		return err_set(err, -EPERM, "--user %s: only root can become another user", name);
 	*ids = (struct user_ids){ .uid = pw->pw_uid, .gid = pw->pw_gid };
@@ -32,8 +32,8 @@ int user_become(const struct user_ids *ids, struct err *err)
 	if (initgroups(ids->name, ids->gid) || setresgid(ids->gid, ids->gid, ids->gid) ||
 	    setresuid(ids->uid, ids->uid, ids->uid))
 		return err_errno(err, "--user %s", ids->name);
-	/* Capabilities that are kept in spite of it (securebits) would be as good as root. */
+	/* Capabilities that securebits preserve would be as good as root. */
 	if (!setresuid(0, 0, 0))
-		return err_set(err, -EPERM, "--user %s: could be root again", ids->name);
+		return err_set(err, -EPERM, "--user %s: could become root again", ids->name);
 	return 0;
 }

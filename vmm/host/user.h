@@ -16,14 +16,14 @@ struct user_ids {
 };
 
 /*
- * user_find - who @name is.  -EPERM when we are not root and so could not become it,
- * -EINVAL when it is root, -ENOENT when there is none; with @err set.
+ * user_find - look up @name.  -EPERM if we are not root and so could not become it,
+ * -EINVAL if it is root, -ENOENT if there is no such user; with @err set.
  */
 int user_find(const char *name, struct user_ids *ids, struct err *err);
 
 /*
- * user_become - for the whole process, for good: its user, its groups as the system's
- * database has them, no capabilities.  0, or -errno with @err set.
+ * user_become - the whole process becomes this user for good, with the groups that the
+ * system's database has for it and no capabilities.  0, or -errno with @err set.
  */
 int user_become(const struct user_ids *ids, struct err *err);
 
