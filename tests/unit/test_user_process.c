@@ -328,7 +328,7 @@ static void test_killed_at_its_start(void **state)
 	assert_int_equal(net_processes_start(&u->config, &u->np, &u->err), 0);
 	kill(child_of(getpid()), SIGKILL);
 	if (net_user_create(u->np, 0, &u->be, &u->err))
-		assert_string_equal(u->err.msg, "--net user: its process ended at its start");
+		assert_string_equal(u->err.msg, "--net user: its process ended while it started");
 }
 
 /* Signals of a terminal, or to the whole group, are not for it. */

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* In front of the first frame, so that its header of NET_HDR_LEN bytes has room. */
+/* Space before the first frame, so that a header of NET_HDR_LEN bytes fits in front of it. */
 #define HEADROOM (NET_HDR_LEN - FRAME_LEN_SIZE)
 #define READ_BUF (80u << 10)
 
@@ -41,7 +41,7 @@ void frame_writer_free(struct frame_writer *w)
 	w->buf = NULL;
 }
 
-/* The length that the peer announced; only with FRAME_LEN_SIZE bytes there. */
+/* The length that the peer announced; FRAME_LEN_SIZE bytes must have been received. */
 static size_t announced(const struct frame_reader *r)
 {
 	const uint8_t *p = r->buf + r->start;
@@ -115,9 +115,9 @@ size_t frame_writer_pending(const struct frame_writer *w)
 }
 
 /*
- * Room for @len bytes behind what is queued.  That is moved to the front as soon as no
- * more of it needs copying than was sent, so that the pages in use are those of what is
- * pending, not of the whole buffer.
+ * Make room for @len bytes behind the queued ones.  These are moved to the front as soon as
+ * they are no more than the bytes already sent, so that only the pages of pending data are in
+ * use, not the whole buffer.
  */
 static bool make_room(struct frame_writer *w, size_t len)
 {
@@ -161,7 +161,7 @@ bool frame_writer_add(struct frame_writer *w, const struct iovec *iov, unsigned 
 		p += n;
 		len -= n;
 	}
-	memset(p, 0, len); /* nothing, when the caller's lengths are right */
+	memset(p, 0, len); /* nothing left if the caller's lengths are right */
 	return true;
 }
 

@@ -18,14 +18,14 @@
 #define FRAME_LEN_SIZE 4
 #define FRAME_MAX      (NET_FRAME_MAX - NET_HDR_LEN) /* bytes of a frame */
 
-/* What was received and not yet taken. */
+/* Data that was received and not consumed yet. */
 struct frame_reader {
 	uint8_t *buf;
-	size_t start, end; /* of what is in @buf */
-	size_t len;	   /* of the current frame, which @start leads to; 0: none yet */
+	size_t start, end; /* of the data in @buf */
+	size_t len;	   /* of the current frame, at @start; 0: none yet */
 };
 
-/* What is to be sent, at most @size bytes of it. */
+/* Data to be sent, at most @size bytes. */
 struct frame_writer {
 	uint8_t *buf;
 	size_t start, end, size;
@@ -39,8 +39,8 @@ void frame_writer_free(struct frame_writer *w);
 
 /*
  * frame_reader_fill - receive once from @fd; only after frame_reader_next() returned 0.
- * Bytes received, 0 at the end of the stream, -EAGAIN when there is nothing now, or
- * another -errno.  frame_reader_full - the last time there may have been more than that.
+ * Bytes received, 0 at the end of the stream, -EAGAIN if there is no data now, or another
+ * -errno.  frame_reader_full - the last fill may have left data in the socket.
  */
 ssize_t frame_reader_fill(struct frame_reader *r, int fd);
 bool frame_reader_full(const struct frame_reader *r);
@@ -53,12 +53,12 @@ bool frame_reader_full(const struct frame_reader *r);
 ssize_t frame_reader_next(struct frame_reader *r, uint8_t **frame);
 void frame_reader_drop(struct frame_reader *r);
 
-/* frame_reader_pending - a whole frame, or a wrong one, is there without receiving. */
+/* frame_reader_pending - a whole frame, or a bad one, is in the buffer already. */
 bool frame_reader_pending(const struct frame_reader *r);
 
 /*
- * frame_writer_add - queue a frame, @len bytes from @skip bytes into @iov.  False when it
- * has no room: then nothing of it is queued.
+ * frame_writer_add - queue a frame, @len bytes from offset @skip in @iov.  False if there is
+ * no room: then none of it is queued.
  */
 bool frame_writer_add(struct frame_writer *w, const struct iovec *iov, unsigned int nr,
 		      size_t skip, size_t len);

@@ -19,7 +19,7 @@ static const struct {
 	FUNCTION(slirp_pollfds_fill),
 	FUNCTION(slirp_pollfds_poll),
 	FUNCTION(slirp_add_hostfwd),
-	FUNCTION(g_log_set_default_handler), /* of glib, which comes with it */
+	FUNCTION(g_log_set_default_handler), /* of glib, which libslirp loads */
 };
 
 int slirp_lib_open(struct slirp_lib *lib, struct err *err)

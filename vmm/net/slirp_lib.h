@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libslirp, loaded by the network process alone: with glib, which it needs, it would take a
- * quarter of the memory of a VMM that never calls it.
+ * libslirp, loaded by the network process only: with glib, which it needs, it would take a
+ * quarter of the memory of the VMM, which never calls it.
  */
 #ifndef VMM_NET_SLIRP_LIB_H
 #define VMM_NET_SLIRP_LIB_H
@@ -11,7 +11,7 @@
 
 #include "core/err.h"
 
-/* Its functions, by their names there. */
+/* Its functions, by name. */
 struct slirp_lib {
 	__typeof__(&slirp_new) slirp_new;
 	__typeof__(&slirp_input) slirp_input;

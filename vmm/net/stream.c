@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A stream socket behind a network card: frames as in frames.h, to and from a process of
+ * A network card's stream socket: frames as in frames.h, to and from a process of
  * our own (user_process.c) or a program that listens on a Unix socket (--net unix).
  *
- * The other end is not trusted: what it sends is bounded, and when it breaks the format
- * or goes away the card's link goes down for good.
+ * The other end is not trusted: its data is bounded, and if it violates the format or
+ * disconnects, the card's link goes down for good.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,16 +21,16 @@
 #include "net/backend.h"
 #include "net/frames.h"
 
-#define BUDGET	    64		/* frames in a row before the guest's are looked at again */
+#define BUDGET	    64		/* frames received in a row before the guest's are sent */
 #define SEND_BUF    (256u << 10)
-#define SEND_NOW    (32u << 10) /* so much is sent before the guest's queue is empty */
+#define SEND_NOW    (32u << 10) /* pending bytes at which to send before the queue is empty */
 #define CONNECT_S   2
 
 struct stream {
 	struct net_backend be;
 	int fd;	   /* -1: the link is down */
 	int place; /* in the poll set; -1: not in it */
-	bool held; /* the guest has no room for the reader's current frame */
+	bool held; /* the guest had no room for the reader's current frame */
 	uint8_t rx_flags; /* of the virtio header, VIRTIO_NET_HDR_F_* */
 	struct frame_reader in;
 	struct frame_writer out;
@@ -51,10 +51,10 @@ static void link_down(struct stream *s, const char *what, int error)
 	s->be.down(s->be.arg, reason);
 }
 
-/* Deliver frames until there are no more, or no room, or others have waited enough. */
+/* Deliver frames until there are no more, or no room, or the budget is used up. */
 static void receive(struct stream *s)
 {
-	bool all = false; /* that can be received now was */
+	bool all = false; /* everything that can be received now was */
 
 	for (int i = 0; i < BUDGET && s->fd >= 0; i++) {
 		uint8_t *frame;
@@ -72,7 +72,7 @@ static void receive(struct stream *s)
 			if (!n)
 				link_down(s, "closed the connection", 0);
 			else if (n < 0 && n != -EAGAIN)
-				link_down(s, "cannot be heard", -n);
+				link_down(s, "cannot be read from", -n);
 			if (n <= 0)
 				return;
 			continue;
@@ -94,7 +94,7 @@ static void flush(struct stream *s)
 	if (ret == -EPIPE || ret == -ECONNRESET)
 		link_down(s, "closed the connection", 0);
 	else if (ret)
-		link_down(s, "cannot be reached", -ret);
+		link_down(s, "cannot be written to", -ret);
 }
 
 static void stream_send(struct net_backend *be, const struct iovec *iov, unsigned int nr,
@@ -115,7 +115,7 @@ static void stream_rx_room(struct net_backend *be)
 	receive((struct stream *)be);
 }
 
-/* Checksums that the network process has just made need no second look (5.1.6.4.1). */
+/* The network process has just computed its checksums: no need to verify (5.1.6.4.1). */
 static void stream_set_offload(struct net_backend *be, uint64_t features)
 {
 	struct stream *s = (struct stream *)be;
@@ -135,7 +135,7 @@ static void stream_poll_fill(struct net_backend *be, struct poll_set *set)
 		return;
 	if (frame_writer_pending(&s->out))
 		events |= POLLOUT;
-	/* With no events asked for, the end of the other side is still told. */
+	/* With no events requested, poll() still reports a hang-up. */
 	s->place = poll_set_add(set, s->fd, events);
 	if (!s->held && frame_reader_pending(&s->in))
 		set->timeout_ms = 0;
@@ -217,7 +217,7 @@ int net_unix_create(const struct net_config *config, struct net_backend **out, s
 	int fd = connect_to(config->path);
 
 	if (fd == -EAGAIN)
-		return err_set(err, fd, "--net unix=%s: nobody accepts connections there",
+		return err_set(err, fd, "--net unix=%s: no program accepts connections there",
 			       config->path);
 	if (fd < 0) {
 		errno = -fd;

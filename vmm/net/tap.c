@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A tap device: frames go to and from the host's network with their virtio header, so
- * that checksums and segmentation are left to whoever is best at them.
+ * that checksums and segmentation can be left to the guest, the host or the hardware.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include "core/poll_set.h"
 #include "net/backend.h"
 
-#define BUDGET 64 /* frames in a row before the guest's are looked at again */
+#define BUDGET 64 /* frames received in a row before the guest's are sent */
 
 struct tap {
 	struct net_backend be;
@@ -32,10 +32,10 @@ static void tap_send(struct net_backend *be, const struct iovec *iov, unsigned i
 	struct tap *tap = (struct tap *)be;
 	ssize_t n = writev(tap->fd, iov, nr < 1024 ? nr : 1024);
 
-	(void)n; /* a frame that does not go through is lost, as on any wire */
+	(void)n; /* a frame that cannot be sent is lost, as on any wire */
 }
 
-/* The device was deleted: poll() would tell of that for ever. */
+/* The device was deleted: poll() would report that again and again. */
 static void tap_gone(struct tap *tap, int error)
 {
 	char reason[80];
@@ -46,7 +46,7 @@ static void tap_gone(struct tap *tap, int error)
 	tap->be.down(tap->be.arg, reason);
 }
 
-/* Deliver frames until there are no more, or no room, or others have waited enough. */
+/* Deliver frames until there are no more, or no room, or the budget is used up. */
 static void tap_receive(struct tap *tap)
 {
 	for (int i = 0; i < BUDGET; i++) {
@@ -87,7 +87,7 @@ static void tap_set_offload(struct net_backend *be, uint64_t features)
 			flags |= TUN_F_TSO6;
 	}
 	if (ioctl(tap->fd, TUNSETOFFLOAD, flags))
-		return; /* offered only after it was tried: cannot fail now */
+		return; /* it was tried before it was offered: cannot fail now */
 }
 
 static void tap_poll_fill(struct net_backend *be, struct poll_set *set)

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * User-mode networking by libslirp: the guest sits behind a NAT at 10.0.2.15, the host
- * is 10.0.2.2, DNS 10.0.2.3; connections from outside come in through the forwarded
+ * User-mode networking by libslirp: the guest is behind a NAT at 10.0.2.15, the host
+ * is 10.0.2.2, DNS is 10.0.2.3; connections from outside come in through the forwarded
  * ports.  No privilege needed.
  *
- * Runs in a process of its own, in one thread.  Nothing that the guest or a peer sends
- * makes it use more than a fixed number of descriptors and amount of memory, or wait for
- * anything but poll().
+ * It runs in a process of its own, in one thread.  Whatever the guest or a peer sends, the
+ * process uses a bounded number of descriptors and amount of memory, and waits only in poll().
  */
 #include "net/user.h"
 
@@ -24,15 +23,15 @@
 #include "net/frames.h"
 #include "net/slirp_lib.h"
 
-#define BUDGET	    64		/* frames of the guest's in a row */
+#define BUDGET	    64		/* frames from the guest in a row */
 #define BACKLOG_MAX (1u << 20)	/* bytes kept for a guest without receive buffers */
-#define SEND_NOW    (64u << 10) /* so much is sent before libslirp's turn is over */
-#define GUEST_MAX   (NET_USER_MTU + 18) /* bytes of a frame of the guest's, with a VLAN tag */
+#define SEND_NOW    (64u << 10) /* pending bytes that are sent before libslirp returns */
+#define GUEST_MAX   (NET_USER_MTU + 18) /* bytes of a frame from the guest, with a VLAN tag */
 #define FILES_SPARE 64		/* descriptors that forwarded ports leave to others */
-#define LINES_MAX   16		/* of libslirp's on stderr */
+#define LINES_MAX   16		/* from libslirp on stderr */
 
 /*
- * A fragment costs libslirp up to two packet buffers, each of the MTU's size, for up to 30
+ * A fragment takes libslirp up to two packet buffers, each of the MTU's size, for up to 30
  * seconds: 8 MiB at once and 30 times 1 MiB are the most that fragments can take.
  */
 #define FRAGMENT_COST  20480u
@@ -41,7 +40,7 @@
 
 #define ETH_HEADER 14
 
-_Static_assert(FRAGMENT_COST >= 2 * (NET_USER_MTU + 512), "two buffers of libslirp's");
+_Static_assert(FRAGMENT_COST >= 2 * (NET_USER_MTU + 512), "two buffers of libslirp");
 
 struct user_net {
 	int fd;
@@ -97,7 +96,7 @@ bool user_fragment_ok(struct fragment_limit *limit, const uint8_t *frame, size_t
 /* False when the VMM is gone. */
 static bool receive(struct user_net *un)
 {
-	bool all = false; /* that can be received now was */
+	bool all = false; /* everything that can be received now was */
 
 	for (int i = 0; i < BUDGET; i++) {
 		uint8_t *frame;
@@ -123,7 +122,7 @@ static bool receive(struct user_net *un)
 	return true;
 }
 
-/* To the guest.  libslirp expects a packet to be taken: what finds no room is lost. */
+/* To the guest.  libslirp expects the packet to be taken: without room it is lost. */
 
 static ssize_t on_packet(const void *buf, size_t len, void *opaque)
 {
@@ -131,7 +130,7 @@ static ssize_t on_packet(const void *buf, size_t len, void *opaque)
 	struct iovec iov = { (void *)buf, len };
 
 	frame_writer_add(&un->out, &iov, 1, 0, len);
-	/* An error is seen again, and dealt with, where the socket is polled. */
+	/* An error shows up again, and is handled, when the socket is polled. */
 	if (frame_writer_pending(&un->out) >= SEND_NOW && frame_writer_flush(&un->out, un->fd))
 		return len;
 	return len;
@@ -139,7 +138,7 @@ static ssize_t on_packet(const void *buf, size_t len, void *opaque)
 
 /* The loop */
 
-/* The lowest free descriptor tells: those below the spare ones are then all in use. */
+/* If the lowest free descriptor is a spare one, all below are in use. */
 static bool files_short(const struct user_net *un)
 {
 	int fd = dup(un->fd);
@@ -176,7 +175,7 @@ static int get_revents(int place, void *opaque)
 	short r = poll_set_revents(&un->set, place);
 	int e = 0;
 
-	/* A client that cannot be accepted would be reported for ever: it waits instead. */
+	/* poll() would report a client that cannot be accepted for ever: let it wait. */
 	if (r && is_listener(un, un->set.fds[place].fd) && files_short(un)) {
 		un->starved = true;
 		return 0;
@@ -194,7 +193,7 @@ static int get_revents(int place, void *opaque)
 	return e;
 }
 
-/* What to wait for; its own socket is the first in the set. */
+/* Fill the poll set; our own socket is the first in it. */
 static void fill(struct user_net *un)
 {
 	uint32_t timeout = UINT32_MAX;
@@ -235,7 +234,7 @@ void user_net_run(struct user_net *un)
 
 static void on_guest_error(const char *msg, void *opaque)
 {
-	/* The guest's own business: a malformed packet. */
+	/* A malformed packet: only the guest is concerned. */
 }
 
 static int64_t on_clock(void *opaque)
@@ -259,12 +258,12 @@ static void on_timer_mod(void *timer, int64_t expire, void *opaque)
 
 static void on_poll_fd(int fd, void *opaque)
 {
-	/* The set is made anew before each wait. */
+	/* The set is filled again before each wait. */
 }
 
 static void on_notify(void *opaque)
 {
-	/* Only called from this thread, which looks again by itself. */
+	/* Only called from this thread, which polls again anyway. */
 }
 
 static const SlirpCb callbacks = {
@@ -279,7 +278,7 @@ static const SlirpCb callbacks = {
 	.notify = on_notify,
 };
 
-/* Warnings that a guest can cause: it must not fill the owner's log. */
+/* A guest can cause warnings: it must not flood the log. */
 static void on_log(const gchar *domain, GLogLevelFlags level, const gchar *message,
 		   gpointer arg)
 {
@@ -302,7 +301,7 @@ static int add_forwards(struct user_net *un, const struct net_config *config, st
 			return err_errno(err, "--net user: forwarding %s port %u",
 					 f->udp ? "udp" : "tcp", f->host_port);
 	}
-	/* No others are made later: libslirp's protocol helpers, which would, are off. */
+	/* No more are added later: libslirp's protocol helpers, which would, are off. */
 	for (int fd = 0; fd < USER_NET_FILES; fd++) {
 		int on = 0;
 		socklen_t len = sizeof(on);
@@ -324,12 +323,12 @@ int user_net_create(int fd, const struct net_config *config, struct user_net **o
 		.vhost = net_addr(2),
 		.vdhcp_start = net_addr(15),
 		.vnameserver = net_addr(3),
-		/* TCP ends here, so no other MTU on the way matters: the fewer frames the better. */
+		/* TCP ends here, so the path's MTU does not matter: fewer frames are better. */
 		.if_mtu = NET_USER_MTU,
 		.if_mru = NET_USER_MTU,
 	};
 
-	/* What is left after an error goes with the process. */
+	/* After an error the process exits and frees everything. */
 	if (!un || frame_reader_init(&un->in) || frame_writer_init(&un->out, BACKLOG_MAX))
 		return err_set(err, -ENOMEM, "network: out of memory");
 	un->fd = fd;

@@ -26,9 +26,9 @@ int user_net_create(int fd, const struct net_config *config, struct user_net **o
 void user_net_run(struct user_net *un);
 
 /*
- * user_fragment_ok - may @frame, @len bytes that came from the guest at @now_ns (any
- * clock that only goes forward), be taken?  Always, unless it is an IP fragment and there
- * were too many lately: libslirp keeps each for up to 30 seconds.
+ * user_fragment_ok - may @frame, @len bytes from the guest at @now_ns (any monotonic
+ * clock), be passed on?  True unless it is an IP fragment and there were too many lately:
+ * libslirp keeps each for up to 30 seconds.
  */
 struct fragment_limit {
 	uint64_t tokens; /* bytes */
@@ -38,13 +38,13 @@ bool user_fragment_ok(struct fragment_limit *limit, const uint8_t *frame, size_t
 		      uint64_t now_ns);
 
 /*
- * user_sandbox_limits - what costs nothing to give up: core dumps, tracing, root, more
- * descriptors and memory than it needs.  user_sandbox_enter - and every system call and
- * file that is not needed.  0 or -errno with @err set.
+ * user_sandbox_limits - give up core dumps, tracing, root, and more descriptors and memory
+ * than needed.  user_sandbox_enter - give up all system calls and files that are not needed.
+ * 0 or -errno with @err set.
  */
 int user_sandbox_limits(struct err *err);
 int user_sandbox_enter(struct err *err);
 
-#define USER_NET_FILES 512 /* descriptors, sockets of the guest's connections included */
+#define USER_NET_FILES 512 /* descriptors, including sockets of the guest's connections */
 
 #endif

@@ -28,7 +28,7 @@
 
 struct net_process {
 	int pidfd;  /* -1: none was started */
-	int socket; /* -1: the card has it */
+	int socket; /* -1: the card has taken it */
 	int report; /* a pipe: a struct err, with code 0 when it is ready */
 };
 
@@ -38,7 +38,7 @@ struct net_processes {
 
 /* The child */
 
-/* Killed with the VMM.  Forgotten by the kernel when the user changes. */
+/* Die with the VMM.  The kernel clears this setting when the user changes. */
 static void die_with(pid_t parent)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
@@ -117,7 +117,7 @@ static int start(struct net_process *p, const struct net_config *config, bool co
 	waitpid(pid, NULL, 0);
 	return err->code;
 fail:
-	err_errno(err, "--net user: no process");
+	err_errno(err, "--net user: cannot start its process");
 	for (int i = 0; i < 2; i++) {
 		close_fd(&sockets[i]);
 		close_fd(&report[i]);
@@ -146,7 +146,7 @@ int net_processes_start(const struct vm_config *config, struct net_processes **o
 	return ret;
 }
 
-/* What the process has to say of its start: 0, or -errno with its line in @err. */
+/* Read the process's report of its start: 0, or -errno with its message in @err. */
 static int take_report(struct net_process *p, struct err *err)
 {
 	struct pollfd pfd = { .fd = p->report, .events = POLLIN };
@@ -159,7 +159,7 @@ static int take_report(struct net_process *p, struct err *err)
 		return err_set(err, -ETIMEDOUT, "--net user: its process does not answer");
 	/* Written at once, and shorter than a pipe's atomic write. */
 	if (read(p->report, &said, sizeof(said)) != sizeof(said))
-		return err_set(err, -ECHILD, "--net user: its process ended at its start");
+		return err_set(err, -ECHILD, "--net user: its process ended while it started");
 	said.msg[sizeof(said.msg) - 1] = '\0';
 	return said.code ? err_set(err, said.code, "%s", said.msg) : 0;
 }
@@ -171,7 +171,7 @@ int net_user_create(struct net_processes *np, unsigned int index, struct net_bac
 	int ret, fd;
 
 	if (!p || p->socket < 0)
-		return err_set(err, -ENOENT, "--net user: there is no process for it");
+		return err_set(err, -ENOENT, "--net user: it has no process");
 	ret = take_report(p, err);
 	close_fd(&p->report);
 	if (ret)
@@ -198,7 +198,7 @@ static void stop(struct net_process *p)
 	siginfo_t info;
 
 	close_fd(&p->report);
-	close_fd(&p->socket); /* which ends it, unless the card did so already */
+	close_fd(&p->socket); /* this ends it, unless the card's close did already */
 	if (p->pidfd < 0)
 		return;
 	if (!ends_within(p, GRACE_MS)) {
@@ -213,7 +213,7 @@ void net_processes_stop(struct net_processes *np)
 {
 	if (!np)
 		return;
-	/* All are told first, so that they end at the same time. */
+	/* Close all sockets first, so that the processes end at the same time. */
 	for (unsigned int i = 0; i < CONFIG_MAX_NETS; i++)
 		close_fd(&np->of[i].socket);
 	for (unsigned int i = 0; i < CONFIG_MAX_NETS; i++)

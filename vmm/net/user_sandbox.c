@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the process of user-mode networking may do: open connections for the guest, and
- * read the host's resolver configuration.
+ * The sandbox of user-mode networking: the process may only open connections for the guest,
+ * and read the host's resolver configuration.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,9 +26,9 @@
 
 #define NOBODY	    65534
 #define RESOLV_CONF "/etc/resolv.conf"
-/* Two buffers of 128 KiB for each connection are the most of it: see user.c. */
+/* Most of it are two buffers of 128 KiB for each connection: see user.c. */
 #define MEMORY_MAX  (256ull << 20)
-#define STDERR_ROOM (64u << 10) /* what it may add to a log file */
+#define STDERR_ROOM (64u << 10) /* bytes that it may add to a log file */
 
 /* What libslirp, its C library and our loop need once everything is set up. */
 static const struct seccomp_call allowed[] = {
@@ -40,7 +40,7 @@ static const struct seccomp_call allowed[] = {
 	{ SCMP_SYS(write), "lines on stderr" },
 	{ SCMP_SYS(writev), "the same" },
 	/* Sockets. */
-	{ SCMP_SYS(connect), "connections of the guest's" },
+	{ SCMP_SYS(connect), "connections of the guest" },
 	{ SCMP_SYS(accept), "forwarded ports" },
 	{ SCMP_SYS(sendto), "frames and connections" },
 	{ SCMP_SYS(recvfrom), "frames and connections" },
@@ -63,7 +63,7 @@ static const struct seccomp_call allowed[] = {
 	{ SCMP_SYS(futex), "locks" },
 	{ SCMP_SYS(getrandom), "hash tables, malloc" },
 	/* Time. */
-	{ SCMP_SYS(clock_gettime), "where the vDSO cannot" },
+	{ SCMP_SYS(clock_gettime), "clocks without vDSO" },
 	{ SCMP_SYS(gettimeofday), "the same" },
 	/* The end. */
 	{ SCMP_SYS(exit_group), "the end" },
@@ -83,7 +83,7 @@ static const struct {
 	{ IPPROTO_IP, IP_RECVERR },
 };
 
-/* IPv4 only, as the guest's network is; whatever else is asked for is refused. */
+/* IPv4 only, like the guest's network; everything else is refused. */
 static int allow_sockets(scmp_filter_ctx ctx)
 {
 	static const struct {
@@ -101,8 +101,8 @@ static int allow_sockets(scmp_filter_ctx ctx)
 					SCMP_A1(SCMP_CMP_EQ, sockets[i].type | SOCK_CLOEXEC),
 					SCMP_A2(SCMP_CMP_EQ, sockets[i].protocol));
 	/*
-	 * libslirp tries a raw socket where the host has no other for ICMP, the C library
-	 * one of any kind where resolv.conf names an interface: refused, which both take.
+	 * libslirp tries a raw socket if the host allows no other for ICMP; the C library opens
+	 * sockets of other kinds if resolv.conf names an interface.  Both cope with a refusal.
 	 */
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1,
 				SCMP_A0(SCMP_CMP_NE, AF_INET));
@@ -124,7 +124,7 @@ static int add_conditional(scmp_filter_ctx ctx, const void *arg)
 	const uint64_t writing = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | O_TMPFILE;
 	int ret = allow_sockets(ctx);
 
-	/* Reading; which files, Landlock says. */
+	/* Reading only; Landlock restricts the files. */
 	ret |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
 				SCMP_A2(SCMP_CMP_MASKED_EQ, writing, 0));
 	/* Memory, but never code. */
@@ -157,7 +157,7 @@ static int drop_root(struct err *err)
 	if (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
 	    !setresuid(NOBODY, NOBODY, NOBODY))
 		return 0;
-	/* Root of a user namespace that has no other user is not the host's. */
+	/* In a user namespace with no other user, root is not the host's root. */
 	if (errno == EINVAL || errno == EPERM)
 		return 0;
 	return err_errno(err, "--net user: user nobody");
@@ -169,7 +169,7 @@ int user_sandbox_limits(struct err *err)
 	rlim_t file = 0;
 	int ret;
 
-	/* The limit counts from the start of the file that stderr may be. */
+	/* stderr may be a file: the limit counts from its start. */
 	if (!fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode))
 		file = st.st_size + STDERR_ROOM;
 	signal(SIGXFSZ, SIG_IGN);
@@ -196,7 +196,7 @@ int user_sandbox_enter(struct err *err)
 		.nr_calls = sizeof(allowed) / sizeof(allowed[0]),
 		.conditional = add_conditional,
 	};
-	/* Where resolv.conf is on common systems, and where it is here. */
+	/* Where resolv.conf is on common systems, and where it is on this one. */
 	const char *readable[] = {
 		"/etc", "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager",
 		"/run/connman", "/etc", NULL,
