@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The board: what devices are plugged into, and all that they know of the machine.  Its
- * owner fills it in (machine/vm_build.c) and lives longer than any device.
+ * The board: the buses and services that devices use, and all that they know of the machine.
+ * Its owner fills it in (machine/vm_build.c) and outlives every device.
  */
 #ifndef VMM_DEVICES_BOARD_H
 #define VMM_DEVICES_BOARD_H
@@ -23,9 +23,9 @@ enum vm_stop {
 	VM_STOP_POWEROFF = 0, /* the guest's own power-off, or a forced stop */
 	VM_STOP_PANIC = 10,
 	VM_STOP_TRIPLE_FAULT = 11,
-	VM_STOP_ERROR = 12, /* KVM could not go on */
+	VM_STOP_ERROR = 12, /* KVM cannot continue */
 	VM_STOP_FORCED = 13, /* by signal or the control socket; status 0 */
-	VM_STOP_RESET = 14, /* never a status: the machine boots again */
+	VM_STOP_RESET = 14, /* never an exit status: the machine boots again */
 };
 
 struct board {

@@ -2,7 +2,7 @@
 /*
  * What panic() of Linux prints (kernel/panic.c): its reason, a stack, "Kernel Offset: ..."
  * (arch/x86/kernel/setup.c), then perhaps "Rebooting in N seconds.." before it resets the
- * machine.  A reboot that somebody asked for prints "reboot: Restarting system" in any case.
+ * machine.  An ordinary reboot always prints "reboot: Restarting system".
  */
 #include "devices/panic_text.h"
 
@@ -13,7 +13,7 @@
 
 #define MARK "Kernel panic - not syncing: "
 
-/* Behind the time that printk() puts in front of a line. */
+/* Skip the time that printk() puts in front of a line. */
 static const char *skip_time(const char *line)
 {
 	const char *p = line + strspn(line, "\r"), *digits;

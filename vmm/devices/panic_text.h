@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A Linux kernel's panic, as far as its console tells of it.
+ * Recognising a Linux kernel's panic in its console output.
  */
 #ifndef VMM_DEVICES_PANIC_TEXT_H
 #define VMM_DEVICES_PANIC_TEXT_H
@@ -9,15 +9,15 @@
 #include <stddef.h>
 
 /*
- * panic_text_reason - the reason of the last panic in @text, safe for a terminal, in
- * @reason; false when there is none.  Only a line of the form that the kernel gives it
- * counts, but a program of the guest's may have written that too.
+ * panic_text_reason - copy the reason of the last panic in @text, safe for a terminal, to
+ * @reason; false if there is none.  Only a line in the kernel's own form counts, but a
+ * program in the guest can write such a line too.
  */
 bool panic_text_reason(const char *text, char *reason, size_t size);
 
 /*
- * panic_text_is_end - is that panic what @text ends with?  Then nothing but the rest of the
- * kernel's own message follows it, and no orderly reboot.
+ * panic_text_is_end - does @text end with that panic?  Then only the rest of the kernel's own
+ * message follows it, and no orderly reboot.
  */
 bool panic_text_is_end(const char *text);
 

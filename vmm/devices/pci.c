@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The PCI bus.  The guest reaches configuration space through ECAM: that of a device is a page
- * that it reads without an exit; writes, and places without a device, come here.  There are no
- * ports 0xcf8 and 0xcfc: Linux would prefer them, at two exits an access, once it had found
- * them after a thousand.  BARs are assigned before the guest starts, and followed when it moves
- * them (PCI Local Bus 3.0, chapter 6; PCI Express 4.0, 7.2.2).
+ * The PCI bus.  The guest reaches configuration space through ECAM: a device's is a page that
+ * it reads without an exit; writes, and slots without a device, come here.  The ports 0xcf8 and
+ * 0xcfc do not exist: Linux would prefer them, at two exits an access, after a thousand exits
+ * to find them.  BARs are assigned before the guest starts, and updated when it moves them (PCI
+ * Local Bus 3.0, chapter 6; PCI Express 4.0, 7.2.2).
  */
 #include "devices/pci.h"
 
@@ -58,18 +58,18 @@ static void map_bar(struct pci_device *dev, int i, uint64_t base)
 	uint64_t start = bar->is_io ? PCI_PORT_BASE : PCI_MEM_BASE;
 	uint64_t size = bar->is_io ? PCI_PORT_SIZE : PCI_MEM_SIZE;
 
-	/* Only inside the bus's windows: nothing may be laid over RAM or the board. */
+	/* Only inside the bus's windows: a BAR must not cover RAM or the board. */
 	if (base < start || base - start > size - bar->size)
 		return;
 	bar->region.base = base;
 	if (bus_add(bar->is_io ? &dev->board->pio : &dev->board->mmio, &bar->region))
-		return; /* on top of another one: that one keeps its place */
+		return; /* overlaps another BAR, which keeps its place */
 	bar->mapped = true;
 	if (dev->bar_mapped)
 		dev->bar_mapped(dev, i, true);
 }
 
-/* Bring the buses in line with the command register and the BARs. */
+/* Update the buses to the command register and the BARs. */
 static void update_bars(struct pci_device *dev)
 {
 	uint16_t command = get16(dev, PCI_COMMAND);
@@ -215,7 +215,7 @@ void pci_init(struct pci_device *dev, struct board *board, const char *name, uin
 	dev->board = board;
 	dev->name = name;
 	dev->slot = slot;
-	/* Without a place it is refused by pci_attach(). */
+	/* If there is no free slot, pci_attach() fails. */
 	dev->config = bus->pages + (slot % PCI_SLOTS) * CONFIG_PAGE;
 	memset(dev->config, 0, CONFIG_PAGE);
 	le_store(&dev->config[PCI_VENDOR_ID], 2, vendor);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One PCI bus, its configuration space memory-mapped (ECAM) and behind the old ports.  A device brings
- * its identity and BARs; pci.c does the configuration space, pci_msix.c the vectors.
+ * One PCI bus, its configuration space memory-mapped (ECAM).  A device provides its identity
+ * and BARs; pci.c implements configuration space, pci_msix.c the vectors.
  */
 #ifndef VMM_DEVICES_PCI_H
 #define VMM_DEVICES_PCI_H
@@ -34,7 +34,7 @@ struct msix_vec {
 	uint32_t word[4]; /* address low and high, data, control: as in the table */
 	int gsi;
 	int fd;		/* eventfd: written to raise the interrupt */
-	bool attached;	/* fd raises gsi; while not, the write stays pending in fd */
+	bool attached;	/* fd raises gsi; otherwise a write stays pending in fd */
 };
 
 struct msix {
@@ -57,7 +57,7 @@ struct pci_device {
 	struct pci_bar bars[PCI_BARS];
 	struct msix msix;
 
-	/* A BAR began or ceased to be visible at region.base.  vCPU thread, bus locked. */
+	/* A BAR was mapped at, or unmapped from, region.base.  vCPU thread, bus locked. */
 	void (*bar_mapped)(struct pci_device *dev, int bar, bool mapped);
 	/* Back to power-on state; the guest does not run. */
 	void (*reset)(struct pci_device *dev);
@@ -65,14 +65,14 @@ struct pci_device {
 };
 
 int pci_bus_create(struct board *board, struct pci_bus **out, struct err *err);
-/* pci_bus_destroy - and every device on it. */
+/* pci_bus_destroy - destroy the bus and every device on it. */
 void pci_bus_destroy(struct pci_bus *bus);
-/* pci_bus_reset - every device, between boots: no BAR mapped, no vector attached. */
+/* pci_bus_reset - reset every device, between boots: no BAR mapped, no vector attached. */
 void pci_bus_reset(struct pci_bus *bus);
 
 /*
- * pci_init - fill in identity; vendor and device ids, 24-bit class code.  It gets the next
- * free slot of board->pci: pci_attach() follows before another device's pci_init().
+ * pci_init - set vendor and device ids and 24-bit class code.  The device gets the next free
+ * slot of board->pci: call pci_attach() before another device's pci_init().
  */
 void pci_init(struct pci_device *dev, struct board *board, const char *name, uint16_t vendor,
 	      uint16_t device, uint32_t class_code, uint8_t revision);
@@ -80,25 +80,25 @@ void pci_init(struct pci_device *dev, struct board *board, const char *name, uin
 /* pci_add_bar - @size a power of two (16 and up for memory, 4 for ports). */
 void pci_add_bar(struct pci_device *dev, int bar, uint32_t size, bool is_io, bus_fn fn, void *arg);
 
-/* pci_add_cap - append a capability; @len includes its two header bytes.  Its offset. */
+/* pci_add_cap - append a capability; @len includes its 2 header bytes.  Returns its offset. */
 unsigned int pci_add_cap(struct pci_device *dev, uint8_t id, const void *body, unsigned int len);
 
-/* msix_add - @nr vectors whose table is in memory BAR @bar (one page, made here). */
+/* msix_add - add @nr vectors; their table is in memory BAR @bar (one page, added here). */
 int msix_add(struct pci_device *dev, int bar, unsigned int nr, struct err *err);
 
 /* msix_signal - raise vector @vec.  Any thread.  Ignored while MSI-X is off. */
 void msix_signal(struct pci_device *dev, unsigned int vec);
 
 /*
- * pci_io_device - the device with a BAR at I/O port @port, and which; NULL.  Any thread: the
- * answer may be that of just before or after the guest has moved it.
+ * pci_io_device - the device with a BAR at I/O port @port, and the BAR's number; NULL if there
+ * is none.  Any thread: if the guest is moving BARs, the answer may be from before or after.
  */
 struct pci_device *pci_io_device(const struct pci_bus *bus, uint64_t port, int *bar);
 
-/* pci_attach - put it on the bus, with its BARs at addresses of the bus's choice. */
+/* pci_attach - put it on the bus; the bus chooses the addresses of its BARs. */
 int pci_attach(struct pci_bus *bus, struct pci_device *dev, struct err *err);
 
-/* For pci.c: the MSI-X control word was written; everything off; free. */
+/* For pci.c: the MSI-X control word was written; turn everything off; free. */
 void msix_control_written(struct pci_device *dev);
 void msix_reset(struct pci_device *dev);
 void msix_destroy(struct pci_device *dev);

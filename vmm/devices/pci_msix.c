@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * MSI-X.  Each vector has an eventfd; a device raises it by writing there.  While
- * the vector is live the eventfd is an irqfd of KVM's; while it is masked the write
- * simply stays in the eventfd, which is the pending bit, and KVM looks at it when
+ * MSI-X.  Each vector has an eventfd; a device raises the vector by writing to it.
+ * While the vector is enabled the eventfd is an irqfd of KVM; while it is masked the
+ * write stays in the eventfd, which thus is the pending bit, and KVM checks it when
  * the irqfd is attached again.  (PCI Local Bus 3.0, 6.8.2.)
  */
 #include <errno.h>
@@ -26,7 +26,7 @@ static uint16_t control(const struct pci_device *dev)
 	return le_load(&dev->config[dev->msix.cap + PCI_MSIX_FLAGS], 2);
 }
 
-/* Attach or detach the vector's irqfd as enable and mask bits say.  Lock held. */
+/* Attach or detach the vector's irqfd, by the enable and mask bits.  Lock held. */
 static void update_vec(struct pci_device *dev, struct msix_vec *v)
 {
 	struct irq_router *irq = &dev->board->irq;
@@ -117,7 +117,7 @@ int msix_add(struct pci_device *dev, int bar, unsigned int nr, struct err *err)
 		v->word[CTRL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 		v->gsi = irq_alloc_msi(&dev->board->irq);
 		v->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		m->nr = i + 1; /* so that msix_destroy() closes what there is */
+		m->nr = i + 1; /* for msix_destroy() after an error */
 		if (v->gsi < 0)
 			return err_set(err, v->gsi, "%s: out of MSI routes", dev->name);
 		if (v->fd < 0)
@@ -148,7 +148,7 @@ void msix_reset(struct pci_device *dev)
 		v->word[CTRL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 		update_vec(dev, v);
 		while (read(v->fd, &count, sizeof(count)) > 0)
-			; /* forget what was pending */
+			; /* discard a pending interrupt */
 	}
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The board's registers.  A guest that writes them ends its boot; why, is told
- * apart here: power-off, reset, or a reset that follows a kernel panic.
+ * The board's registers.  A guest ends its boot by writing to them; the reason is
+ * determined here: power-off, reset, or a reset that follows a kernel panic.
  */
 #include "devices/platform.h"
 
@@ -31,11 +31,11 @@ struct platform {
 	struct bus_region acpi;
 	struct bus_region kbd;
 	int event_fd; /* raises GSI_GED */
-	bool panic_driver; /* the guest's pvpanic driver is up */
+	bool panic_driver; /* the guest's pvpanic driver is loaded */
 	uint8_t events;
 };
 
-/* What the console shows of a panic; false when it does not show one. */
+/* The reason of a panic that the console shows; false if it shows none. */
 static bool console_shows_panic(struct board *board, bool as_its_end, char *reason, size_t len)
 {
 	char tail[16384 + 1];
@@ -65,14 +65,14 @@ void platform_crash_kernel(struct board *board)
 	console_shows_panic(board, false, reason, sizeof(reason));
 	events_emit_limited(board->events, EVENTS_OF_GUEST, "crash_kernel", NULL,
 			    json_pack("{s:o}", "reason", events_text(reason)));
-	/* It starts from nothing, without the driver. */
+	/* The crash kernel starts without the driver. */
 	__atomic_store_n(&board->platform->panic_driver, false, __ATOMIC_RELAXED);
 }
 
 /*
- * Before its pvpanic driver is up, a stock kernel has no channel to say that it panicked,
- * but its console tells: its last words before it resets the machine.  With the driver, the
- * driver alone counts: text can come from anywhere.
+ * Before its pvpanic driver is loaded, a stock kernel cannot report a panic, but its last
+ * console output before it resets the machine shows it.  Once the driver is loaded only the
+ * driver's report counts, since any program can write text.
  */
 static void guest_reset(struct platform *pf)
 {
@@ -82,7 +82,7 @@ static void guest_reset(struct platform *pf)
 	if (!driver && console_shows_panic(pf->board, true, reason, sizeof(reason)))
 		board_stop(pf->board, VM_STOP_PANIC, "kernel panic: %s", reason);
 	else
-		board_stop(pf->board, VM_STOP_RESET, "the guest asked for a reset");
+		board_stop(pf->board, VM_STOP_RESET, "the guest requested a reset");
 }
 
 static void acpi_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
@@ -99,7 +99,7 @@ static void acpi_access(void *arg, uint64_t offset, uint8_t *data, unsigned int 
 	switch (PORT_ACPI_BASE + offset) {
 	case PORT_ACPI_SLEEP:
 		if (data[0] & SLEEP_EN && SLEEP_TYPE(data[0]) == SLEEP_TYPE_S5)
-			board_stop(pf->board, VM_STOP_POWEROFF, "the guest switched itself off");
+			board_stop(pf->board, VM_STOP_POWEROFF, "the guest powered off");
 		break;
 	case PORT_ACPI_RESET:
 		if (data[0] == RESET_VALUE)
@@ -114,7 +114,7 @@ static void kbd_access(void *arg, uint64_t offset, uint8_t *data, unsigned int l
 	struct platform *pf = arg;
 
 	if (!is_write)
-		memset(data, 0, len); /* nothing to read, room to write */
+		memset(data, 0, len); /* status: output buffer empty, input buffer free */
 	else if (offset == KBD_COMMAND && data[0] == KBD_RESET)
 		guest_reset(pf);
 }

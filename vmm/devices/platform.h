@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The board: what is neither PCI nor a serial port.  ACPI sleep, reset and event
- * registers, and the keyboard controller's reset line that kernels try too.
+ * The board's registers beside PCI and serial port: ACPI sleep, reset and event
+ * registers, and the keyboard controller's reset line, which kernels also try.
  */
 #ifndef VMM_DEVICES_PLATFORM_H
 #define VMM_DEVICES_PLATFORM_H
@@ -18,13 +18,13 @@ void platform_destroy(struct platform *pf);
 int platform_bind(struct platform *pf, struct err *err);
 void platform_reset(struct platform *pf);
 
-/* platform_power_button - press it.  Any thread. */
+/* platform_power_button - press the power button.  Any thread. */
 int platform_power_button(struct platform *pf);
 
 /*
- * What the guest's pvpanic driver says: that it is there; that the kernel panicked (which
- * stops the VM, with its reason); that it panicked and a crash kernel takes over, which goes
- * on (an event tells of it).  vCPU threads.
+ * Reports of the guest's pvpanic driver: it is loaded; the kernel panicked (this stops the VM,
+ * with the panic's reason); it panicked and a crash kernel takes over (this emits an event).
+ * vCPU threads.
  */
 void platform_panic_driver(struct board *board);
 void platform_panicked(struct board *board);

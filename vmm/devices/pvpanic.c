@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pvpanic-pci: one byte, in which a bit says that the kernel panicked (the interface
+ * pvpanic-pci: a byte with a bit that says that the kernel panicked (the interface
  * is QEMU's, docs/specs/pvpanic; Linux has the driver in drivers/misc/pvpanic).
  */
 #include "devices/pvpanic.h"
@@ -18,7 +18,7 @@
 #define BAR_SIZE 16
 
 #define PANICKED     1
-#define CRASH_LOADED 2 /* a crash kernel takes over: not the end */
+#define CRASH_LOADED 2 /* a crash kernel takes over: the VM continues */
 
 static void pvpanic_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
 			   bool is_write)
@@ -29,7 +29,7 @@ static void pvpanic_access(void *arg, uint64_t offset, uint8_t *data, unsigned i
 		memset(data, 0, len);
 		if (offset)
 			return;
-		/* A driver asks what may be said, before anything else. */
+		/* A driver first reads which bits are supported. */
 		data[0] = PANICKED | CRASH_LOADED;
 		platform_panic_driver(dev->board);
 	} else if (!offset && data[0] & PANICKED) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pvpanic: the guest kernel's way of saying that it panicked.
+ * pvpanic: a device by which a guest's kernel reports a panic.
  */
 #ifndef VMM_DEVICES_PVPANIC_H
 #define VMM_DEVICES_PVPANIC_H

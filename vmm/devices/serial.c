@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * 16550A UART.  Output leaves at once, so the transmitter is always empty; input
- * waits in a FIFO of our own and the console is told when there is room again.
+ * 16550A UART.  Output is written at once, so the transmitter is always empty; input
+ * waits in a FIFO, and the console is notified when there is room again.
  *
- * A driver clears the FIFO when it opens the port.  So that it does not throw away what was
- * typed before, nothing is put there until it listens: by interrupt, or by polling.
+ * A driver clears the FIFO when it opens the port.  So that input typed before is not lost,
+ * none is put there until the driver listens: by interrupt, or by polling.
  */
 #include "devices/serial.h"
 
@@ -39,24 +39,24 @@ enum { REG_DATA, REG_IER, REG_IIR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR, 
 #define MSR_READY   0xb0 /* carrier, data set ready, clear to send */
 
 #define RX_SIZE 64
-#define POLLS	16 /* looks at the line status in a row: a driver that polls for input */
+#define POLLS	16 /* reads of the line status in a row: the driver polls for input */
 
 struct serial {
 	struct board *board;
 	struct bus_region region;
 	int irq_fd;
-	pthread_mutex_t lock; /* vCPUs and the loop both come here */
+	pthread_mutex_t lock; /* for vCPUs and the loop */
 	uint8_t ier, lcr, mcr, scr, fcr;
 	uint8_t divisor[2];
 	bool tx_pending; /* a "transmitter empty" interrupt is due */
 	uint8_t rx[RX_SIZE];
 	unsigned int rx_head, rx_count;
-	unsigned int polls; /* looks at the line status since something was written */
-	bool room; /* input that was turned away may come again: tell the console */
+	unsigned int polls; /* reads of the line status since the last write */
+	bool room; /* notify the console: it may send input again that did not fit */
 	uint64_t rx_bytes, tx_bytes;
 };
 
-/* Edge-triggered: raise again whenever there may be something new to say. */
+/* Edge-triggered: raise it again whenever there may be a new reason. */
 static void update_irq(struct serial *s)
 {
 	bool due = (s->ier & IER_RX && s->rx_count) || (s->ier & IER_TX && s->tx_pending);
@@ -75,7 +75,7 @@ static bool listens(const struct serial *s)
 	return s->ier & IER_RX || s->polls >= POLLS;
 }
 
-/* Whatever has made room, or a listener: a console that was turned away waits for it. */
+/* There is room, or the driver listens: a console whose input was refused waits for this. */
 static void note_room(struct serial *s)
 {
 	s->room |= listens(s) && s->rx_count < RX_SIZE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A 16550A at COM1, connected to the host's console.
+ * A 16550A at COM1, connected to the console on the host.
  */
 #ifndef VMM_DEVICES_SERIAL_H
 #define VMM_DEVICES_SERIAL_H
