@@ -86,7 +86,7 @@ finish 10
 # No KVM, and no permission for it.
 if [ "$(id -u)" = 0 ] && [ -n "${SYMKIT_IN_RIG:-}" ]; then
 	mv /dev/kvm /dev/kvm.away
-	refuse 1 '/dev/kvm: not there' --kernel "$k"
+	refuse 1 '/dev/kvm: does not exist' --kernel "$k"
 	symvmm check --quiet
 	expect $? 4 "status of check without KVM"
 	mv /dev/kvm.away /dev/kvm

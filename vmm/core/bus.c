@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Dispatch of port and MMIO accesses.  There are a few dozen regions at most, the
- * busy ones are ioeventfds that never get here, so a list is enough.
+ * Dispatch of port and MMIO accesses.  There are a few dozen regions at most, and the
+ * busy ones are ioeventfds, which do not get here: a list is enough.
  */
 #include "core/bus.h"
 

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 /*
- * @offset is from the region's start; @data holds @len (1, 2, 4 or 8) bytes, to be
- * filled by a read.
+ * @offset is from the region's start; @data has @len (1, 2, 4 or 8) bytes, which a read
+ * fills.
  */
 typedef void (*bus_fn)(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
 		       bool is_write);
@@ -33,13 +33,13 @@ struct bus {
 void bus_init(struct bus *bus);
 void bus_destroy(struct bus *bus);
 
-/* bus_add - @region stays the caller's, and must outlive its time here; -EEXIST on overlap. */
+/* bus_add - @region must stay valid until bus_del(); -EEXIST on overlap. */
 int bus_add(struct bus *bus, struct bus_region *region);
 void bus_del(struct bus *bus, struct bus_region *region);
 
 /*
- * bus_access - hand an access to its region.  Where there is none, or where it
- * runs past the region's end, a read gives all ones, a write nothing; false then.
+ * bus_access - pass an access to its region.  If there is none, or the access crosses the
+ * region's end, a read returns all ones and a write is ignored; returns false then.
  */
 bool bus_access(struct bus *bus, uint64_t addr, uint8_t *data, unsigned int len,
 		bool is_write);

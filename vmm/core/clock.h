@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Points in time for deadlines and rates.
+ * Clocks for deadlines and rates.
  */
 #ifndef VMM_CORE_CLOCK_H
 #define VMM_CORE_CLOCK_H

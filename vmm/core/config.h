@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a VM is to be: filled from the config file and the command line
+ * The configuration of a VM: filled from the config file and the command line
  * (cli/options.c, one table for both), read by everything else.
  */
 #ifndef VMM_CORE_CONFIG_H
@@ -18,7 +18,7 @@
 struct disk_config {
 	char *path;
 	bool readonly;
-	bool notify_exit; /* its doorbell exits to userspace, for services to see */
+	bool notify_exit; /* its notifications exit to userspace, for hooks of services */
 	bool raw; /* format=raw was given: no guessing from its contents */
 	char serial[21]; /* virtio-blk serial, at most 20 bytes */
 };
@@ -27,7 +27,7 @@ enum net_kind { NET_USER, NET_TAP, NET_UNIX };
 
 struct net_fwd {
 	bool udp;
-	uint32_t host_ip; /* IPv4, host byte order; loopback unless told otherwise */
+	uint32_t host_ip; /* IPv4, host byte order; default: loopback */
 	uint16_t host_port;
 	uint16_t guest_port;
 };
@@ -46,7 +46,7 @@ struct vm_config {
 	char *name;
 	char *kernel;
 	char *initrd;
-	char *cmdline; /* what the user asked for; boot/ adds to it */
+	char *cmdline; /* the user's; boot/ adds to it */
 	uint64_t memory; /* bytes */
 	unsigned int cpus;
 	struct disk_config disks[CONFIG_MAX_DISKS];
@@ -68,8 +68,8 @@ struct vm_config {
 	uint64_t swapbypass_limit; /* bytes of it that the guest may use; 0: all */
 	char *swapbypass_file; /* NULL: in memory */
 	bool seccomp;
-	char *user; /* to become, once everything is open; NULL: as started */
-	bool interpreted_ok; /* run even where KVM interprets kernel code */
+	char *user; /* to become, once all files are open; NULL: no change */
+	bool interpreted_ok; /* run even if KVM interprets kernel code */
 };
 
 #endif

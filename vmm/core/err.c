@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Errors with a reason, and the two ways of telling the user something.
+ * Errors with a reason, and messages on stderr.
  */
 #include "core/err.h"
 
@@ -39,7 +39,7 @@ int err_errno(struct err *err, const char *fmt, ...)
 	return err_set(err, -saved, "%s: %s", text, strerror(saved));
 }
 
-/* Many a line has a cause in the guest: together they must not flood the owner's log. */
+/* The guest can cause many of these lines: they must not flood the log. */
 static bool may_log(unsigned int *left_out)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Errors with a reason.  A function that can fail for a reason the user must
- * hear of takes a struct err and returns -errno; the message names the file,
- * option or guest address at fault.  Only main() prints it.
+ * Errors with a reason.  A function whose error the user must understand takes a struct
+ * err and returns -errno; the message names the file, option or guest address at fault.
+ * Only main() prints it.
  */
 #ifndef VMM_CORE_ERR_H
 #define VMM_CORE_ERR_H
 
 struct err {
-	int code; /* -errno, 0 while nothing went wrong */
+	int code; /* -errno; 0: no error */
 	char msg[512];
 };
 
 /*
- * err_set - record @code (a negative errno) and a message; the first one stays.
+ * err_set - record @code (a negative errno) and a message, unless an error is recorded already.
  * Returns @code, so that callers can write "return err_set(...)".
  */
 int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Interrupt routes.  KVM_SET_GSI_ROUTING replaces the whole table, so it is built
- * anew at each change; changes are rare (a driver setting up its vectors).
+ * Interrupt routes.  KVM_SET_GSI_ROUTING replaces the whole table, so it is rebuilt at
+ * each change; changes are rare (a driver sets up its vectors).
  */
 #include "core/irq.h"
 
@@ -45,7 +45,7 @@ static int commit(struct irq_router *irq)
 	if (!table)
 		return -ENOMEM;
 	for (unsigned int gsi = 0; gsi < 16; gsi++)
-		if (gsi != 2) /* the cascade */
+		if (gsi != 2) /* the PIC's cascade */
 			add_pin(table, gsi, gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
 				gsi % 8);
 	for (unsigned int gsi = 0; gsi < GSI_MSI_BASE; gsi++)

@@ -36,7 +36,7 @@ int irq_alloc_msi(struct irq_router *irq);
 /* irq_set_msi - route @gsi to the MSI message.  0 or -errno. */
 int irq_set_msi(struct irq_router *irq, int gsi, uint64_t addr, uint32_t data);
 
-/* irq_attach - raise @gsi (an edge) whenever @eventfd is written; irq_detach - no longer. */
+/* irq_attach - raise @gsi (an edge) whenever @eventfd is written; irq_detach ends that. */
 int irq_attach(struct irq_router *irq, int gsi, int eventfd);
 int irq_detach(struct irq_router *irq, int gsi, int eventfd);
 

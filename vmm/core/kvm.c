@@ -44,7 +44,7 @@ int kvm_open(struct err *err)
 
 	if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
 		return err_set(err, -errno,
-			       "/dev/kvm: not there: this host has no KVM, or its module is not "
+			       "/dev/kvm: does not exist: this host has no KVM, or its module is not "
 			       "loaded (modprobe kvm_amd or kvm_intel)");
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		return err_set(err, -errno,
@@ -84,7 +84,7 @@ void kvm_limit(int vm_fd)
 	};
 	struct kvm_enable_cap notify = {
 		.cap = KVM_CAP_X86_NOTIFY_VMEXIT,
-		/* The window, in the upper half: KVM adds what the hardware needs to 0. */
+		/* Window 0, in the upper half: KVM adds the minimum of the hardware. */
 		.args = { KVM_X86_NOTIFY_VMEXIT_ENABLED | KVM_X86_NOTIFY_VMEXIT_USER },
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is asked of the host's KVM itself: opening it, its capabilities, and how
- * fast it runs kernel code (kvm_speed.c).
+ * The host's KVM itself: opening it, its capabilities, and how fast it runs kernel
+ * code (kvm_speed.c).
  */
 #ifndef VMM_CORE_KVM_H
 #define VMM_CORE_KVM_H
@@ -18,22 +18,22 @@ struct kvm_cap {
 	const char *use; /* what symvmm does with it */
 };
 
-/* kvm_caps - every capability that matters, ended by a NULL name. */
+/* kvm_caps - every capability that symvmm uses, ended by a NULL name. */
 extern const struct kvm_cap kvm_caps[];
 
 /* kvm_open - /dev/kvm, API version checked; a file descriptor, or -errno with @err set. */
 int kvm_open(struct err *err);
 
-/* kvm_check_needed - -ENOTSUP, naming what is missing, unless every needed one is there. */
+/* kvm_check_needed - 0, or -ENOTSUP if a needed capability is missing; @err names it. */
 int kvm_check_needed(int kvm_fd, struct err *err);
 
-/* kvm_check - the capability's value, 0 when it is not there. */
+/* kvm_check - the capability's value, 0 if the host does not have it. */
 int kvm_check(int fd, int cap);
 
 /*
- * kvm_limit - have the KVM VM @vm_fd hand over what a guest can do to the whole host: bus
- * locks (KVM_CAP_X86_BUS_LOCK_EXIT) and running for long with no way to interrupt it
- * (KVM_CAP_X86_NOTIFY_VMEXIT), as far as this host's KVM can.
+ * kvm_limit - make the KVM VM @vm_fd exit when a guest affects the whole host: by bus locks
+ * (KVM_CAP_X86_BUS_LOCK_EXIT), or by running for long without an interrupt window
+ * (KVM_CAP_X86_NOTIFY_VMEXIT), as far as this host's KVM supports it.
  */
 void kvm_limit(int vm_fd);
 

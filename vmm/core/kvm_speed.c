@@ -2,7 +2,7 @@
 /*
  * How fast this KVM runs kernel code.  Some hosts (nested clouds without nested
  * virtualization) offer a /dev/kvm that interprets ring 0, a thousand times slower
- * than hardware; a Linux guest would seem to hang there.
+ * than hardware; a Linux guest would appear to hang there.
  */
 #include "core/kvm.h"
 
@@ -22,7 +22,7 @@
 #define TRIES	    8
 
 /*
- * Real mode, ring 0: two instructions a turn, ECX turns, then "out".
+ * Real mode, ring 0: two instructions per iteration, ECX iterations, then "out".
  *	1: dec ecx; jnz 1b; out 0x10, al; jmp 1b
  */
 static const unsigned char loop_code[] = {
@@ -82,10 +82,10 @@ static void probe_close(struct probe *p)
 		close(p->vm_fd);
 }
 
-/* probe_run - seconds that @turns of the loop take. */
-static int probe_run(struct probe *p, uint32_t turns, double *seconds, struct err *err)
+/* probe_run - the seconds that @iterations iterations of the loop take. */
+static int probe_run(struct probe *p, uint32_t iterations, double *seconds, struct err *err)
 {
-	struct kvm_regs regs = { .rip = CODE_GPA, .rflags = 2, .rcx = turns };
+	struct kvm_regs regs = { .rip = CODE_GPA, .rflags = 2, .rcx = iterations };
 	struct timespec a, b;
 
 	if (ioctl(p->vcpu_fd, KVM_SET_REGS, &regs))
@@ -111,8 +111,8 @@ int kvm_measure(int kvm_fd, double *mips, struct err *err)
 	*mips = 0;
 	ret = probe_open(kvm_fd, &p, err);
 	/*
-	 * The best of several short runs: on a busy host any one of them may have lost the
-	 * CPU for a while, and an interpreter is slow in all of them.
+	 * Take the best of several short runs: on a busy host some may lose the CPU for a
+	 * while, but an interpreter is slow in all of them.
 	 */
 	for (int i = 0; i < TRIES && !ret && *mips < NATIVE_MIPS; i++) {
 		ret = probe_run(&p, TURNS, &seconds, err);

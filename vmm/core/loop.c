@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The event loop of the I/O thread.  A deleted source is only marked, and
- * freed after the batch of events in hand, since that batch may still name it.
+ * freed after the current batch of events, which may still refer to it.
  */
 #include "core/loop.h"
 
@@ -20,7 +20,7 @@ struct loop_source {
 	loop_fn fn;
 	void *arg;
 	int fd;
-	bool is_timer; /* fd is a timerfd of ours */
+	bool is_timer; /* fd is our own timerfd */
 	bool dead;
 };
 
@@ -184,7 +184,7 @@ int loop_run(struct loop *loop)
 			if (src->dead)
 				continue;
 			if (src->is_timer && read(src->fd, &count, sizeof(count)) < 0)
-				continue; /* disarmed since */
+				continue; /* disarmed meanwhile */
 			src->fn(src->arg, ev[i].events);
 		}
 		loop_reap(loop);

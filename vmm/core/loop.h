@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The event loop of the I/O thread: file descriptors and timers over epoll.
- * Everything but the vCPUs and the disks runs in this one thread, so callbacks
+ * Everything without a thread of its own runs in this one, so callbacks
  * must not block.
  */
 #ifndef VMM_CORE_LOOP_H
@@ -42,7 +42,7 @@ int loop_arm(struct loop_source *src, uint64_t ns);
 /* loop_run - serve until loop_quit(); returns 0 or -errno. */
 int loop_run(struct loop *loop);
 
-/* loop_quit - end loop_run() after the callbacks in hand.  Any thread, signal-safe. */
+/* loop_quit - end loop_run() after the current callbacks.  Any thread, signal-safe. */
 void loop_quit(struct loop *loop);
 
 #endif

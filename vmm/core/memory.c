@@ -25,8 +25,8 @@
 
 /*
  * Anonymous memory aligned to huge pages: most exits of a boot are first touches of RAM,
- * and a huge page settles 512 of them at once.  (Shared memory would get huge pages only
- * where the host's owner has switched them on for it.)
+ * and a huge page handles 512 of them at once.  (Shared memory would get huge pages only
+ * if the host's administrator has enabled them for it.)
  */
 static uint8_t *map_ram(uint64_t size)
 {
@@ -51,7 +51,7 @@ int gmem_create(struct guest_memory *mem, uint64_t size, struct err *err)
 	mem->host = map_ram(size);
 	if (!mem->host)
 		return err_errno(err, "guest memory of %llu MiB", size / MiB);
-	/* A core dump of the VMM must not carry the guest. */
+	/* Keep guest memory out of core dumps. */
 	madvise(mem->host, size, MADV_DONTDUMP);
 	madvise(mem->host, size, MADV_HUGEPAGE);
 	prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, mem->host, size, "symvmm-ram");

@@ -18,7 +18,7 @@
 
 struct mem_region {
 	uint64_t gpa;
-	uint64_t size; /* 0: the place is free */
+	uint64_t size; /* 0: unused */
 	uint8_t *host;
 	uint32_t flags; /* KVM_MEM_* */
 };
@@ -45,12 +45,12 @@ int gmem_bind(struct guest_memory *mem, int vm_fd, struct err *err);
 /* gmem_discard - give every page of RAM back; it reads as zeroes afterwards. */
 int gmem_discard(struct guest_memory *mem);
 
-/* gmem_resident - bytes of RAM that the host has given; slow, for metrics. */
+/* gmem_resident - bytes of RAM that the host has allocated; slow, for metrics. */
 uint64_t gmem_resident(const struct guest_memory *mem);
 
 /*
  * gmem_map - host address of [gpa, gpa + len), or NULL unless all of it lies in one
- * piece of RAM.  The guest can change what it points at at any time.
+ * piece of RAM.  The guest can change that memory at any time.
  */
 void *gmem_map(const struct guest_memory *mem, uint64_t gpa, uint64_t len);
 
@@ -61,21 +61,21 @@ int gmem_write(const struct guest_memory *mem, uint64_t gpa, const void *src, si
 /*
  * gmem_region_add - show @size bytes at @host to the guest at @gpa, above and beside
  * RAM.  @flags: KVM_MEM_*.  Returns 0, -EINVAL (alignment), -EEXIST (overlap),
- * -ENOSPC, or KVM's -errno.  gmem_region_del - take it away again.
+ * -ENOSPC, or KVM's -errno.  gmem_region_del - remove it.
  */
 int gmem_region_add(struct guest_memory *mem, uint64_t gpa, uint64_t size, void *host,
 		    uint32_t flags);
 int gmem_region_del(struct guest_memory *mem, uint64_t gpa);
 
 /*
- * gmem_show_page - from the next gmem_bind() on the guest reads the page at @host, aligned to
- * pages, at @gpa, where a device is, without an exit.  Its writes go to that device, whose reads
- * must give the same: where KVM does not show the page, or @mem has no room for more than
- * MEM_MAX_PAGES, they are exits as before.  Before the first boot; @host stays valid.
+ * gmem_show_page - from the next gmem_bind() on the guest reads the page-aligned page at
+ * @host without an exit at @gpa, the address of a device.  Its writes go to that device,
+ * whose read handler must return the same data: reads are exits as before if KVM does not
+ * map the page, or beyond MEM_MAX_PAGES pages.  Before the first boot; @host must stay valid.
  */
 void gmem_show_page(struct guest_memory *mem, uint64_t gpa, uint8_t *host);
 
-/* gmem_top - the end of all that is there: RAM, regions, and what lies below 4 GiB. */
+/* gmem_top - the end of everything: RAM, regions, and devices below 4 GiB. */
 uint64_t gmem_top(struct guest_memory *mem);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Values that users write, on the command line, in a file or to the control socket.
+ * Parsing values from the command line, the config file or the control socket.
  */
 #ifndef VMM_CORE_PARSE_H
 #define VMM_CORE_PARSE_H
@@ -10,7 +10,7 @@
 #include "core/err.h"
 
 /*
- * parse_size - @s as bytes: "4096", "512M", "4G".  -EINVAL with @err set, which names
+ * parse_size - convert @s to bytes: "4096", "512M", "4G".  -EINVAL with @err set, which names
  * @where, the option or parameter.
  */
 int parse_size(const char *s, const char *where, uint64_t *out, struct err *err);

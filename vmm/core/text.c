@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-/* The length of the UTF-8 sequence at @p and its code point; 0: there is none (RFC 3629). */
+/* The length of the UTF-8 sequence at @p and its code point; 0: not valid (RFC 3629). */
 static unsigned int decode(const unsigned char *p, uint32_t *point)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };

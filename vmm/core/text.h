@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Text that may come from a guest, on its way to a person.
+ * Making text from a guest safe to print.
  */
 #ifndef VMM_CORE_TEXT_H
 #define VMM_CORE_TEXT_H
