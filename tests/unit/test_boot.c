@@ -195,7 +195,7 @@ static void test_truncated(void **state)
 	struct fixture *f = *state;
 
 	write_bzimage(f, SETUP + PAYLOAD - 1);
-	refused(f, -ENOEXEC, f->kernel, "truncated: 9215 bytes, its header announces 9216");
+	refused(f, -ENOEXEC, f->kernel, "truncated: 9215 bytes, its header says 9216");
 }
 
 static void test_no_payload(void **state)

@@ -198,7 +198,7 @@ static void test_no_release(void **state)
 	opened(f, false);
 	f->config.initrd_modules = "symbiotic";
 	boot_close(&f->img);
-	refused(f, -EINVAL, "does not say its release");
+	refused(f, -EINVAL, "does not contain its release");
 }
 
 static void test_off(void **state)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * ACPI tables: hardware-reduced (ACPI 6.5, 4.1), so there is no SMI and no legacy device to
- * emulate.  Of the fixed hardware there is the power management timer alone: Linux takes it
- * as its reference clock all the same, and needs one where it does not use KVM's clock.  What
- * devices there are, dsdt.asl says.
+ * emulate.  The only fixed hardware is the power management timer: Linux uses it as a
+ * reference clock even so, and needs one when it does not use KVM's clock.  dsdt.asl lists the
+ * devices.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -49,7 +49,7 @@ struct acpi_rsdp {
 	uint8_t reserved[3];
 } PACKED;
 
-/* ACPI 6.5, 5.2.9; only what a hardware-reduced platform uses has a name. */
+/* ACPI 6.5, 5.2.9; only fields that a hardware-reduced platform uses have names. */
 struct acpi_fadt {
 	struct acpi_header h;
 	uint8_t unused1[40];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The order of things at boot: files are checked before KVM is asked for anything,
- * loaded afresh at each reset, and the boot vCPU starts at the 64-bit entry point
+ * The steps of a boot: files are checked before the KVM VM exists and loaded again at
+ * each reset, and the boot vCPU starts at the 64-bit entry point
  * (Documentation/arch/x86/boot.rst, "64-bit Boot Protocol").
  */
 #include "boot/boot.h"
@@ -52,7 +52,7 @@ static int open_file(const char *what, const char *path, uint64_t *size, struct 
 	return err->code;
 }
 
-/* The initrd goes to the top of low RAM, below what the kernel can reach. */
+/* The initrd goes to the top of low RAM, below the kernel's limit. */
 static uint64_t initrd_gpa(const struct boot_image *img, uint64_t low_size)
 {
 	uint64_t top = (uint64_t)img->hdr.initrd_addr_max + 1;
@@ -142,7 +142,7 @@ int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
 		if (n < 0)
 			return err_errno(err, "%s", path);
 		if (!n)
-			return err_set(err, -EIO, "%s: truncated while it was read", path);
+			return err_set(err, -EIO, "%s: truncated while being read", path);
 		dst += n;
 		offset += n;
 		len -= n;
@@ -151,9 +151,9 @@ int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
 }
 
 /*
- * A Linux guest that did not come up by EFI jumps to the PC's reset vector, f000:fff0 in
- * real mode, when the platform is hardware-reduced (reboot_init() takes EFI's word for
- * the reset, which then has none).  There:
+ * On a hardware-reduced platform, a Linux guest that was not started by EFI reboots by a
+ * jump to the PC's reset vector, f000:fff0 in real mode (its reboot_init() chooses EFI, and
+ * without EFI that is the fallback).  The code there:
  *	mov dx, PORT_ACPI_RESET; mov al, 1; out dx, al; 1: hlt; jmp 1b
  */
 static int write_reset_vector(struct guest_memory *mem)
@@ -190,7 +190,7 @@ int boot_load(const struct boot_image *img, struct guest_memory *mem, int vcpu_f
 
 static int write_tables(struct guest_memory *mem)
 {
-	/* Null, unused, flat 64-bit code, flat data: what the boot protocol asks for. */
+	/* Null, unused, flat 64-bit code, flat data: required by the boot protocol. */
 	static const uint64_t gdt[4] = { 0, 0, 0x00af9b000000ffffull, 0x00cf93000000ffffull };
 	uint64_t page[512] = { PTE_PRESENT_RW | (BOOT_PAGES_GPA + 0x1000) };
 	int ret;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From kernel and initrd files to a guest that is ready to run its first
- * instruction.  boot.c is the order of things; bzimage.c and vmlinux.c read the two
- * kernel formats, params.c writes the zero page, acpi.c the tables.
+ * instruction.  boot.c has the steps; bzimage.c and vmlinux.c read the two kernel
+ * formats, params.c writes the zero page, acpi.c the tables.
  */
 #ifndef VMM_BOOT_BOOT_H
 #define VMM_BOOT_BOOT_H
@@ -34,37 +34,36 @@ struct boot_image {
 	unsigned int nr_modules;
 	size_t archive_size;
 	char modules[256]; /* their names, separated by ',' */
-	char missing[512]; /* why "symbiotic" is not among them though it was wanted; or "" */
-	char release[64]; /* of the kernel; "": it does not say */
+	char missing[512]; /* why "symbiotic" is not among them, if it was wanted; or "" */
+	char release[64]; /* of the kernel; "": unknown */
 	enum kernel_kind kind;
-	struct setup_header hdr; /* of a bzImage; made up for a vmlinux */
+	struct setup_header hdr; /* of a bzImage; filled in by vmlinux.c for a vmlinux */
 	uint64_t payload;	 /* bzImage: file offset of the protected-mode part */
 	uint64_t payload_size;
-	uint64_t load_gpa; /* where the kernel goes */
-	uint64_t load_end; /* first byte after what it needs to unpack itself */
+	uint64_t load_gpa; /* of the kernel */
+	uint64_t load_end; /* the end of the memory that it needs to unpack itself */
 	uint64_t entry;
 };
 
 /*
- * boot_open - open the kernel and the initrd that @config names and check all that
- * can be checked: format, truncation, whether they fit into the memory.
- * The files stay open, for reboots.
+ * boot_open - open the kernel and the initrd that @config names and check them: format,
+ * truncation, whether they fit into the memory.  The files stay open, for reboots.
  */
 int boot_open(struct boot_image *img, const struct vm_config *config, struct err *err);
 void boot_close(struct boot_image *img);
 
 /*
- * boot_load - fill @mem for a fresh boot: kernel, initrd, parameters, ACPI.  The kernel is
- * told the TSC's frequency of the vCPU @vcpu_fd, unless that is -1.
+ * boot_load - fill @mem for a boot: kernel, initrd, parameters, ACPI.  The command line gets
+ * the TSC frequency of the vCPU @vcpu_fd, unless that is -1.
  */
 int boot_load(const struct boot_image *img, struct guest_memory *mem, int vcpu_fd,
 	      struct err *err);
 
-/* boot_start_state - put the vCPU @vcpu_fd at the kernel's 64-bit entry. */
+/* boot_start_state - set up the vCPU @vcpu_fd to start at the kernel's 64-bit entry. */
 int boot_start_state(const struct boot_image *img, struct guest_memory *mem, int vcpu_fd,
 		     struct err *err);
 
-/* The two formats: recognise and check; copy into memory. */
+/* The two formats.  *_open recognises and checks the file, *_load copies it into memory. */
 int bzimage_open(struct boot_image *img, struct err *err);
 int bzimage_load(const struct boot_image *img, struct guest_memory *mem, struct err *err);
 int vmlinux_open(struct boot_image *img, struct err *err);
@@ -80,13 +79,13 @@ int boot_load_modules(const struct boot_image *img, struct guest_memory *mem, ui
 		      struct err *err);
 void boot_close_modules(struct boot_image *img);
 
-/* boot_initrd_bytes - in guest memory, with the archive; 0: no initrd. */
+/* boot_initrd_bytes - its size in guest memory, with the archive; 0: no initrd. */
 static inline uint64_t boot_initrd_bytes(const struct boot_image *img)
 {
 	return img->initrd_fd < 0 ? 0 : img->initrd_size + img->archive_size;
 }
 
-/* boot_read_into - file to guest memory, all of it or an error naming @path. */
+/* boot_read_into - read all @len bytes into guest memory; errors name @path. */
 int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
 		   struct guest_memory *mem, uint64_t gpa, struct err *err);
 
@@ -100,7 +99,7 @@ int params_write(const struct boot_image *img, struct guest_memory *mem, int vcp
 /*
  * cmdline_make - the kernel's command line, malloc'ed; NULL: out of memory.  @vcpu_fd as for
  * boot_load().
- * cmdline_check - a line on stderr for each option of the user's that cannot go well.
+ * cmdline_check - print a warning for each of the user's options that cannot work.
  */
 char *cmdline_make(const struct boot_image *img, int vcpu_fd);
 void cmdline_check(const char *cmdline);

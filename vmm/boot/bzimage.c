@@ -44,10 +44,10 @@ int bzimage_open(struct boot_image *img, struct err *err)
 	if (img->payload_size < ENTRY64 + 1 ||
 	    img->payload + img->payload_size > img->kernel_size)
 		return err_set(err, -ENOEXEC,
-			       "kernel %s: truncated: %llu bytes, its header announces %llu", path,
+			       "kernel %s: truncated: %llu bytes, its header says %llu", path,
 			       (unsigned long long)img->kernel_size,
 			       (unsigned long long)(img->payload + img->payload_size));
-	/* Where it wants to be, so that it need not move itself first. */
+	/* Its preferred address, so that it need not relocate itself first. */
 	img->load_gpa = hdr->pref_address;
 	if (img->load_gpa < KERNEL_MIN_GPA || img->load_gpa > RAM_LOW_MAX || img->load_gpa % 4096)
 		return err_set(err, -ENOEXEC, "kernel %s: bad load address 0x%llx", path,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The kernel's command line: what symvmm puts in front of the user's, and options of Linux
- * with which a guest cannot do well here.
+ * The kernel's command line: options that symvmm puts before the user's, and warnings about
+ * options of Linux that do not work in this VM.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -13,14 +13,14 @@
 #include "boot/boot.h"
 
 /*
- * The user can override each: a reboot straight after a panic (the VMM reports it, and nobody
- * sits at the screen), and no waiting for a keyboard controller.
+ * The user can override each: reboot at once after a panic (the VMM reports it, and nobody
+ * watches a screen), and do not wait for a keyboard controller.
  */
 #define DEFAULTS "panic=-1 i8042.noaux i8042.nokbd"
 
 static const struct {
 	const char *key;
-	const char *value; /* one of those after the '=', separated by ','; NULL: no value */
+	const char *value; /* one of the values, separated by ',', after the '='; NULL: none */
 	const char *problem;
 } hopeless[] = {
 	{ "pci", "nomsi", "virtio devices interrupt by MSI-X only: the guest finds none of them" },
@@ -28,7 +28,7 @@ static const struct {
 	{ "pci", "conf1", "there are no PCI ports: the guest finds no PCI device" },
 	{ "pci", "conf2", "there are no PCI ports: the guest finds no PCI device" },
 	{ "pci", "nommconf", "there are no PCI ports: the guest finds no PCI device" },
-	{ "acpi", "off", "only ACPI says where the PCI devices are: the guest finds none of them" },
+	{ "acpi", "off", "the PCI bus is found by ACPI only: the guest finds no PCI device" },
 	{ "nolapic_timer", NULL, "the guest has no other timer: it does not boot" },
 	{ "noapictimer", NULL, "the guest has no other timer: it does not boot" },
 	{ "nolapic", NULL, "the guest has no other interrupt controller: it does not boot" },
@@ -74,7 +74,7 @@ char *cmdline_make(const struct boot_image *img, int vcpu_fd)
 	char tsc[40] = "", *line;
 	int khz = vcpu_fd < 0 ? 0 : ioctl(vcpu_fd, KVM_GET_TSC_KHZ, 0);
 
-	/* The platform has no legacy timer to measure it by, if KVM's clock is not used. */
+	/* Without KVM's clock the guest has no legacy timer to measure it with. */
 	if (khz > 0)
 		snprintf(tsc, sizeof(tsc), " tsc_early_khz=%d", khz);
 	if (asprintf(&line, "console=%s %s%s%s%s", config->console_virtio ? "hvc0" : "ttyS0",

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the guest's ACPI interpreter needs to know: where the PCI bus is, the serial
- * port, the power button and how to sleep (that is, switch off).  Addresses, ports
- * and GSIs are those of core/layout.h.
+ * The DSDT: PCI bus, serial port, power button, and the sleep state for power-off.
+ * Addresses, ports and GSIs are those of core/layout.h.
  */
 DefinitionBlock ("", "DSDT", 2, "SYMKIT", "SYMVMM", 0x00000001)
 {
@@ -30,7 +29,7 @@ DefinitionBlock ("", "DSDT", 2, "SYMKIT", "SYMVMM", 0x00000001)
             })
         }
 
-        // The configuration space, so that the kernel trusts the MCFG table.
+        // Reserves configuration space, so that the kernel trusts the MCFG table.
         Device (ECAM)
         {
             Name (_HID, EisaId ("PNP0C02"))
@@ -57,7 +56,7 @@ DefinitionBlock ("", "DSDT", 2, "SYMKIT", "SYMVMM", 0x00000001)
             Name (_UID, 0)
         }
 
-        // Generic Event Device: one GSI, the reason in a port that a read clears.
+        // Generic Event Device: one GSI; its reason is in a port, cleared by reading.
         Device (GED)
         {
             Name (_HID, "ACPI0013")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Guest modules that come with the initrd (SymMod's boot route): which kernel this is,
- * which modules there are for it, and the archive that carries them.
+ * Guest modules that come with the initrd (SymMod's boot route): finding the kernel's
+ * release and the modules for it, and making the archive that contains them.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -32,7 +32,7 @@ static bool take_release(struct boot_image *img, const char *text, size_t len)
 	return true;
 }
 
-/* A bzImage says it in its setup code. */
+/* A bzImage has it in its setup code. */
 static void bzimage_release(struct boot_image *img)
 {
 	char text[sizeof(img->release) + 1];
@@ -174,7 +174,7 @@ int boot_add_modules(struct boot_image *img, struct err *err)
 	else
 		vmlinux_release(img);
 	if (!img->release[0])
-		return wanted ? err_set(err, -EINVAL, "--initrd-modules: kernel %s does not say "
+		return wanted ? err_set(err, -EINVAL, "--initrd-modules: kernel %s does not contain "
 					"its release", img->config->kernel) : 0;
 	ret = add_all(img, err);
 	if (ret || !img->nr_modules)

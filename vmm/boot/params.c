@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The zero page (struct boot_params) with the e820 map; the command line is put beside it.
+ * The zero page (struct boot_params) with the e820 map, and the command line.
  */
 #include <errno.h>
 #include <stdlib.h>

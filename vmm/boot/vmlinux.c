@@ -10,7 +10,7 @@
 #include "boot/boot.h"
 #include "core/layout.h"
 
-/* What a bzImage would say of the same kernel. */
+/* The limits that a bzImage of the same kernel has in its header. */
 #define VMLINUX_INITRD_MAX 0x7fffffffu
 #define VMLINUX_CMDLINE	   2047u
 
