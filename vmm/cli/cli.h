@@ -15,27 +15,27 @@ int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 
 /*
- * process_prepare - before anything is opened: standard descriptors that were closed lead to
- * /dev/null, signals that would end us are not ours to die of, limits are as high as may be.
- * process_close_others - what was inherited beside the descriptors that @config names.
+ * process_prepare - before any file is opened: open closed standard descriptors as /dev/null,
+ * ignore signals that would end the process needlessly, raise limits as far as allowed.
+ * process_close_others - close inherited descriptors, except those that @config names.
  */
 int process_prepare(struct err *err);
 int process_close_others(const struct vm_config *config, struct err *err);
 
 /*
- * setting_apply - set what --@name (or the key @name) says to @value.  @where names
+ * setting_apply - set the option --@name (or the key @name) to @value.  @where names
  * the origin in messages: "--disk" or "vm.conf: disk".  -EINVAL with @err set.
  */
 int setting_apply(struct vm_config *config, const char *name, const char *value,
 		  const char *where, struct err *err);
 
-/* settings_help - a line an option. */
+/* settings_help - print the help of each option. */
 void settings_help(void);
 
 /*
- * options_parse - fill @config from argv: --config FILE first, wherever it stands, then
- * the options in order.  Returns 0, 1 when --help was asked for and printed, or
- * -EINVAL (usage) with @err set, another -errno for a config file's fault.
+ * options_parse - fill @config from argv: --config FILE first, wherever it is, then
+ * the options in order.  Returns 0, 1 when --help was given and printed, or
+ * -EINVAL (usage) with @err set, another -errno for an error in the config file.
  */
 int options_parse(struct vm_config *config, int argc, char **argv, struct err *err);
 

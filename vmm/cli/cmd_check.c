@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symvmm check: what this host's KVM can do, and whether it runs kernel code at native
- * speed.  The exit status tells scripts: 0 native, 3 interpreted, 4 no usable KVM, 5 no
- * permission to use it.
+ * symvmm check: show what this host's KVM can do, and whether it runs kernel code at native
+ * speed.  Exit status, for scripts: 0 native, 3 interpreted, 4 no usable KVM, 5 no permission
+ * to use it.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -31,14 +31,14 @@ static const char *advice(int verdict)
 	case CHECK_NATIVE:
 		return "guests run at full speed";
 	case CHECK_INTERPRETED:
-		return "ring 0 is interpreted: Linux guests would seem to hang. Use a host with "
+		return "ring 0 is interpreted: Linux guests would appear to hang. Use a host with "
 		       "hardware or nested virtualization, or QEMU (tests/rig/run does so)";
 	case CHECK_DENIED:
-		return "this user may not use KVM, so what it can do is not known: run as root, or "
+		return "this user may not use KVM, so its capabilities are unknown: run as root, or "
 		       "join the group of /dev/kvm";
 	default:
-		return "no guest can run here: load kvm_amd or kvm_intel, switch virtualization "
-		       "on in the firmware, or enable nesting in the outer hypervisor";
+		return "no guest can run here: load kvm_amd or kvm_intel, enable virtualization "
+		       "in the firmware, or enable nesting in the outer hypervisor";
 	}
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symvmm run: boot a guest and stay with it until it stops.
+ * symvmm run: boot a guest and wait until it stops.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,8 +25,8 @@ int cmd_run(int argc, char **argv)
 	if (ret == 1) {
 		printf("usage: symvmm run --kernel FILE [OPTION...]\n\n");
 		settings_help();
-		printf("\nExit status: 0 the guest switched itself off or was stopped, 1 error, "
-		       "2 usage,\n10 kernel panic, 11 triple fault, 12 KVM could not go on.\n");
+		printf("\nExit status: 0 the guest powered off or was stopped, 1 error, "
+		       "2 usage,\n10 kernel panic, 11 triple fault, 12 KVM error.\n");
 		ret = 0;
 	} else if (!ret) {
 		ret = vm_run(&config, &err);

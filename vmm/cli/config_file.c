@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The config file, read by libconfig: "key = value", the keys being the options' names,
- * a list where an option may be repeated: disk = ("a.img", "b.img,ro").
+ * The config file, read by libconfig: "key = value".  The keys are the options' names; an
+ * option that may be repeated takes a list: disk = ("a.img", "b.img,ro").
  */
 #include <errno.h>
 #include <libconfig.h>
@@ -68,7 +68,7 @@ int config_file_read(struct vm_config *config, const char *path, struct err *err
 	n = ret ? 0 : config_setting_length(root);
 	for (int i = 0; i < n && !ret; i++)
 		ret = apply_all(config, path, config_setting_get_elem(root, i), err);
-	/* A file's fault is not a usage error. */
+	/* An error in the file is not a usage error. */
 	if (ret == -EINVAL)
 		ret = err->code = -EBADMSG;
 	config_destroy(&file);

@@ -13,7 +13,7 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "run", cmd_run, "boot a guest" },
-	{ "check", cmd_check, "what this host's KVM can do" },
+	{ "check", cmd_check, "show what this host's KVM can do" },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -23,7 +23,7 @@ static void usage(FILE *out)
 	fprintf(out, "usage: symvmm COMMAND [OPTION...]\n\n");
 	for (unsigned int i = 0; i < NR_COMMANDS; i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
-	fprintf(out, "\nsymvmm COMMAND --help tells more; symctl talks to running VMs.\n");
+	fprintf(out, "\nSee symvmm COMMAND --help for more; symctl controls running VMs.\n");
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Settings: one table for the command line and the config file.  What a value looks
- * like is parse.c's business.
+ * Settings: one table for the command line and the config file.  Values with a syntax of
+ * their own are parsed in parse.c.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,11 +20,11 @@ enum setting_type { SETTING_TEXT, SETTING_SIZE, SETTING_SWITCH, SETTING_OTHER };
 
 struct setting {
 	const char *name;
-	const char *value; /* what it looks like, for the help */
+	const char *value; /* its syntax, for the help */
 	const char *help;
 	enum setting_type type;
 	size_t offset; /* of the field in struct vm_config: char *, uint64_t, bool */
-	/* SETTING_OTHER: sets it; others: a check of the value that was set, or NULL. */
+	/* SETTING_OTHER: sets the value; others: checks the value after it is set, or NULL. */
 	int (*fn)(struct vm_config *config, const char *value, const char *where,
 		  struct err *err);
 };
@@ -159,7 +159,7 @@ static int check_window_file(struct vm_config *c, const char *v, const char *whe
 #define OTHER	      SETTING_OTHER, 0
 
 static const struct setting settings[] = {
-	{ "name", "NAME", "of the VM (default: the process id)", TEXT(name) },
+	{ "name", "NAME", "name of the VM (default: the process id)", TEXT(name) },
 	{ "kernel", "FILE", "bzImage or vmlinux to boot", TEXT(kernel) },
 	{ "initrd", "FILE", "initial RAM disk", TEXT(initrd) },
 	{ "cmdline", "TEXT", "added to the kernel's command line", TEXT(cmdline) },
@@ -174,9 +174,9 @@ static const struct setting settings[] = {
 	{ "console", "stdio|socket|file:PATH|off", "serial console (default stdio)", TEXT(console),
 	  check_console },
 	{ "console-limit", "SIZE",
-	  "how large the log of --console file: may become (default 64M; 0: no limit)",
+	  "maximum size of the log file of --console file:PATH (default 64M; 0: no limit)",
 	  SIZE(console_limit) },
-	{ "console-device", "serial|virtio", "what the guest sees of it: ttyS0 (default) or hvc0",
+	{ "console-device", "serial|virtio", "the guest's device for it: ttyS0 (default) or hvc0",
 	  OTHER, set_console_device },
 	{ "symbiotic", "on|off", "symbiotic interface (default on)", SWITCH(symbiotic) },
 	{ "modules", "DIR[:DIR...]", "where guest modules are, by kernel release", TEXT(modules) },
@@ -185,20 +185,20 @@ static const struct setting settings[] = {
 	  set_initrd_modules },
 	{ "swapbypass", "SIZE", "memory that the guest may swap to, e.g. 1G", SIZE(swapbypass),
 	  check_window },
-	{ "swapbypass-file", "FILE", "the file behind that memory (default: none)",
+	{ "swapbypass-file", "FILE", "a file to keep that memory in (default: none)",
 	  TEXT(swapbypass_file), check_window_file },
 	{ "swapbypass-limit", "SIZE", "how much of it the guest may use (default: all)",
 	  SIZE(swapbypass_limit), check_window_limit },
 	{ "service", "FILE[,ARGS]", "load a service; may be repeated", OTHER, add_service },
 	{ "seccomp", "on|off", "system call filter (default on)", SWITCH(seccomp) },
-	{ "user", "NAME", "of the user to become, when started as root", TEXT(user), check_user },
-	{ "allow-interpreted", "on|off", "run even where KVM interprets kernel code",
+	{ "user", "NAME", "the user to become, when started as root", TEXT(user), check_user },
+	{ "allow-interpreted", "on|off", "run even if KVM interprets kernel code",
 	  SWITCH(interpreted_ok) },
 };
 
 #define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 
-/* @value NULL: a switch that stands alone. */
+/* @value NULL: a switch without a value. */
 static int apply(const struct setting *s, struct vm_config *config, const char *value,
 		 const char *where, struct err *err)
 {
@@ -235,7 +235,7 @@ void settings_help(void)
 	for (unsigned int i = 0; i < NR_SETTINGS; i++)
 		printf("  --%s %s\n        %s\n", settings[i].name, settings[i].value,
 		       settings[i].help);
-	printf("  --config FILE\n        read the same settings from FILE; options win\n");
+	printf("  --config FILE\n        read the same settings from FILE; options take precedence\n");
 }
 
 static bool is_switch_value(const char *word)
@@ -243,7 +243,7 @@ static bool is_switch_value(const char *word)
 	return !strcmp(word, "on") || !strcmp(word, "off");
 }
 
-/* One walk over argv: either only for --config, or for everything else. */
+/* Go through argv once: either for --config only, or for all others. */
 static int walk(struct vm_config *config, int argc, char **argv, bool only_config,
 		struct err *err)
 {
@@ -277,7 +277,7 @@ static int walk(struct vm_config *config, int argc, char **argv, bool only_confi
 		if (c == 1 && !only_config) {
 			const struct setting *s = &settings[index];
 
-			/* A switch may stand alone, or take its value in a word of its own. */
+			/* A switch may have no value, or its value in the next word. */
 			if (!optarg && optind < argc && is_switch_value(argv[optind]))
 				optarg = argv[optind++];
 			snprintf(where, sizeof(where), "--%s", s->name);

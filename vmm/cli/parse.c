@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The values of settings: disks, network cards, vsock.  A value is a first word
- * and then comma-separated key=value parts.
+ * The values of settings: disks, network cards, vsock.  A value is a word, followed by
+ * comma-separated key=value parts.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "cli/cli.h"
 #include "core/layout.h"
 
-/* Next comma-separated part of *@rest, split at its first '='; false at the end. */
+/* Take the next comma-separated part of *@rest and split it at its first '='; false: none. */
 static bool next_part(char **rest, char **key, char **value)
 {
 	char *part = strsep(rest, ",");

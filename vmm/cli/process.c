@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a process inherits and must not rely on: descriptors, signals, limits, the umask.
+ * Setting what a process inherits: descriptors, signals, limits, the umask.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +13,10 @@
 
 #include "cli/cli.h"
 
-#define NOFILE_WANTED 4096 /* disks, clients, connections, eventfds: with room to spare */
+#define NOFILE_WANTED 4096 /* more than disks, clients, connections and eventfds need */
 #define STACK_SIZE   (1024 * 1024)
 
-/* Or a disk image would be opened in the place of stderr, and written to. */
+/* Otherwise a disk image could be opened as descriptor 2, and messages written to it. */
 static int fill_standard_fds(struct err *err)
 {
 	int fd;
@@ -38,10 +38,10 @@ static void raise_nofile(void)
 		return;
 	limit.rlim_cur = limit.rlim_max < NOFILE_WANTED ? limit.rlim_max : NOFILE_WANTED;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
-		return; /* what there is must do */
+		return; /* the current limit has to be enough */
 }
 
-/* The usual 8 MiB can become a huge page each: 2 MiB of memory for some KiB of stack. */
+/* A stack of the usual 8 MiB can get a huge page: 2 MiB of memory for a few KiB in use. */
 static void set_stack_size(void)
 {
 	pthread_attr_t attr;
@@ -56,10 +56,10 @@ int process_prepare(struct err *err)
 {
 	mode_t mask = umask(0);
 
-	umask(mask & 077); /* what we make, we must be able to use */
+	umask(mask & 077); /* we must be able to use the files that we create */
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an I/O error, not our end */
-	signal(SIGCHLD, SIG_DFL); /* ignored, a child could not be waited for */
+	signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an I/O error, not fatal */
+	signal(SIGCHLD, SIG_DFL); /* if ignored, children could not be waited for */
 	raise_nofile();
 	set_stack_size();
 	return fill_standard_fds(err);
