@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * How a guest finds us: CPUID leaves beside KVM's own, and MSRs that KVM hands over.
+ * How a guest finds us: CPUID leaves beside KVM's own, and MSRs whose accesses KVM passes on.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -13,8 +13,8 @@
 #define LEAF8_1_ECX_SVM	 (1u << 2)
 
 /*
- * A kick that found the vCPU in a guest of the guest's would read and change the wrong
- * registers, and KVM does not say that it did: such a guest runs no guests.
+ * A kick that finds the vCPU in a nested guest would read and change the wrong registers, and
+ * KVM does not report that: hide nested virtualization from the guest.
  */
 static void hide_nested(struct kvm_cpuid2 *cpuid)
 {
@@ -60,8 +60,8 @@ int sym_cpuid(struct sym *sym, struct kvm_cpuid2 *cpuid, unsigned int max)
 }
 
 /*
- * Only our range, and those of hooks: MSRs that nobody knows stay KVM's business, so that a guest that
- * probes for them costs no exits.
+ * Only our range and those of hooks: KVM handles unknown MSRs itself, so that a guest that
+ * probes for them causes no exits to userspace.
  */
 int sym_attach(struct sym *sym, int vm_fd)
 {

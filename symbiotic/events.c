@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Telling the VMM, and the small accessors that everybody uses.
+ * Events for the VMM, and small accessors.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "symbiotic/sym.h"
 
-/* A guest that breaks rules all day shall not fill a log. */
+/* A guest that violates the interface again and again must not flood the log. */
 #define FAULT_BURST	8
 #define FAULT_REFILL_MS 1000
 

@@ -18,7 +18,7 @@ static void forget_vcpu(struct sym_vcpu *vc)
 	vc->stuck = (struct stuck){ 0 };
 }
 
-/* Who looks a handler up takes no lock: there is a table at any time. */
+/* Lookups of handlers take no lock: there must be a valid table at any time. */
 static void forget_handlers(struct handler_table *table)
 {
 	table->nr = 0;
@@ -64,13 +64,13 @@ static int set_features(struct sym *sym, uint64_t features)
 	return 0;
 }
 
-/* Memory that the guest registers, or (@host NULL) takes back. */
+/* Memory that the guest registers, or (@host NULL) unregisters. */
 struct area {
 	uint64_t gpa;
 	void *host;
 };
 
-/* get_area - @size bytes at what @value says, for one who acknowledged @feature. */
+/* get_area - find @size bytes at the GPA in @value; the guest must have acked @feature. */
 static int get_area(struct sym *sym, uint64_t value, size_t size, uint32_t feature,
 		    struct area *area)
 {
@@ -134,8 +134,8 @@ static bool kernel_address(uint64_t gva)
 }
 
 /*
- * So must the entry; and an address that a CPU does not have would not be the guest's
- * fault to take but KVM's, which cannot go on.  Code is at the top with five levels too.
+ * So must the entry.  With a non-canonical address it is not the guest that faults: KVM_RUN
+ * fails.  Kernel code is in the top 2^47 bytes with five levels too.
  */
 static bool kernel_code(uint64_t gva)
 {
@@ -241,9 +241,9 @@ int sym_msr_write(struct sym *sym, unsigned int id, uint32_t index, uint64_t val
 	if (ret < 0)
 		sym_fault(sym, id, "wrmsr 0x%x of 0x%llx refused: %s", SYM_MSR_BASE + index,
 			  (unsigned long long)value,
-			  ret == -EFAULT ? "not RAM in one piece" :
+			  ret == -EFAULT ? "not in one piece of RAM" :
 			  ret == -EPROTO ? "not a call area of this version and generation" :
-					   "not in order");
+					   "not valid");
 	return ret;
 }
 

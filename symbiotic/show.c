@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the VMM shows the guest: a page of the guest's RAM that we alone write.
+ * What the VMM shows the guest: a page of guest RAM that only the VMM should write.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -62,7 +62,7 @@ static void make_page(struct sym *sym, struct page *page)
 	memcpy(page->data, &head, sizeof(head));
 }
 
-/* The sequence is our own: what the guest wrote over it does not count. */
+/* Our own copy of the sequence counts, in case the guest overwrote the page's. */
 void show_update(struct sym *sym)
 {
 	struct sym_spy_header *head = (struct sym_spy_header *)sym->show;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reading what the guest shows, without a lock and without an exit: copy, check that
- * the sequence was even and did not change, check the copy.  The page is the guest's and
- * may say anything at any time.
+ * the sequence was even and did not change, check the copy.  The guest can write
+ * anything to the page at any time.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,8 +13,8 @@
 #define STUCK_MS 2000
 
 /*
- * copy_out - @len bytes of @page, consistent if the guest keeps the rules.  x86 loads are
- * not reordered with other loads, so the compiler is all that needs to be held back.
+ * copy_out - copy @len bytes of @page, consistent if the guest follows the protocol.  x86 does
+ * not reorder loads with other loads, so a compiler barrier is enough.
  */
 static int copy_out(const void *page, void *buf, size_t len, uint32_t *odd)
 {
@@ -46,7 +46,7 @@ static int check_header(const struct sym_spy_header *head, uint16_t kind, uint32
 	return 0;
 }
 
-/* note_odd - a writer that was descheduled comes back; one that does not is told of. */
+/* note_odd - a writer may be descheduled for a while; report one that does not return. */
 static void note_odd(struct sym *sym, struct stuck *stuck, int vcpu, uint32_t odd)
 {
 	uint64_t now = sym_now_ms();
@@ -55,7 +55,7 @@ static void note_odd(struct sym *sym, struct stuck *stuck, int vcpu, uint32_t od
 		WRITE_ONCE(stuck->sequence, odd);
 		WRITE_ONCE(stuck->since_ms, now);
 	} else if (now - READ_ONCE(stuck->since_ms) > STUCK_MS &&
-		   !__atomic_exchange_n(&stuck->told, true, __ATOMIC_RELAXED)) {
+		   !__atomic_exchange_n(&stuck->reported, true, __ATOMIC_RELAXED)) {
 		sym_fault(sym, vcpu, "the sequence of a SymSpy page is stuck at %u", odd);
 	}
 }
@@ -79,7 +79,7 @@ int sym_spy_task(struct sym *sym, unsigned int id, struct sym_item_task *task)
 			note_odd(sym, &vc->stuck, id, odd);
 		return -EAGAIN;
 	}
-	/* What was read after a reset or a re-registration is nobody's. */
+	/* After a reset or a new registration the data is not valid. */
 	if (sym_generation(sym) != generation)
 		return -ENODEV;
 	if (check_header(&copy.head, SYM_SPY_VCPU, SYM_PAGE_SIZE, generation) ||
@@ -139,7 +139,7 @@ int sym_spy_get(struct sym *sym, uint16_t type, void *value, size_t size)
 	return -ENOENT;
 }
 
-/* The names of handlers; a call goes by number, through the hash below. */
+/* Handlers' names; calls use their numbers, by the hash below. */
 
 static uint32_t hash_of(uint32_t number)
 {
@@ -175,7 +175,7 @@ uint32_t sym_handler_contexts(const struct sym *sym, uint32_t number)
 	const struct handler_hash *hash, *again;
 	uint32_t contexts;
 
-	/* A table that was replaced while it was looked at may be in the making again. */
+	/* A table that was replaced during the lookup may be under construction again. */
 	again = __atomic_load_n(&sym->handlers.current, __ATOMIC_ACQUIRE);
 	do {
 		hash = again;
@@ -245,7 +245,7 @@ int sym_read_handlers(struct sym *sym)
 	int ret = sym_spy_read(sym, buf);
 
 	if (ret == -EPROTO)
-		sym_fault(sym, -1, "the guest's SymSpy page is not one");
+		sym_fault(sym, -1, "the guest's SymSpy page is not valid");
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&sym->lock);

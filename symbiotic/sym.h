@@ -24,19 +24,19 @@ struct handler_hash {
 struct handler_table {
 	unsigned int nr;
 	struct sym_item_handler handler[SYM_MAX_HANDLERS];
-	/* Readers take no lock: a new table is made beside the old one. */
+	/* Readers take no lock: a new table is built beside the old one. */
 	struct handler_hash hash[2];
 	struct handler_hash *current;
 };
 
-/* A sequence that stays odd: which, and since when. */
+/* A sequence that stays odd: its value, and since when. */
 struct stuck {
 	uint32_t sequence;
-	uint64_t since_ms; /* 0: it is not */
-	bool told;
+	uint64_t since_ms; /* 0: not odd */
+	bool reported;
 };
 
-/* What a vCPU has registered.  Pointers go to guest RAM, which stays as long as the VM. */
+/* What a vCPU has registered.  Pointers are to guest RAM, which exists as long as the VM. */
 struct sym_vcpu {
 	uint64_t spy_gpa;
 	uint64_t area_gpa;
@@ -64,7 +64,7 @@ struct sym {
 	pthread_mutex_t lock;
 	uint64_t cookie;
 	uint32_t last_generation;
-	uint32_t generation; /* 0: nobody is registered */
+	uint32_t generation; /* 0: no guest module is registered */
 	uint32_t granted;
 	uint64_t spy_gpa;
 	uint64_t show_gpa;
@@ -73,14 +73,14 @@ struct sym {
 	struct stuck stuck;
 	struct handler_table handlers;
 
-	/* What the guest is shown, whether or not it has a page for it yet. */
+	/* What is shown to the guest, even if it has no page for it yet. */
 	struct shown *shown;
 	struct sym_item_pressure pressure;
 	bool has_pressure;
 	struct sym_item_window window; /* size 0: none */
 
 	struct sym_stats stats;
-	uint64_t fault_ms; /* when the last fault was told */
+	uint64_t fault_ms; /* when the last fault was reported */
 	unsigned int fault_budget;
 
 	struct calls *calls; /* symcall/ */
@@ -89,8 +89,8 @@ struct sym {
 
 /*
  * sym_msr_read, sym_msr_write - the guest's access to MSR SYM_MSR_BASE + @index on vCPU
- * @id.  Negative: the guest takes #GP.  A write returns SYM_FORGET_* bits for what it
- * ended; the caller gives up the calls that depended on it.
+ * @id.  Negative: the guest takes #GP.  A write returns SYM_FORGET_* bits for registrations
+ * that it ended; the caller cancels the calls that depended on them.
  */
 #define SYM_FORGET_VCPU (1 << 0) /* this vCPU's call area */
 #define SYM_FORGET_ALL	(1 << 1)
@@ -100,29 +100,29 @@ int sym_msr_write(struct sym *sym, unsigned int id, uint32_t index, uint64_t val
 /* sym_forget - drop all that is registered.  Lock held. */
 void sym_forget(struct sym *sym);
 
-/* sym_read_handlers - take over the handlers that the guest's page lists now. */
+/* sym_read_handlers - read the handlers that the guest's page lists now. */
 int sym_read_handlers(struct sym *sym);
 
-/* sym_handler_contexts - of handler @number, without a lock; 0: there is none. */
+/* sym_handler_contexts - of handler @number, without a lock; 0: no such handler. */
 uint32_t sym_handler_contexts(const struct sym *sym, uint32_t number);
 
-/* show_update - write the VMM's page anew.  Lock held. */
+/* show_update - rewrite the VMM's page.  Lock held. */
 void show_update(struct sym *sym);
 void show_free(struct sym *sym);
 
-/* sym_emit - tell the VMM.  No lock held. */
+/* sym_emit - send the VMM an event.  No lock held. */
 void sym_emit(struct sym *sym, enum sym_event_type type, int vcpu, uint64_t value,
 	      const char *text);
 
 /*
- * sym_kernel_map - what the page tables of @sregs map the kernel's address @gva by: the physical
- * address in the entry of the top level, which all processes of one kernel share, and no other
- * kernel has.  0: it is not mapped.
+ * sym_kernel_map - the physical address in the top-level page table entry by which @sregs maps
+ * the kernel's address @gva.  All processes of one kernel share it, and no other kernel has it.
+ * 0: not mapped.
  */
 uint64_t sym_kernel_map(const struct sym *sym, const struct kvm_sregs *sregs, uint64_t gva,
 			uint64_t cr3_user_bits);
 
-/* sym_fault - the same for a rule that the guest broke; counted, told at a bounded rate. */
+/* sym_fault - count a violation by the guest, and send an event at a limited rate. */
 void sym_fault(struct sym *sym, int vcpu, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

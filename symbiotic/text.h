@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Text that the guest wrote.
+ * Text from the guest.
  */
 #ifndef SYM_TEXT_H
 #define SYM_TEXT_H
@@ -20,8 +20,8 @@ static inline bool sym_printable(const void *data, size_t len)
 }
 
 /*
- * sym_text_line - make @text, @len bytes or up to a NUL, a line of printable ASCII in place,
- * without blanks at its end.  There is room for @len + 1 bytes.
+ * sym_text_line - turn @text, @len bytes or up to a NUL, into a line of printable ASCII in place,
+ * without trailing blanks.  It must have room for @len + 1 bytes.
  */
 static inline void sym_text_line(char *text, size_t len)
 {

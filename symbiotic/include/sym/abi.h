@@ -3,8 +3,8 @@
  * The guest-VMM interface, version 1: all that the two sides must agree on, for the
  * VMM, the guest's kernel modules, the tests and the fuzzers.  docs/abi.md explains it.
  *
- * Whoever reads memory that the other side writes copies once, then checks, then uses.
- * All numbers are little-endian; all text is NUL-ended, or fills its field.
+ * A reader of memory that the other side writes copies it once, then checks the copy, then
+ * uses it.  All numbers are little-endian; all text is NUL-terminated, or fills its field.
  */
 #ifndef SYM_ABI_H
 #define SYM_ABI_H
@@ -29,7 +29,7 @@
 /*
  * Discovery.  The signature is in EBX, ECX, EDX of a hypervisor leaf at 0x40000000 +
  * n * 0x100; EAX is the last leaf.  The leaf after it: EAX is the ABI version, EBX the
- * features on offer, ECX the first MSR, EDX the hypercall port (15:0) and the
+ * features offered, ECX the first MSR, EDX the hypercall port (15:0) and the
  * doorbell's GSI (31:16), an edge-triggered, active-high line of the IOAPIC.
  */
 #define SYM_CPUID_SIGNATURE	"SymbioticVMM"
@@ -43,20 +43,20 @@
 #define SYM_FEATURE_WINDOW	(1u << 4) /* SwapBypass: the VMM lends memory to swap to */
 
 /*
- * MSRs, for registration.  A write that is not in order takes #GP and changes nothing;
+ * MSRs, for registration.  A write that is not valid takes #GP and changes nothing;
  * so does any other MSR of the range.
  */
 #define SYM_MSR_BASE		0x53594d00u /* where this implementation puts them */
 #define SYM_NR_MSRS		16
 /*
- * Write a cookie that is not 0: a guest module starts, all that an earlier one
- * registered is forgotten, and a new generation begins.  Write 0: it leaves.
+ * Write a cookie that is not 0: a guest module starts, all registrations of an earlier
+ * one are dropped, and a new generation begins.  Write 0: the module leaves.
  * Read: the generation.
  */
 #define SYM_MSR_COOKIE		0
 /* Write: the features that the guest acknowledges.  Read: those that are granted. */
 #define SYM_MSR_FEATURES	1
-/* GPA | SYM_MSR_ENABLE of memory in one piece, all of it RAM; 0 takes it back. */
+/* GPA | SYM_MSR_ENABLE of memory in one piece, all of it RAM; 0 unregisters it. */
 #define SYM_MSR_SPY_GUEST	2 /* SYM_SPY_GUEST_SIZE bytes, guest to VMM */
 #define SYM_MSR_SPY_HOST	3 /* a page, VMM to guest */
 #define SYM_MSR_SPY_VCPU	4 /* a page for this vCPU, guest to VMM */
@@ -78,9 +78,9 @@
 #define SYM_HC_RETURN		1
 /* Results of the vCPU number RSI are posted in its call area. */
 #define SYM_HC_COMPLETE		2
-/* What the guest's page says has changed; RSI: SYM_CHANGED_*. */
+/* The guest's page has changed; RSI: SYM_CHANGED_*. */
 #define SYM_HC_CHANGED		3
-#define SYM_HC_SERVICE		0x100u /* from here on: the services' own */
+#define SYM_HC_SERVICE		0x100u /* from here on: for services */
 
 #define SYM_CHANGED_READY	(1u << 0) /* registration is complete */
 #define SYM_CHANGED_HANDLERS	(1u << 1)
@@ -90,7 +90,7 @@
 
 /*
  * SymSpy.  Each area has one writer.  It makes the sequence odd, writes, and makes it
- * even again; a reader that found it odd, or changed at the end, tries again.  Items
+ * even again; a reader that finds it odd, or changed at the end, tries again.  Items
  * follow the header, each at a multiple of 8; a reader skips types it does not know.
  */
 #define SYM_SPY_MAGIC		0x59505353u /* "SSPY" */
@@ -147,7 +147,7 @@ struct sym_item_kernel {
 };
 SYM_ABI_ASSERT(sizeof(struct sym_item_kernel) == 200);
 
-/* What examination from outside starts from; 0 where the guest cannot tell. */
+/* Addresses for examining the guest from outside; 0: unknown to the guest. */
 struct sym_item_anchors {
 	__u64 vmcoreinfo_gpa; /* of the note */
 	__u64 page_offset; /* GVA of GPA 0 in the kernel's linear map */
@@ -182,14 +182,14 @@ SYM_ABI_ASSERT(sizeof(struct sym_item_module) == 64);
 
 struct sym_item_handler {
 	char name[SYM_NAME_LEN];
-	__u32 number; /* what a call names it by; never used again within a generation */
+	__u32 number; /* identifies it in calls; not reused within a generation */
 	__u32 contexts; /* SYM_CONTEXT_* it may be called in */
 };
 SYM_ABI_ASSERT(sizeof(struct sym_item_handler) == 64);
 
 #define SYM_VALUE_MAX 64
 
-struct sym_item_value { /* shorter when the value is: len says */
+struct sym_item_value { /* the value may be shorter, by the item's len */
 	char name[32];
 	char comm[16]; /* the program's, or the module's name */
 	__u32 pid; /* 0: a module */
@@ -207,24 +207,24 @@ SYM_ABI_ASSERT(offsetof(struct sym_item_value, value) == 56);
 #define SYM_WINDOW_BYPASS	2 /* its pages are mapped where they were swapped out */
 
 struct sym_item_window_state { /* how the guest uses it, in pages */
-	__u32 level; /* SYM_WINDOW_*, what it is now */
+	__u32 level; /* the current SYM_WINDOW_* */
 	__u32 reserved;
 	char reason[96]; /* why it is not what the VMM wants; "" */
-	__u64 slots; /* that the guest may use, the limit heeded */
-	__u64 used; /* of them, hold a page of the guest's */
-	__u64 mapped; /* of those, mapped in a process right now */
-	__u64 held; /* kept out of use for the sake of the limit */
-	__u64 lent; /* have been written and not been given back since */
-	__u64 maps; /* faults that were served by mapping, so far */
+	__u64 slots; /* that the guest may use, within the limit */
+	__u64 used; /* of these, in use */
+	__u64 mapped; /* of those in use, mapped in a process now */
+	__u64 held; /* kept out of use because of the limit */
+	__u64 lent; /* written, and not given back since */
+	__u64 maps; /* faults served by mapping, so far */
 	__u64 restores; /* mappings taken back, so far */
-	__u64 passed; /* faults that were left to the guest's kernel, so far */
-	__u64 reads; /* by the device, so far */
+	__u64 passed; /* faults left to the guest's kernel, so far */
+	__u64 reads; /* through the device, so far */
 	__u64 writes;
 	__u64 processes; /* that may have pages mapped */
 };
 SYM_ABI_ASSERT(sizeof(struct sym_item_window_state) == 192);
 
-/* The only item of a vCPU's page, and the first thing in it. */
+/* The only item of a vCPU's page, directly after the header. */
 struct sym_item_task {
 	__u32 pid; /* of the thread, in the guest's first namespace; 0: idle */
 	__u32 tgid;
@@ -263,7 +263,7 @@ struct sym_item_pressure { /* the host's, as in /proc/pressure: hundredths of a 
 
 struct sym_item_service {
 	char name[32];
-	__u8 value[SYM_VALUE_MAX]; /* shorter when the value is: len says */
+	__u8 value[SYM_VALUE_MAX]; /* may be shorter, by the item's len */
 };
 
 struct sym_item_window {
@@ -281,7 +281,7 @@ SYM_ABI_ASSERT(sizeof(struct sym_item_window) == 32);
  */
 #define SYM_CONTEXT_EXIT	(1u << 0) /* nested in an exit of this vCPU's instruction */
 #define SYM_CONTEXT_INTERRUPT	(1u << 1) /* in the doorbell's interrupt */
-#define SYM_CONTEXT_KICK	(1u << 2) /* nested wherever the vCPU happens to be */
+#define SYM_CONTEXT_KICK	(1u << 2) /* nested at any point of the vCPU's execution */
 #define SYM_CONTEXT_THREAD	(1u << 3) /* in a kernel thread: may sleep */
 #define SYM_CONTEXT_ALL		15u
 
@@ -292,7 +292,7 @@ SYM_ABI_ASSERT(sizeof(struct sym_item_window) == 32);
 #define SYM_CALL_SLOTS		6 /* 0: nested calls; the others: interrupt and thread */
 #define SYM_CALL_NESTED		0
 
-/* Written by the guest before it registers the area, and read once then. */
+/* Written by the guest before it registers the area, and read once at that time. */
 struct sym_call_setup {
 	__u32 magic; /* SYM_CALL_MAGIC */
 	__u16 version;
@@ -332,7 +332,7 @@ struct sym_call_request {
 };
 SYM_ABI_ASSERT(sizeof(struct sym_call_request) == 80);
 
-/* Each of the first two pages has one writer; a payload belongs to whose turn it is. */
+/* Each of the first two pages has one writer; request and reply share a slot's payload. */
 struct sym_call_area {
 	union {
 		struct {
@@ -348,7 +348,7 @@ struct sym_call_area {
 			__u32 generation;
 			__u32 vcpu; /* the VMM's number of this vCPU */
 			__u32 reserved;
-			__u64 aborted; /* the token of the last nested call given up */
+			__u64 aborted; /* the token of the last nested call that was abandoned */
 			__u64 pad;
 			struct sym_call_request request[SYM_CALL_SLOTS];
 		};
@@ -367,20 +367,20 @@ SYM_ABI_ASSERT(offsetof(struct sym_call_area, payload) == 8192);
  */
 
 /*
- * SymMod: the names of the handlers that take part, all in thread context.  A transfer
- * may be begun again at any time; it counts only when the checksum agrees.
+ * SymMod: the names of its handlers, all in thread context.  A transfer may be restarted at
+ * any time; it is complete only when the checksum matches.
  *
- * need:    payload: name of a module; ask the guest's own modprobe for it.
+ * need:    payload: name of a module; load it by the guest's own modprobe.
  * begin:   arg0: size; arg1: xxh64 of the whole, seed 0; payload: name of the module.
- *	    results: the number of bytes that are there already from an earlier try.
+ *	    results: the number of bytes received already, in an earlier try.
  * data:    arg0: offset; payload: the bytes.
- * install: payload: parameters.  The reply is what the guest's loader said, if it failed.
+ * install: payload: parameters.  The reply is the output of the guest's loader, if it failed.
  * remove:  payload: name.  The reply as above.
  * load:    arg0: milliseconds that it may take, a minute at most; payload: name of a module,
  *	    then its parameters, separated by spaces.  Run the guest's own modprobe.  The reply
- *	    as above; -EIO: it failed; -ENOENT: there is none; -ETIMEDOUT: it was ended.
+ *	    as above; -EIO: it failed; -ENOENT: no modprobe; -ETIMEDOUT: it was killed.
  *
- * A guest has those that its symbiotic module knows: the first ones had no "load".
+ * Older symbiotic modules have no "load".
  */
 #define SYM_MOD_NEED		"symmod.need"
 #define SYM_MOD_BEGIN		"symmod.begin"
@@ -393,17 +393,17 @@ SYM_ABI_ASSERT(offsetof(struct sym_call_area, payload) == 8192);
 /*
  * SwapBypass: the names of the guest's handlers, all in thread context.
  *
- * set:     arg0: level; arg1: limit in bytes.  Done as far as can be: results: the level
+ * set:     arg0: level; arg1: limit in bytes.  Applied as far as possible: results: the level
  *	    that was reached; the reply is why it is not the one wanted.
- * stat:    renew the item SYM_ITEM_WINDOW_STATE now.
- * reclaim: arg0: number of pages; arg1: the number of the question, each greater than the
+ * stat:    update the item SYM_ITEM_WINDOW_STATE now.
+ * reclaim: arg0: number of pages; arg1: the number of the request, each greater than the
  *	    last.  The reply is an array of struct sym_window_run, the first result the
- *	    number of pages in it, fewer when there are no more.  Those that are free stay
- *	    out of use until "reclaimed", or for 15 seconds; those that are not have been
- *	    unmapped.  A guest that does not swap to it names all as free, and writes none
- *	    meanwhile.  -EBUSY: another answer is not reclaimed yet.
- * reclaimed: the VMM is through with a question.  arg0: its number; arg1: how many of the
- *	    runs were dealt with, the free ones taken; those in use it may move out later.
+ *	    number of pages in it, fewer if there are no more.  Free ones stay out of use
+ *	    until "reclaimed", or for 15 seconds; the others have been unmapped.  A guest
+ *	    that does not swap to the window names all as free, and writes none meanwhile.
+ *	    -EBUSY: the last request is not "reclaimed" yet.
+ * reclaimed: the VMM has finished a request.  arg0: its number; arg1: how many of the runs
+ *	    were dealt with, the free ones taken; those in use it may move out later.
  */
 #define SYM_WINDOW_SET		"symswap.set"
 #define SYM_WINDOW_STAT		"symswap.stat"
@@ -420,8 +420,8 @@ struct sym_window_run {
 SYM_ABI_ASSERT(sizeof(struct sym_window_run) == 8);
 
 /*
- * /dev/symbiotic in the guest, for its programs.  An item is one program's, by its
- * file; it is gone when the file is closed.
+ * /dev/symbiotic in the guest, for its programs.  An item belongs to one open file of a
+ * program, and is removed when that is closed.
  */
 struct sym_dev_value {
 	char name[32];
@@ -440,11 +440,11 @@ struct sym_dev_info {
 };
 SYM_ABI_ASSERT(sizeof(struct sym_dev_info) == 136);
 
-#ifdef _IOC_WRITE /* from linux/ioctl.h, for those who use the device */
+#ifdef _IOC_WRITE /* from linux/ioctl.h, for users of the device */
 #define SYM_DEV_SET	_IOW('y', 1, struct sym_dev_value)
 #define SYM_DEV_CLEAR	_IOW('y', 2, struct sym_dev_value) /* by name */
 #define SYM_DEV_INFO	_IOR('y', 3, struct sym_dev_info)
-/* Read what a service shows under .name: fills in .value and .len; -ENOENT. */
+/* Read the value that a service shows as .name: fills in .value and .len; -ENOENT. */
 #define SYM_DEV_GET	_IOWR('y', 4, struct sym_dev_value)
 #endif
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Why something failed, in one line for people.
+ * Why something failed, as one line of text.
  */
 #ifndef SYM_ERR_H
 #define SYM_ERR_H
@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 struct sym_err {
-	int code; /* negative errno; 0: nothing */
+	int code; /* negative errno; 0: no error */
 	char text[512];
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the symbiotic parts ask of the VMM that embeds them, and all that they know
- * of it.  Another KVM VMM fills in this table for its own types.  All functions
- * return 0 or -errno unless said otherwise; @vm and @vcpu are the VMM's own handles,
- * passed through.
+ * The functions that the symbiotic parts need from the VMM that embeds them, and all
+ * that they know of it.  Another KVM VMM fills in this table for its own types.  All
+ * functions return 0 or -errno unless said otherwise; @vm and @vcpu are the VMM's own
+ * handles, passed through.
  */
 #ifndef SYM_HOST_OPS_H
 #define SYM_HOST_OPS_H
@@ -19,7 +19,7 @@ struct kvm_vcpu_events;
 
 /* Parts of a vCPU's state, for get_state and set_state. */
 struct sym_vcpu_state {
-	uint32_t what; /* SYM_STATE_*: which of the pointers are meant */
+	uint32_t what; /* SYM_STATE_*: which of the parts below are used */
 	struct kvm_regs *regs;
 	struct kvm_sregs *sregs;
 	struct kvm_vcpu_events *events;
@@ -42,7 +42,7 @@ struct sym_host_ops {
 	int (*mem_read)(void *vm, uint64_t gpa, void *dst, size_t len);
 	int (*mem_write)(void *vm, uint64_t gpa, const void *src, size_t len);
 
-	/* Host address of a range of RAM, or NULL; valid as long as the VM. */
+	/* Host address of a range of RAM, or NULL; valid as long as the VM exists. */
 	void *(*mem_map)(void *vm, uint64_t gpa, size_t len);
 
 	/* The vCPU's state.  Only in the thread that runs it, outside the guest. */
@@ -58,19 +58,19 @@ struct sym_host_ops {
 	int (*handle_exit)(void *vm, void *vcpu);
 
 	/*
-	 * Complete the exit in hand without running the guest: KVM_RUN once with
+	 * Complete the current exit without running the guest: KVM_RUN once with
 	 * immediate_exit set.  -EINTR: done; 0: it was one of several accesses, and
-	 * the next is there to be handled.  Its own thread only.
+	 * the next must be handled.  Its own thread only.
 	 */
 	int (*flush)(void *vm, void *vcpu);
 
 	/*
-	 * Make the run() in progress, or the next one, return -EINTR.  Any thread; no
-	 * kick may be lost, and one for a vCPU without a thread is ignored.
+	 * Make the current run(), or the next one, return -EINTR.  Any thread; no kick
+	 * may be lost, and a kick of a vCPU without a thread is ignored.
 	 */
 	int (*kick)(void *vm, void *vcpu);
 
-	/* Show @size bytes at @host to the guest at @gpa, outside RAM; take it away. */
+	/* Map @size bytes at @host at the guest's @gpa, outside RAM; remove them. */
 	int (*region_add)(void *vm, uint64_t gpa, uint64_t size, void *host, uint32_t flags);
 	int (*region_del)(void *vm, uint64_t gpa);
 

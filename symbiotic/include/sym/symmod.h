@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SymMod, the host's half: guest kernel modules are found by kernel release, checked, and
- * sent into a running guest or put beside its initrd.  docs/symmod.md is the manual.
+ * SymMod, the host's half: find guest kernel modules by kernel release, check them, and send
+ * them into a running guest or append them to its initrd.  docs/symmod.md is the manual.
  */
 #ifndef SYM_SYMMOD_H
 #define SYM_SYMMOD_H
@@ -22,7 +22,7 @@ extern "C" {
 
 struct sym;
 
-/* A module in memory, and what its .modinfo says. */
+/* A module in memory, and the contents of its .modinfo. */
 struct symmod_image {
 	void *data;
 	size_t size;
@@ -34,37 +34,38 @@ struct symmod_image {
 };
 
 /*
- * symmod_read - read and check a module: an ELF file for x86-64 with a .modinfo, which may be
+ * symmod_read - read and check a module: an ELF file for x86-64 with a .modinfo.  It may be
  * compressed by xz, zstd or gzip: @image has it decompressed, at most SYM_MOD_MAX bytes.  @fd
- * is not closed, @file names it in messages.  symmod_check - the same of a copy in memory,
- * @image->data and @image->size, which stay the caller's if it fails.
+ * is not closed; @file names it in messages.  symmod_check - the same for a copy in memory,
+ * @image->data and @image->size, which the caller still owns if it fails.
  */
 int symmod_read(int fd, const char *file, struct symmod_image *image, struct sym_err *err);
 int symmod_check(const char *file, struct symmod_image *image, struct sym_err *err);
 void symmod_free(struct symmod_image *image);
 
-/* symmod_match - -ENOEXEC, with both shown, unless @image is for kernel @release. */
+/* symmod_match - 0, or -ENOEXEC if @image is not for kernel @release; @err names both. */
 int symmod_match(const struct symmod_image *image, const char *release,
 		 struct sym_err *err);
 
 /*
- * symmod_check_params - -EINVAL unless each word of @params is a parameter of @image, which
- * symmod_check() has accepted; the kernel would only write a line into its log.
+ * symmod_check_params - 0, or -EINVAL if a word of @params is not a parameter of @image, which
+ * symmod_check() has accepted; the guest's kernel would only log it.
  */
 int symmod_check_params(const struct symmod_image *image, const char *params,
 			struct sym_err *err);
 
-/* symmod_name_ok - may it be the name of a module?  '-' and '_' are the same in them. */
+/* symmod_name_ok - is it valid as a module's name?  '-' and '_' are equivalent in names. */
 bool symmod_name_ok(const char *name);
 bool symmod_name_equal(const char *a, const char *b);
 
-/* symmod_is_file - does @word name a file (by its ending, or a '/'), not a module? */
+/* symmod_is_file - does @word name a file (by its extension, or a '/'), not a module? */
 bool symmod_is_file(const char *word);
 
 /*
  * symmod_find - open the module @name for kernel @release in the first of @dirs (separated
  * by ':'; NULL or "": symmod_default_dirs()) that has it: DIR/RELEASE/NAME.ko, or else
- * NAME.ko.xz, NAME.ko.zst or NAME.ko.gz there.  Returns the descriptor and puts the file's name into @path, or -ENOENT, -EINVAL with @err set.
+ * NAME.ko.xz, NAME.ko.zst or NAME.ko.gz there.  Returns the descriptor and sets @path to the
+ * file's name, or returns -ENOENT or -EINVAL with @err set.
  */
 int symmod_find(const char *dirs, const char *release, const char *name, char *path,
 		size_t size, struct sym_err *err);
@@ -72,31 +73,30 @@ int symmod_find(const char *dirs, const char *release, const char *name, char *p
 /*
  * symmod_default_dirs, symmod_services_dir - SYMKIT_MODULES and SYMKIT_SERVICES of the
  * environment, or the folders of the build tree or the installation that the program belongs
- * to.  Looked for once: a program that confines itself calls them before.  Any thread.
+ * to.  Determined at the first call: a program with a sandbox makes it before.  Any thread.
  */
 const char *symmod_default_dirs(void);
 const char *symmod_services_dir(void);
 
 /*
- * symmod_install - send a module into the guest, after asking the guest for what it
- * needs, and have it loaded.  May take as long as loading does; any thread but a vCPU's.
+ * symmod_install - have the guest load the modules that @image depends on, send @image into
+ * the guest and have it loaded.  Takes as long as loading does; any thread but a vCPU's.
  * symmod_remove - have it unloaded.
  */
 int symmod_install(struct sym *sym, const struct symmod_image *image, const char *params,
 		   struct sym_err *err);
 
 /*
- * symmod_load - have the guest's own modprobe load a module that the guest has, but nobody
- * here
+ * symmod_load - have the guest's own modprobe load a module that only the guest has
  * @name: of the module
  * @params: its parameters, not checked; NULL: none
  *
  * May take half a minute; any thread but a vCPU's.
  *
- * Returns 0 when the module is loaded, also if it was before and takes no part in the
+ * Returns 0 when the module is loaded, also if it was loaded before and does not use the
  * interface.  With @err set: -EINVAL (not a name), -ENODEV (no symbiotic module), -ENOTSUP
- * (it takes no modules), -EEXIST, -E2BIG, -ENOSYS (it is too old to do this), -ENOENT (no
- * modprobe in the guest), -EIO (modprobe failed; its words are in @err), -ETIMEDOUT, and
+ * (it does not support modules), -EEXIST, -E2BIG, -ENOSYS (it is too old for this), -ENOENT
+ * (no modprobe in the guest), -EIO (modprobe failed; its output is in @err), -ETIMEDOUT, and
  * those of sym_call_wait().
  */
 int symmod_load(struct sym *sym, const char *name, const char *params,
@@ -104,8 +104,8 @@ int symmod_load(struct sym *sym, const char *name, const char *params,
 int symmod_remove(struct sym *sym, const char *name, struct sym_err *err);
 
 /*
- * symmod_archive - the cpio archive that follows an initrd of @initrd_size bytes, padding
- * in front included, with @nr modules and the hooks that load them.  *@out is malloc'ed.
+ * symmod_archive - make a cpio archive to append to an initrd of @initrd_size bytes, with
+ * the padding between them, @nr modules and the hooks that load them.  *@out is malloc'ed.
  */
 int symmod_archive(const struct symmod_image *images, unsigned int nr, uint64_t initrd_size,
 		   uint8_t **out, size_t *size);
