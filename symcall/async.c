@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Calls in interrupt and thread context: a request in the vCPU's call area, the doorbell,
- * and later the guest's word that results are there.  No vCPU is stopped.
+ * Calls in interrupt and thread context: write a request to the vCPU's call area, raise the
+ * doorbell; later the guest reports results by a hypercall.  No vCPU is stopped.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "symcall/calls.h"
 
 /*
- * An edge that comes while the guest has the line masked, for one to move it to another
- * CPU, is lost: ring again after so many ticks, then after twice as many, and so on.
+ * An edge that comes while the guest has the line masked, for example to move it to another
+ * CPU, is lost: ring again after this many ticks, then after twice as many, and so on.
  */
 #define RING_TICKS 8
 
@@ -47,7 +47,7 @@ int async_start(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
 			.token = token,
 			.deadline = deadline_tick(sym, call->deadline_ms),
 			.ring = READ_ONCE(sym->calls->tick) + RING_TICKS,
-			.patience = RING_TICKS,
+			.ring_interval = RING_TICKS,
 		};
 		if (call->payload_len)
 			memcpy(area->payload[i], call->payload, call->payload_len);
@@ -62,7 +62,7 @@ int async_start(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
 	}
 	sym_count(&sym->stats.calls[context == SYM_CONTEXT_INTERRUPT ? 1 : 3]);
 	deadline_start(sym);
-	/* If it cannot be rung the deadline ends the call. */
+	/* If the doorbell fails, the deadline ends the call. */
 	sym->ops->doorbell(sym->vm);
 	return 0;
 }
@@ -107,7 +107,7 @@ void async_complete(struct call_vcpu *cv)
 		call_end(ended[i], ended[i]->status);
 }
 
-static void tell(struct call_vcpu *cv, const struct sym_call *call)
+static void report_late(struct call_vcpu *cv, const struct sym_call *call)
 {
 	sym_count(&cv->sym->stats.timeouts);
 	sym_emit(cv->sym, SYM_EVENT_TIMEOUT, cv->id, call->handler,
@@ -135,15 +135,15 @@ bool async_expire(struct call_vcpu *cv, uint32_t tick)
 		waiting = true;
 		if ((int32_t)(tick - slot->ring) >= 0) {
 			ring = true;
-			slot->patience *= 2;
-			slot->ring = tick + slot->patience;
+			slot->ring_interval *= 2;
+			slot->ring = tick + slot->ring_interval;
 		}
 	}
 	pthread_mutex_unlock(&cv->lock);
 	if (ring)
 		cv->sym->ops->doorbell(cv->sym->vm);
 	for (unsigned int i = 0; i < nr; i++) {
-		tell(cv, late[i]);
+		report_late(cv, late[i]);
 		call_end(late[i], -ETIMEDOUT);
 	}
 	return waiting;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Calling a handler by its name, wherever and as soon as the guest takes the call.
+ * Calling a handler by its name, on any vCPU, as soon as the guest takes the call.
  */
 #include <errno.h>
 #include <time.h>
@@ -10,7 +10,7 @@
 #define BUSY_TRIES    100
 #define BUSY_PAUSE_NS 10000000
 
-/* One try on vCPU @id: the guest may have another module, with other numbers, since the last. */
+/* One try on vCPU @id.  Look the number up each time: the guest may have a new module by now. */
 static int try(struct sym *sym, const char *name, unsigned int id, struct sym_call *call)
 {
 	struct sym_item_handler handler;
@@ -65,11 +65,11 @@ const char *sym_call_strerror(int code)
 	case -ETIMEDOUT:
 		return "the guest did not answer in time";
 	case -ESHUTDOWN:
-		return "the guest takes no calls any more, since one timed out";
+		return "the guest no longer takes calls, since one timed out";
 	case -ECANCELED:
 		return "the guest was reset meanwhile, or its module left";
 	case -EPROTO:
-		return "the guest's answer makes no sense";
+		return "the guest's answer is not valid";
 	default:
 		return NULL;
 	}

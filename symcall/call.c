@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Making a call: what is checked, which way it goes, and waiting for it.
+ * Making a call: checking it, starting it in its context, and waiting for it.
  */
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #include "symcall/calls.h"
 
-/* Beyond a call's own deadline, for the thread that watches over it. */
+/* How long to wait beyond a call's own deadline, for the deadline thread to end it. */
 #define GRACE_MS 2000
 
 int check_call(struct sym *sym, const struct sym_call *call, uint32_t context)
@@ -44,7 +44,7 @@ void call_end(struct sym_call *call, int status)
 	call->done(call->arg_done, call);
 }
 
-/* claim - the right to nest on this vCPU. */
+/* claim - claim this vCPU for a nested call. */
 static int claim(struct call_vcpu *cv)
 {
 	int expected = NESTED_FREE;
@@ -66,7 +66,7 @@ int sym_call(struct sym *sym, unsigned int id, struct sym_call *call)
 	if (!ret && (call->context & ~SYM_CONTEXT_EXIT))
 		ret = -EPERM;
 	if (!ret && cv->at == AT_NONE)
-		ret = -EBUSY; /* in the exit of a handler */
+		ret = -EBUSY; /* the exit was made by a handler */
 	if (!ret)
 		ret = claim(cv);
 	if (ret)
@@ -92,16 +92,16 @@ static int start_kick(struct sym *sym, struct call_vcpu *cv, struct sym_call *ca
 			 __ATOMIC_SEQ_CST);
 	deadline_start(sym);
 	__atomic_store_n(&cv->kick, call, __ATOMIC_SEQ_CST);
-	/* What it was checked against may be gone, and whoever cancels have passed. */
+	/* The registration may have ended since the check, and the cancellation be over. */
 	if (!__atomic_load_n(&sym->vcpu[cv->id].area, __ATOMIC_SEQ_CST) &&
 	    call_withdraw(cv, call))
 		return -ECANCELED;
-	/* If it cannot be kicked the deadline ends the call. */
+	/* If the kick fails, the deadline ends the call. */
 	sym->ops->kick(sym->vm, vcpu);
 	return 0;
 }
 
-/* pick_context - one that the handler has, for a caller that does not mind. */
+/* pick_context - a context of the handler, for a caller that names none. */
 static uint32_t pick_context(const struct sym *sym, const struct sym_call *call)
 {
 	uint32_t contexts = sym_handler_contexts(sym, call->handler);
@@ -122,7 +122,7 @@ int sym_call_async(struct sym *sym, unsigned int id, struct sym_call *call)
 	cv = &sym->calls->vcpu[id];
 	ret = check_call(sym, call, context);
 	if (!ret && context == SYM_CONTEXT_EXIT)
-		ret = -EPERM; /* only its own vCPU's thread can */
+		ret = -EPERM; /* only the vCPU's own thread can do that */
 	if (!ret && READ_ONCE(sym->calls->paused))
 		ret = -EAGAIN;
 	if (!ret && !__atomic_load_n(&sym->vcpu[id].area, __ATOMIC_ACQUIRE))
@@ -130,13 +130,13 @@ int sym_call_async(struct sym *sym, unsigned int id, struct sym_call *call)
 	if (!ret)
 		ret = context == SYM_CONTEXT_KICK ? start_kick(sym, cv, call) :
 						    async_start(cv, call, context);
-	/* If it has started it may have ended, and be gone. */
+	/* If it has started, it may have ended and been freed. */
 	if (ret)
 		call->status = ret;
 	return ret;
 }
 
-/* Someone who waits. */
+/* A thread that waits for a call. */
 struct waiter {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
@@ -185,7 +185,7 @@ int sym_call_wait(struct sym *sym, unsigned int id, struct sym_call *call)
 			if (pthread_cond_timedwait(&waiter.cond, &waiter.lock, &until) !=
 			    ETIMEDOUT)
 				continue;
-			/* The VM is paused, or the vCPU's thread does not come back. */
+			/* The VM is paused, or the vCPU's thread does not return. */
 			pthread_mutex_unlock(&waiter.lock);
 			if (call_withdraw(&sym->calls->vcpu[id], call))
 				call_end(call, -ETIMEDOUT);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The clock of deadlines.  A thread counts ticks while anything is in flight and kicks a
- * vCPU whose handler is late; a call only stores the tick at which it is.  So a call
- * costs no system call, and an idle VM no wake-ups.
+ * The clock of deadlines.  A thread counts ticks while calls are in flight and kicks a vCPU
+ * whose handler is late; a call only stores the tick of its deadline.  So a call needs no
+ * system call, and an idle VM no wake-ups.
  */
 #include <errno.h>
 #include <signal.h>
@@ -10,7 +10,7 @@
 
 #include "symcall/calls.h"
 
-#define IDLE_TICKS 200 /* go to sleep after so many without work */
+#define IDLE_TICKS 200 /* sleep after this many without work */
 
 void deadline_start_slow(struct sym *sym)
 {
@@ -22,7 +22,7 @@ void deadline_start_slow(struct sym *sym)
 	pthread_mutex_unlock(&calls->lock);
 }
 
-/* check_nested - true: a handler runs, or a kick waits. */
+/* check_nested - true: a handler runs, or a kick is pending. */
 static bool check_nested(struct sym *sym, struct call_vcpu *cv, uint32_t tick)
 {
 	uint64_t deadline = __atomic_load_n(&cv->nested_deadline, __ATOMIC_SEQ_CST);
@@ -34,7 +34,7 @@ static bool check_nested(struct sym *sym, struct call_vcpu *cv, uint32_t tick)
 	if (!tick_passed(deadline, tick))
 		return true;
 	kick = __atomic_load_n(&cv->kick, __ATOMIC_ACQUIRE);
-	/* It may be the next one's. */
+	/* The next call may have started. */
 	if (__atomic_load_n(&cv->nested_deadline, __ATOMIC_SEQ_CST) != deadline)
 		return true;
 	if (kick) {
@@ -60,7 +60,7 @@ static bool check_all(struct sym *sym, uint32_t tick)
 	return busy;
 }
 
-/* wait_for_work - the flag first, then one more look, so that no call goes unseen. */
+/* wait_for_work - set the flag first, then check once more, so that no call is missed. */
 static void wait_for_work(struct sym *sym)
 {
 	struct calls *calls = sym->calls;
@@ -90,7 +90,7 @@ static void *deadline_thread(void *arg)
 	while (!calls->quit) {
 		uint32_t now;
 
-		if (calls->paused) { /* no deadline passes meanwhile */
+		if (calls->paused) { /* deadlines do not pass during a pause */
 			pthread_cond_wait(&calls->cond, &calls->lock);
 			continue;
 		}

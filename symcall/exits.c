@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The exits that are ours (hypercalls and MSRs) and those that a hook wants to see.
+ * Our own exits (hypercalls and MSRs), and those for which there is a hook.
  */
 #include <errno.h>
 
@@ -72,7 +72,7 @@ static bool hypercall(struct call_vcpu *cv, uint32_t nr)
 	default:
 		if (nr >= SYM_HC_SERVICE) {
 			ret = service_call(cv, nr, regs);
-			regs = regs_get(cv); /* a call may have run in between */
+			regs = regs_get(cv); /* a call may have run meanwhile */
 		}
 	}
 	sym_count(ret == -ENOSYS || ret == -EINVAL ? &sym->stats.refused :
@@ -91,7 +91,7 @@ static bool is_hypercall(const struct kvm_run *run)
 	       run->io.size == 4 && run->io.count == 1;
 }
 
-/* give up what depended on a registration that the guest has just replaced. */
+/* Cancel the calls that depended on a registration that the guest has just replaced. */
 static void forgotten(struct call_vcpu *cv, int what, uint32_t before)
 {
 	struct sym *sym = cv->sym;
@@ -104,7 +104,7 @@ static void forgotten(struct call_vcpu *cv, int what, uint32_t before)
 	} else if (what & SYM_FORGET_VCPU) {
 		calls_cancel(cv);
 	}
-	/* From now on the registers come with each exit of this vCPU: hypercalls do. */
+	/* From now on KVM stores the registers at each exit of this vCPU, for hypercalls. */
 	if (what & SYM_FORGET_VCPU && cv->sym->sync_regs)
 		cv->run->kvm_valid_regs =
 			sym->vcpu[cv->id].area ? KVM_SYNC_X86_REGS : 0;
@@ -196,7 +196,7 @@ static bool msr_hook(struct call_vcpu *cv)
 	return hooked(cv->sym, SYM_EXIT_MSR) && hook_exit(cv, &exit);
 }
 
-/* ours - @returned is set if a nested handler has returned with this exit. */
+/* ours - true: the exit is handled.  @returned is set if it was a nested handler's return. */
 static bool ours(struct call_vcpu *cv, bool *returned)
 {
 	struct kvm_run *run = cv->run;
@@ -234,7 +234,7 @@ bool sym_handle_exit(struct sym *sym, unsigned int id, struct kvm_run *run, int 
 
 	if (id >= sym->nr_vcpus)
 		return false;
-	if (cv->run != run) { /* the first one of this boot */
+	if (cv->run != run) { /* the first exit of this boot */
 		cv->run = run;
 		cv->vcpu = sym->ops->vcpu(sym->vm, id);
 	}

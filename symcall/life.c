@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The interface of one VM from its creation to its end.
+ * Creating, resetting and destroying the interface of one VM.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -76,8 +76,8 @@ void sym_reset(struct sym *sym)
 	sym_forget(sym);
 	pthread_mutex_unlock(&sym->lock);
 	calls_cancel_all(sym);
-	sym_pause(sym, false); /* a pause that met the reset has nobody to end it */
-	/* Their threads have ended: what was nested went with them. */
+	sym_pause(sym, false); /* the reset ends a pause, too */
+	/* The vCPUs' threads have ended, and nested calls with them. */
 	for (unsigned int i = 0; i < sym->nr_vcpus; i++) {
 		struct call_vcpu *cv = &sym->calls->vcpu[i];
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A handler nested in whatever the vCPU was doing: its state is put aside, the handler
- * runs on a stack of its own up to its return hypercall, and everything is put back.
+ * A handler nested in whatever the vCPU was doing: its state is saved, the handler runs on
+ * a stack of its own up to its return hypercall, and the state is restored.
  *
- * The order matters (each other one was seen to go wrong): complete the exit; save;
- * wake a halted vCPU; registers, segments, no event in the middle of its delivery; run,
- * with other exits handled as ever; restore; let a halted vCPU sleep again.
+ * The order matters (all others were seen to fail): complete the exit; save; wake a halted
+ * vCPU; set registers and segments, remove an event in the middle of its delivery; run, with
+ * other exits handled as usual; restore; let a halted vCPU sleep again.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,19 +26,19 @@ static const struct kvm_segment flat_data = {
 };
 
 /*
- * Is the kernel that registered the one that runs?  After a crash another one does, with
- * the page tables, the interrupt table and the memory of its own.
+ * Is the kernel that registered the one that runs?  After a crash another one runs, with its
+ * own page tables, interrupt table and memory.
  */
 static bool same_kernel(const struct sym *sym, const struct frame *frame,
 			const struct sym_vcpu *vc)
 {
 	if (frame->sregs.gs.base == vc->setup.gs_base)
-		return true; /* another kernel does not have its CPU's data there */
+		return true; /* another kernel has its CPU's data elsewhere */
 	return sym_kernel_map(sym, &frame->sregs, vc->setup.entry, vc->setup.cr3_user_bits) ==
 	       vc->kernel_map;
 }
 
-/* A guest that is in real mode, or in the VMM-like mode of its firmware, has no kernel. */
+/* A guest in real mode or in system management mode runs no kernel that can be called. */
 static int check_callable(const struct sym *sym, const struct frame *frame,
 			  const struct sym_vcpu *vc)
 {
@@ -48,7 +48,7 @@ static int check_callable(const struct sym *sym, const struct frame *frame,
 	if ((frame->sregs.cr0 & cr0) != cr0 || !(frame->sregs.efer & EFER_LMA) ||
 	    frame->events.smi.smm)
 		return -EAGAIN;
-	/* With an address that there is not in GS KVM could not go on. */
+	/* With a non-canonical address in GS, KVM_RUN would fail. */
 	if (!(frame->sregs.cr4 & CR4_LA57) && setup->gs_base >> 47 != 0x1ffff)
 		return -EAGAIN;
 	if (!same_kernel(sym, frame, vc))
@@ -58,7 +58,7 @@ static int check_callable(const struct sym *sym, const struct frame *frame,
 	return 0;
 }
 
-/* The other registers stay as they are: the handler saves none, and all are put back. */
+/* Other registers are unchanged: the handler need not save any, since all are restored. */
 static void set_call_regs(struct kvm_regs *regs, const struct sym_call_setup *setup,
 			  const struct sym_call *call, uint32_t context, uint64_t token)
 {
@@ -77,15 +77,15 @@ static void set_call_regs(struct kvm_regs *regs, const struct sym_call_setup *se
 }
 
 /*
- * kernel_segments - @frame's segments as the handler needs them; false: they are so
- * already.  Segments are the dear part, so a vCPU that was in its kernel is left alone.
- * GS is not decided by the privilege level: entry code runs in ring 0 with the user's.
+ * kernel_segments - change the segments to those that the handler needs; false: no change
+ * was needed.  Setting them is expensive, so it is avoided for a vCPU that was in its kernel.
+ * GS is checked too: the kernel's entry code runs in ring 0 with the user's.
  */
 static bool kernel_segments(struct kvm_sregs *sregs, const struct sym_call_setup *setup)
 {
 	uint64_t cr3 = sregs->cr3 & ~setup->cr3_user_bits;
 
-	/* Not SS: an interrupt from user mode leaves the kernel with a null one. */
+	/* Ignore SS: after an interrupt from user mode it is null in the kernel. */
 	if (sregs->cs.selector == setup->cs && sregs->cs.l &&
 	    sregs->gs.base == setup->gs_base && sregs->cr3 == cr3)
 		return false;
@@ -98,7 +98,7 @@ static bool kernel_segments(struct kvm_sregs *sregs, const struct sym_call_setup
 	return true;
 }
 
-/* no_events - take out of @events what was about to be delivered; false: there was none. */
+/* no_events - remove an event that was being delivered from @events; false: there was none. */
 static bool no_events(struct kvm_vcpu_events *events)
 {
 	if (!events->exception.injected && !events->exception.pending &&
@@ -111,8 +111,8 @@ static bool no_events(struct kvm_vcpu_events *events)
 }
 
 /*
- * enter_full - from any state.  An NMI that becomes pending while the handler runs must
- * not be undone, so neither way says anything about pending ones.
+ * enter_full - enter from any state.  An NMI that becomes pending while the handler runs must
+ * not be lost, so neither entering nor leaving sets pending NMIs.
  */
 static int enter_full(struct call_vcpu *cv, struct frame *frame, const struct sym_call *call,
 		      uint32_t context, uint64_t token)
@@ -125,7 +125,7 @@ static int enter_full(struct call_vcpu *cv, struct frame *frame, const struct sy
 	if (ret)
 		return ret;
 	frame->events.flags &= KVM_VCPUEVENT_VALID_SHADOW;
-	/* What interrupts are being delivered is in the events. */
+	/* The events have the interrupt that is being delivered. */
 	memset(frame->sregs.interrupt_bitmap, 0, sizeof(frame->sregs.interrupt_bitmap));
 	handler = *frame;
 	frame->sregs_changed = handler.sregs_changed =
@@ -154,13 +154,13 @@ static int leave_full(struct call_vcpu *cv, const struct frame *frame)
 
 	if (ret || frame->mp_state != KVM_MP_STATE_HALTED)
 		return ret;
-	/* KVM takes the registers over in a run; only then may it sleep. */
+	/* KVM loads the registers in KVM_RUN; only after that may the vCPU sleep. */
 	while (!(ret = sym->ops->flush(sym->vm, cv->vcpu)))
 		sym->ops->handle_exit(sym->vm, cv->vcpu);
 	return ret == -EINTR ? sym->ops->set_state(sym->vm, cv->vcpu, &sleep) : ret;
 }
 
-/* run_handler - up to its return; 0, or why there is none. */
+/* run_handler - run it up to its return; 0, or the reason why it did not return. */
 static int run_handler(struct call_vcpu *cv)
 {
 	const struct sym *sym = cv->sym;
@@ -174,8 +174,8 @@ static int run_handler(struct call_vcpu *cv)
 			return ret;
 		if (READ_ONCE(cv->cancelled) || nested_late(cv)) {
 			/*
-			 * An exit that was handled is completed before it is forgotten:
-			 * this one, or the last, if the kick came before the guest ran.
+			 * Complete the exit that was handled before it is dropped: this
+			 * one, or the last, if the kick came before the guest ran.
 			 */
 			while (!(ret = sym->ops->flush(sym->vm, cv->vcpu)))
 				sym->ops->handle_exit(sym->vm, cv->vcpu);
@@ -186,12 +186,12 @@ static int run_handler(struct call_vcpu *cv)
 	}
 }
 
-/* give_up - the guest learns that this handler will not go on. */
-static void give_up(struct call_vcpu *cv, const struct sym_call *call, uint64_t token)
+/* abandon - show the guest that this handler will not be continued. */
+static void abandon(struct call_vcpu *cv, const struct sym_call *call, uint64_t token)
 {
 	struct sym *sym = cv->sym;
 
-	cv->given_up = true;
+	cv->timed_out = true;
 	pthread_mutex_lock(&sym->lock);
 	if (sym->vcpu[cv->id].area && token >> 32 == sym->generation)
 		__atomic_store_n(&sym->vcpu[cv->id].area->host.aborted, token,
@@ -199,7 +199,7 @@ static void give_up(struct call_vcpu *cv, const struct sym_call *call, uint64_t 
 	pthread_mutex_unlock(&sym->lock);
 	sym_count(&sym->stats.timeouts);
 	sym_emit(sym, SYM_EVENT_TIMEOUT, cv->id, call->handler,
-		 "a nested handler did not return; it was given up, and SymCall is closed on "
+		 "a nested handler did not return; it was abandoned, and SymCall is closed on "
 		 "this vCPU");
 }
 
@@ -225,12 +225,12 @@ static int run_to_end(struct call_vcpu *cv, struct sym_call *call, uint64_t toke
 		take_result(cv, call, area);
 		ret = cv->nested_status;
 	} else if (ret == -ETIMEDOUT) {
-		give_up(cv, call, token);
+		abandon(cv, call, token);
 	}
 	return ret;
 }
 
-/* wake - a handler that was cut short may have put the vCPU to sleep. */
+/* wake - a handler that was stopped may have halted the vCPU. */
 static int wake(struct call_vcpu *cv)
 {
 	const struct sym *sym = cv->sym;
@@ -243,7 +243,7 @@ static int wake(struct call_vcpu *cv)
 	return sym->ops->set_state(sym->vm, cv->vcpu, &mp);
 }
 
-/* drop_events - what was being delivered to a handler that was cut short goes with it. */
+/* drop_events - drop an event that was being delivered to a handler that was stopped. */
 static int drop_events(struct call_vcpu *cv)
 {
 	const struct sym *sym = cv->sym;
@@ -289,7 +289,7 @@ static int nest_full(struct call_vcpu *cv, struct sym_call *call, uint32_t conte
 	int ret, restored;
 
 	ret = state_get(cv, &frame);
-	/* The instruction that exits is not HLT: only a kick finds a vCPU asleep. */
+	/* HLT does not exit to us: only a kick can find a vCPU halted. */
 	if (!ret && context == SYM_CONTEXT_KICK) {
 		ret = sym->ops->get_state(sym->vm, cv->vcpu, &mp);
 		frame.mp_state = mp.mp_state;
@@ -318,7 +318,7 @@ int nested_run(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
 	enum at_exit at = cv->at;
 	int next = NESTED_FREE, ret;
 
-	/* First: a cancellation from here on is one of this call. */
+	/* First: a cancellation after this is for this call. */
 	__atomic_store_n(&cv->cancelled, 0, __ATOMIC_SEQ_CST);
 	area = __atomic_load_n(&sym->vcpu[cv->id].area, __ATOMIC_SEQ_CST);
 	token = token_make(sym);
@@ -330,7 +330,7 @@ int nested_run(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
 	if (call->payload_len)
 		memcpy(area->payload[SYM_CALL_NESTED], call->payload, call->payload_len);
 	cv->at = AT_NONE;
-	cv->given_up = false;
+	cv->timed_out = false;
 	if (!++cv->nested_number)
 		cv->nested_number = 1;
 	__atomic_store_n(&cv->nested_deadline,
@@ -341,8 +341,8 @@ int nested_run(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
 				   nest_full(cv, call, context, token, area);
 	__atomic_store_n(&cv->nested_deadline, 0, __ATOMIC_RELEASE);
 	cv->at = at;
-	/* A registration that came while the handler ran is a new start. */
-	if (cv->given_up && !READ_ONCE(cv->cancelled))
+	/* A registration that came while the handler ran opens it again. */
+	if (cv->timed_out && !READ_ONCE(cv->cancelled))
 		next = NESTED_CLOSED;
 	__atomic_store_n(&cv->nested, next, __ATOMIC_RELEASE);
 	return ret;
@@ -356,7 +356,7 @@ bool nested_return(struct call_vcpu *cv, const struct kvm_regs *regs)
 	cv->nested_reply = regs->rdx >> 32;
 	cv->nested_value[0] = regs->r8;
 	cv->nested_value[1] = regs->r9;
-	/* A status is an errno or 0, whatever the guest says. */
+	/* The status must be 0 or a negative errno. */
 	if (cv->nested_status > 0 || cv->nested_status < -4095)
 		cv->nested_status = -EPROTO;
 	return true;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A vCPU's state, out of KVM and back.  With KVM_CAP_SYNC_REGS it travels in the run
- * page with KVM_RUN; what is asked for costs even when it is not looked at, so between
- * calls only the registers are.
+ * Reading and writing a vCPU's state.  With KVM_CAP_SYNC_REGS, KVM_RUN stores and loads it in
+ * the run page; each part costs time even if it is not used, so between calls only the
+ * registers are requested.
  */
 #include <errno.h>
 
@@ -13,7 +13,7 @@ struct kvm_regs *regs_get_slow(struct call_vcpu *cv)
 	const struct sym *sym = cv->sym;
 	struct sym_vcpu_state s = { .what = SYM_STATE_REGS, .regs = &cv->regs_copy };
 
-	/* What was put and not yet taken over; the guest may have taken its area back. */
+	/* Written and not loaded by KVM yet; the guest may have unregistered its area. */
 	if (cv->run->kvm_dirty_regs & KVM_SYNC_X86_REGS)
 		return &cv->run->s.regs.regs;
 	return sym->ops->get_state(sym->vm, cv->vcpu, &s) ? NULL : &cv->regs_copy;
@@ -31,7 +31,7 @@ int regs_put_slow(struct call_vcpu *cv, const struct kvm_regs *regs)
 }
 
 /*
- * finish_exit - complete the exit in hand.  Others may follow it: the rest of a string
+ * finish_exit - complete the current exit.  Others may follow: the rest of a string
  * instruction, the second page of an access.
  */
 static int finish_exit(struct call_vcpu *cv)
