@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Where an installation has its modules and services.  Found at run time, from where the
- * program is: whoever builds a package chooses the prefix after the programs were built.
+ * The folders of modules and services of an installation.  They are found at run time, from
+ * the program's location: a package's prefix is chosen after the programs were built.
  */
 #include <limits.h>
 #include <pthread.h>
@@ -26,7 +26,7 @@ static bool is_folder(const char *path)
 	return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-/* @bin: the folder of the program; "" when it is not known. */
+/* @bin: the folder of the program; "" if unknown. */
 static void find_one(const char *bin, const char *kind, char *path, size_t size)
 {
 	const char *slash = strrchr(bin, '/');
@@ -41,7 +41,7 @@ static void find_one(const char *bin, const char *kind, char *path, size_t size)
 		if (n < (int)size && is_folder(path))
 			return;
 	}
-	/* Some other VMM, that the interface is built into. */
+	/* Another VMM that embeds the interface. */
 	snprintf(path, size, "/usr/lib/symkit/%s", kind);
 	if (!is_folder(path))
 		snprintf(path, size, "/usr/local/lib/symkit/%s", kind);

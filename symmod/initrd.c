@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The boot route: a second archive behind the guest's initrd, which the kernel unpacks
- * over the first (Documentation/driver-api/early-userspace/buffer-format.rst).  The
- * modules get a folder of their own, so that nothing of the guest's is replaced; the hooks
- * go where the two usual kinds of initrd look, and a file whose folder does not exist is
- * skipped by the kernel.
+ * The boot route: a second archive appended to the guest's initrd, which the kernel unpacks
+ * over the first (Documentation/driver-api/early-userspace/buffer-format.rst).  The modules
+ * get a folder of their own, so that no file of the guest is replaced; the hooks go where the
+ * two usual kinds of initrd look for them, and the kernel skips a file whose folder does not
+ * exist.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -79,7 +79,7 @@ static void write_all(struct writer *w, const struct symmod_image *images, unsig
 int symmod_archive(const struct symmod_image *images, unsigned int nr, uint64_t initrd_size,
 		   uint8_t **out, size_t *size)
 {
-	/* Zeroes end some compressed formats, and the archive must begin at a multiple of 4. */
+	/* Some compressed formats end with zeroes; the archive must begin at a multiple of 4. */
 	size_t gap = 4 + (4 - initrd_size % 4) % 4;
 	struct writer count = { 0 }, w = { 0 };
 

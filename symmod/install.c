@@ -2,8 +2,8 @@
 /*
  * Sending a module into a running guest, by the handlers that its symbiotic module has for
  * this (see abi.h), and having it loaded there; or having the guest load one of its own.  The
- * guest may answer what it likes: the number of steps is bounded by the size of the module, and
- * nothing but the module's own bytes goes over.
+ * guest may answer anything: the number of steps is bounded by the size of the module, and
+ * nothing but the module's own bytes is sent.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,17 +18,17 @@
 
 #define DATA_DEADLINE_MS 5000u
 #define LOAD_DEADLINE_MS 30000u
-#define MODPROBE_MS	 25000u /* so that the guest can still say that it took too long */
-#define TOTAL_DEADLINE_MS 120000u /* of all steps together, whatever the guest does in between */
-#define TRIES 3 /* of a transfer that the guest found damaged */
+#define MODPROBE_MS	 25000u /* below the call's deadline, so that the guest can report it */
+#define TOTAL_DEADLINE_MS 120000u /* for all steps together, whatever the guest answers */
+#define TRIES 3 /* of a transfer that arrives damaged */
 #define DAMAGED 1
 
 struct transfer {
 	struct sym *sym;
 	unsigned int vcpu;
 	struct sym_err *err;
-	uint64_t until_ms; /* no step begins after that; sym_now_ms() */
-	char reply[256]; /* what the guest said */
+	uint64_t until_ms; /* no step begins after this time; sym_now_ms() */
+	char reply[256]; /* the guest's text */
 	uint64_t value;
 };
 
@@ -43,7 +43,7 @@ static int not_ready(struct sym_err *err)
 	return sym_fail(err, -ENODEV, "%s", sym_call_strerror(-ENODEV));
 }
 
-/* What is left for a step that may take @most; 0: nothing. */
+/* The time left for a step that may take @most; 0: none. */
 static uint32_t step_deadline(const struct transfer *t, uint32_t most)
 {
 	uint64_t now = sym_now_ms();
@@ -53,7 +53,7 @@ static uint32_t step_deadline(const struct transfer *t, uint32_t most)
 	return t->until_ms - now < most ? t->until_ms - now : most;
 }
 
-/* One handler, on the first vCPU that takes the call. */
+/* Call a handler, on the first vCPU that takes the call. */
 static int call(struct transfer *t, const char *handler, uint64_t arg0, uint64_t arg1,
 		const void *payload, size_t len)
 {
@@ -73,7 +73,7 @@ static int call(struct transfer *t, const char *handler, uint64_t arg0, uint64_t
 	return ret;
 }
 
-/* Why a step failed, where the guest has not said what is wrong with the module. */
+/* Why a step failed, if the guest did not report a problem with the module. */
 static int step_failed(struct transfer *t, int code, const char *name, const char *step)
 {
 	const char *text = sym_call_strerror(code);
@@ -84,7 +84,8 @@ static int step_failed(struct transfer *t, int code, const char *name, const cha
 		return not_ready(t->err);
 	case -ENOSYS:
 		return sym_fail(t->err, code,
-				"the guest is not ready: its symbiotic module takes no modules");
+				"the guest is not ready: "
+				"its symbiotic module does not support modules");
 	case -EAGAIN:
 	case -ETIMEDOUT:
 	case -ECANCELED:
@@ -95,13 +96,13 @@ static int step_failed(struct transfer *t, int code, const char *name, const cha
 	}
 }
 
-/* Is it among the symbiotic modules that the guest has? */
+/* Is it among the guest's symbiotic modules? */
 static bool guest_has(struct sym *sym, const char *name)
 {
 	const struct sym_item *item = NULL;
 	struct sym_item_module module;
 	void *page = malloc(SYM_SPY_GUEST_SIZE);
-	bool found = symmod_name_equal(name, "symbiotic"); /* or who would be talking to us? */
+	bool found = symmod_name_equal(name, "symbiotic"); /* it must be loaded to answer us */
 
 	if (page && !sym_spy_read(sym, page))
 		while (!found && (item = sym_spy_next(page, item))) {
@@ -135,13 +136,13 @@ static int need_all(struct transfer *t, const struct symmod_image *image)
 	return 0;
 }
 
-/* Does the guest say that what it has is not what was sent?  Then begin again. */
+/* Does the guest report that the data arrived damaged?  Then start again. */
 static bool damaged(int ret)
 {
 	return ret == -EBADMSG || ret == -ENODATA;
 }
 
-/* From where an earlier try ended.  Returns DAMAGED to be called once more. */
+/* Continue where an earlier try ended.  Returns DAMAGED to be called again. */
 static int send(struct transfer *t, const struct symmod_image *image, const char *params)
 {
 	uint64_t hash = XXH64(image->data, image->size, 0), at;
@@ -166,14 +167,14 @@ static int send(struct transfer *t, const struct symmod_image *image, const char
 	return ret ? step_failed(t, ret, image->name, "load") : 0;
 }
 
-/* Does the guest take modules, and not have @name? */
+/* Check that the guest supports modules, and does not have @name already. */
 static int check_ready(struct sym *sym, const char *name, struct sym_err *err)
 {
 	if (!sym_generation(sym))
 		return not_ready(err);
 	if (!(sym_granted(sym) & SYM_FEATURE_MODULES))
 		return sym_fail(err, -ENOTSUP,
-				   "the guest is not ready: its symbiotic module takes no modules");
+				   "the guest is not ready: its symbiotic module does not support modules");
 	if (guest_has(sym, name))
 		return sym_fail(err, -EEXIST, "module %s is in the guest already", name);
 	return 0;
@@ -226,11 +227,11 @@ int symmod_install(struct sym *sym, const struct symmod_image *image, const char
 	return sym_fail(err, -EIO, "module %s: arrived damaged %d times", image->name, TRIES);
 }
 
-/* Why the guest has not loaded one of its own. */
+/* Why the guest did not load a module of its own. */
 static int load_failed(struct transfer *t, int code, const char *name)
 {
 	switch (code) {
-	case -ENOSYS: /* of an older version */
+	case -ENOSYS: /* an older symbiotic module */
 		return sym_fail(t->err, code,
 				   "module %s: the guest's symbiotic module cannot ask its modprobe",
 				   name);
@@ -238,7 +239,7 @@ static int load_failed(struct transfer *t, int code, const char *name)
 		return sym_fail(t->err, code, "module %s: the guest has no modprobe", name);
 	case -EIO:
 		return sym_fail(t->err, code, "module %s: the guest's modprobe failed: %s", name,
-				   t->reply[0] ? t->reply : "it does not say why");
+				   t->reply[0] ? t->reply : "it gave no reason");
 	default:
 		return step_failed(t, code, name, "modprobe");
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reading a module.  The file may be anything: it is copied once, libelf checks that
+ * Reading a module.  The file is not trusted: it is copied once, libelf checks that
  * sections lie within it, and every string is bounded by its section.
  */
 #include <ctype.h>
@@ -36,19 +36,19 @@ bool symmod_name_equal(const char *a, const char *b)
 	return *a == *b;
 }
 
-/* The value of @key in a section of "key=value" strings, the next one after @last, or NULL. */
+/* The next value of @key after @last in a section of "key=value" strings, or NULL. */
 static const char *modinfo_next(const Elf_Data *data, const char *key, const char *last)
 {
 	const char *p = data->d_buf, *end = p + data->d_size;
 	size_t len = strlen(key);
 
 	if (last)
-		p = last + strlen(last) + 1; /* it does end */
+		p = last + strlen(last) + 1; /* it is NUL-terminated */
 	while (p && p < end) {
 		size_t left = end - p, n = strnlen(p, left);
 
 		if (n == left)
-			return NULL; /* it does not end */
+			return NULL; /* not NUL-terminated */
 		if (n > len && !memcmp(p, key, len) && p[len] == '=')
 			return p + len + 1;
 		p += n + 1;
@@ -114,7 +114,7 @@ static int take_modinfo(const char *file, const Elf_Data *data, struct symmod_im
 	snprintf(image->release, sizeof(image->release), "%.*s", (int)strcspn(vermagic, " "),
 		 vermagic);
 	if (depends && take_depends(depends, image))
-		return sym_fail(err, -ENOEXEC, "%s: a list of dependencies that makes no sense",
+		return sym_fail(err, -ENOEXEC, "%s: its list of dependencies is not valid",
 				   file);
 	return 0;
 }
@@ -136,8 +136,8 @@ static int check_elf(const char *file, Elf *elf, struct symmod_image *image,
 				   "%s: not a kernel module (not a relocatable file)", file);
 	if (ehdr->e_shoff > image->size ||
 	    (image->size - ehdr->e_shoff) / sizeof(Elf64_Shdr) < ehdr->e_shnum)
-		return sym_fail(err, -ENOEXEC, "%s: not a whole kernel module (truncated)", file);
-	/* libelf hands out pointers into the file: they must be aligned as their type wants. */
+		return sym_fail(err, -ENOEXEC, "%s: not a complete kernel module (truncated)", file);
+	/* libelf returns pointers into the file: they must be aligned for their type. */
 	if (ehdr->e_shoff % _Alignof(Elf64_Shdr))
 		return sym_fail(err, -ENOEXEC, "%s: damaged: its section headers are not aligned",
 				   file);
@@ -160,7 +160,7 @@ int symmod_check(const char *file, struct symmod_image *image, struct sym_err *e
 	return ret;
 }
 
-/* Is it a parameter of the module, or one that the kernel takes for each module? */
+/* Is it a parameter of the module, or one that the kernel accepts for every module? */
 static bool has_param(const Elf_Data *data, const char *name, size_t len)
 {
 	static const char *const kernels[] = { "async_probe", "dyndbg" };
@@ -231,7 +231,7 @@ static int read_all(int fd, const char *file, struct symmod_image *image,
 		if (n < 0)
 			return sym_fail(err, -errno, "%s: %s", file, strerror(errno));
 		if (!n)
-			return sym_fail(err, -EIO, "%s: truncated while it was read", file);
+			return sym_fail(err, -EIO, "%s: truncated while being read", file);
 		done += n;
 	}
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The repository: DIR/RELEASE/NAME.ko, or one that is compressed, as distributions have them.
- * A release comes from the guest, and must not lead out of the folder.
+ * The repository: DIR/RELEASE/NAME.ko, or compressed, as distributions ship modules.
+ * The release comes from the guest, and must not lead out of the folder.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,17 +13,17 @@
 
 #include "sym/symmod.h"
 
-/* Of the file of a module, in the order in which they are looked for. */
-static const char *const endings[] = { ".ko", ".ko.xz", ".ko.zst", ".ko.gz" };
-#define NR_ENDINGS (sizeof(endings) / sizeof(endings[0]))
+/* Extensions of a module's file, in the order in which they are tried. */
+static const char *const extensions[] = { ".ko", ".ko.xz", ".ko.zst", ".ko.gz" };
+#define NR_EXTENSIONS (sizeof(extensions) / sizeof(extensions[0]))
 
 bool symmod_is_file(const char *word)
 {
 	size_t len = strlen(word), n;
 
-	for (size_t i = 0; i < NR_ENDINGS; i++) {
-		n = strlen(endings[i]);
-		if (len > n && !strcmp(word + len - n, endings[i]))
+	for (size_t i = 0; i < NR_EXTENSIONS; i++) {
+		n = strlen(extensions[i]);
+		if (len > n && !strcmp(word + len - n, extensions[i]))
 			return true;
 	}
 	return strchr(word, '/');
@@ -38,15 +38,15 @@ static bool release_ok(const char *release)
 	return len && len < 64 && release[0] != '.' && strspn(release, allowed) == len;
 }
 
-/* DIR/RELEASE/NAME with each ending. */
+/* DIR/RELEASE/NAME with each extension. */
 static int open_any(const char *dir, int dir_len, const char *release, const char *name,
 		    char *path, size_t size)
 {
 	int fd = -1;
 
-	for (size_t i = 0; i < NR_ENDINGS && fd < 0; i++) {
+	for (size_t i = 0; i < NR_EXTENSIONS && fd < 0; i++) {
 		if (snprintf(path, size, "%.*s/%s/%s%s", dir_len, dir, release, name,
-			     endings[i]) >= (int)size)
+			     extensions[i]) >= (int)size)
 			return -ENAMETOOLONG;
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
@@ -55,7 +55,7 @@ static int open_any(const char *dir, int dir_len, const char *release, const cha
 	return fd < 0 ? -ENOENT : fd;
 }
 
-/* A module may be called a_b and its file a-b.ko, or the other way round. */
+/* A module may be called a_b and its file a-b.ko, or vice versa. */
 static int open_either(const char *dir, int dir_len, const char *release, const char *name,
 		       char *path, size_t size)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Decompressing a module.  The result goes into one buffer of the largest size that a module
- * may have: whatever the file claims, it cannot demand more.
+ * Decompressing a module.  The result goes into one buffer of the maximum size that a module
+ * may have: whatever the file claims, it cannot get more.
  */
 #include "unpack.h"
 
@@ -13,7 +13,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-/* One more than a module may have, to tell one that fits from one that does not. */
+/* One byte more than a module may have, to detect one that is too large. */
 #define ROOM (SYM_MOD_MAX + 1)
 /* xz needs its dictionary in memory; that of "xz -9" has 64 MiB. */
 #define XZ_MEMORY (128u << 20)
@@ -21,7 +21,7 @@
 
 /*
  * Each decoder takes all of @in at once.  Returns 0 and sets *@out_size, at most ROOM, or
- * -ENODATA (truncated), -EBADMSG (damaged, or something follows), -EFBIG, -ENOMEM.
+ * -ENODATA (truncated), -EBADMSG (damaged, or trailing data), -EFBIG, -ENOMEM.
  */
 static int unpack_xz(const struct symmod_image *in, void *out, size_t *out_size)
 {
@@ -39,7 +39,7 @@ static int unpack_xz(const struct symmod_image *in, void *out, size_t *out_size)
 	switch (ret) {
 	case LZMA_STREAM_END:
 		return s.avail_in ? -EBADMSG : 0;
-	case LZMA_BUF_ERROR: /* no progress: which end is it? */
+	case LZMA_BUF_ERROR: /* no progress: the end of input or of output? */
 		return s.avail_out ? -ENODATA : -EFBIG;
 	case LZMA_MEM_ERROR:
 	case LZMA_MEMLIMIT_ERROR:
@@ -49,7 +49,7 @@ static int unpack_xz(const struct symmod_image *in, void *out, size_t *out_size)
 	}
 }
 
-/* A frame that ends too early is reported in several ways, by whatever is missing. */
+/* A truncated frame gives different errors, depending on what is missing. */
 static bool zst_truncated(const struct symmod_image *in)
 {
 	size_t n;
@@ -109,7 +109,7 @@ static const struct format {
 } formats[] = {
 	{ "xz", 6, { 0xfd, '7', 'z', 'X', 'Z', 0 }, unpack_xz },
 	{ "zstd", 4, { 0x28, 0xb5, 0x2f, 0xfd }, unpack_zst },
-	{ "gzip", 3, { 0x1f, 0x8b, 8 }, unpack_gz }, /* 8: deflate, there is nothing else */
+	{ "gzip", 3, { 0x1f, 0x8b, 8 }, unpack_gz }, /* 8: deflate, the only method */
 };
 
 static const struct format *format_of(const struct symmod_image *image)
@@ -131,7 +131,7 @@ static int failed(const char *file, const struct format *format, int code,
 		return sym_fail(err, code, "%s: larger than %u MiB when decompressed", file,
 				   SYM_MOD_MAX >> 20);
 	case -ENOMEM:
-		return sym_fail(err, code, "%s: decompressing it takes too much memory",
+		return sym_fail(err, code, "%s: decompressing it needs too much memory",
 				   file);
 	default:
 		return sym_fail(err, -ENOEXEC, "%s: damaged %s data", file, format->name);

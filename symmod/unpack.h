@@ -9,11 +9,11 @@
  * symmod_unpack - decompress @image->data, as read from a file, in place.
  * @file: its name, for messages
  *
- * The bytes at its beginning decide, not its name; what is not compressed is left as it
- * is.  Uses memory only: no files, no threads.  Any thread.
+ * The format is determined by the first bytes, not by the name; data that is not compressed
+ * is left unchanged.  Uses memory only: no files, no threads.  Any thread.
  *
  * Returns 0, or with @err set -ENOEXEC (truncated, damaged), -EFBIG (more than SYM_MOD_MAX
- * bytes), -ENOMEM.  @image->data then still is what was read.
+ * bytes), -ENOMEM.  @image->data is unchanged then.
  */
 int symmod_unpack(const char *file, struct symmod_image *image, struct sym_err *err);
 

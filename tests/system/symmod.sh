@@ -90,7 +90,7 @@ check_refused() {
 		module install test "$work/text.ko"
 	refused 'symctl: not a kernel module \(not a relocatable file\)$' \
 		module install test "$top/build/symctl"
-	refused 'cut.ko: not a whole kernel module \(truncated\)$' \
+	refused 'cut.ko: not a complete kernel module \(truncated\)$' \
 		module install test "$work/cut.ko"
 	refused 'cut.ko.xz: truncated xz data$' module install test "$work/cut.ko.xz"
 	refused 'absent.ko: No such file or directory$' module install test "$work/absent.ko"

@@ -301,7 +301,7 @@ static void test_not_ready(void **state)
 	assert_int_equal(guest.calls, 0);
 	guest.generation = 1;
 	guest.granted = SYM_FEATURE_SPY;
-	refused(-ENOTSUP, "takes no modules");
+	refused(-ENOTSUP, "does not support modules");
 	assert_int_equal(guest.calls, 0);
 }
 
@@ -345,7 +345,7 @@ static void test_load_fails(void **state)
 	} cases[] = {
 		{ -EIO, "modprobe: FATAL: Module m not found\033\n",
 		  "module m: the guest's modprobe failed: modprobe: FATAL: Module m not found" },
-		{ -EIO, NULL, "modprobe failed: it does not say why" },
+		{ -EIO, NULL, "modprobe failed: it gave no reason" },
 		{ -ENOENT, NULL, "module m: the guest has no modprobe" },
 		{ -ETIMEDOUT, NULL, "module m: the guest did not answer in time (modprobe)" },
 		{ -ECANCELED, NULL, "was reset" },
@@ -377,7 +377,7 @@ static void test_load_not_sent(void **state)
 	guest.old = true;
 	load_refused("m", -ENOSYS, "module m: the guest's symbiotic module cannot ask its modprobe");
 	guest.granted = SYM_FEATURE_SPY;
-	load_refused("m", -ENOTSUP, "takes no modules");
+	load_refused("m", -ENOTSUP, "does not support modules");
 	guest.generation = 0;
 	load_refused("m", -ENODEV, "no symbiotic module has registered");
 	assert_int_equal(guest.calls, 0);
