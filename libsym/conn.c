@@ -54,7 +54,7 @@ int sym__opts(void *known, const void *opts)
 		return -EINVAL;
 	for (size_t i = ours; i < theirs; i++)
 		if (((const char *)opts)[i])
-			return -EINVAL; /* an option of a later library */
+			return -EINVAL; /* an option of a newer library */
 	memcpy((char *)known + sizeof(size_t), (const char *)opts + sizeof(size_t),
 	       (theirs < ours ? theirs : ours) - sizeof(size_t));
 	return 0;
@@ -105,10 +105,10 @@ static int wait_for(struct sym_conn *conn, short events, int64_t deadline)
 static int conn_gone(struct sym_conn *conn)
 {
 	conn->ended = true;
-	return sym__fail(conn, -EPIPE, "VM '%s' has gone", conn->name);
+	return sym__fail(conn, -EPIPE, "VM '%s' has ended", conn->name);
 }
 
-/* The file goes with the first byte. */
+/* The descriptor is sent with the first byte. */
 static ssize_t send_some(struct sym_conn *conn, const char *text, size_t len, int fd)
 {
 	union {
@@ -203,7 +203,7 @@ int sym__receive(struct sym_conn *conn, int64_t deadline, json_t **line)
 {
 	size_t scanned = 0;
 
-	/* A peer that sends without end must not carry us past the deadline. */
+	/* A peer that never stops sending must not make us miss the deadline. */
 	for (bool first = true;; first = false) {
 		char *start = conn->buf + conn->buf_start;
 		size_t len = conn->buf_len - conn->buf_start;
@@ -217,7 +217,7 @@ int sym__receive(struct sym_conn *conn, int64_t deadline, json_t **line)
 				return 0;
 			json_decref(*line);
 			return sym__fail(conn, -EPROTO,
-					 "VM '%s' sent a line that is no JSON object",
+					 "VM '%s' sent a line that is not a JSON object",
 					 conn->name);
 		}
 		scanned = len;
@@ -292,7 +292,7 @@ int sym__call_long(struct sym_conn *conn, const char *method, json_t *params, in
 			sym__keep_event(conn, line);
 		else if (json_integer_value(id) == conn->last_id || json_is_null(id))
 			break;
-		json_decref(line); /* an event, or the answer to a call that gave up */
+		json_decref(line); /* an event, or the answer to a call that timed out */
 		ret = sym__late(conn, deadline);
 		if (ret)
 			return ret;
@@ -320,7 +320,7 @@ int sym_call_method(struct sym_conn *conn, const char *method, const char *param
 		if (!json_is_object(in)) {
 			json_decref(in);
 			return sym__fail(conn, -EINVAL,
-					 "the parameters of '%s' are no JSON object", method);
+					 "the parameters of '%s' are not a JSON object", method);
 		}
 	}
 	ret = sym__call(conn, method, in, result ? &out : NULL);
@@ -341,7 +341,7 @@ static int greet(struct sym_conn *conn, int64_t deadline)
 		ret = answer_error(conn, json_object_get(line, "error"));
 	else if (version != SYM_PROTOCOL)
 		ret = sym__fail(conn, -EPROTO,
-				"VM '%s' speaks version %lld of the protocol, libsym %d",
+				"VM '%s' uses version %lld of the protocol, libsym %d",
 				conn->name, (long long)version, SYM_PROTOCOL);
 	json_decref(line);
 	return ret;
@@ -357,7 +357,7 @@ int sym_open(const char *name, const struct sym_open_opts *opts, struct sym_conn
 	sym__clear_error(NULL);
 	ret = sym__opts(&known, opts);
 	if (ret)
-		return sym__fail(NULL, ret, "sym_open: options that this library has not");
+		return sym__fail(NULL, ret, "sym_open: options that this library does not know");
 	conn = calloc(1, sizeof(*conn));
 	if (!conn)
 		return sym__fail(NULL, -ENOMEM, "out of memory");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The event stream: events come between the answers, and wait here for their reader.
+ * The event stream: events arrive between answers, and are queued for sym_events_next().
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ int sym_events_subscribe(struct sym_conn *conn, const struct sym_events_opts *op
 	ret = sym__opts(&known, opts);
 	if (ret)
 		return sym__fail(conn, ret,
-				 "sym_events_subscribe: options that this library has not");
+				 "sym_events_subscribe: options that this library does not know");
 	ret = sym__call(conn, "events", json_pack("{s:b}", "history", known.history), NULL);
 	if (!ret)
 		conn->subscribed = true;
@@ -71,7 +71,7 @@ int sym_events_next(struct sym_conn *conn, unsigned int timeout_ms, char **text)
 		if (!ret)
 			ret = sym__receive(conn, deadline, &line);
 		if (ret == -ETIMEDOUT)
-			sym__fail(conn, ret, "no event of VM '%s' in time", conn->name);
+			sym__fail(conn, ret, "VM '%s' sent no event in time", conn->name);
 		if (ret)
 			return ret;
 		if (json_object_get(line, "event"))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where the sockets of the VMs are, and what a VM may be called: one rule for the VMM, which
- * makes them, and for libsym, which looks for them.  docs/control-protocol.md tells it.
+ * Where the sockets of the VMs are, and which names a VM may have: common to the VMM, which
+ * creates them, and libsym, which looks for them.  See docs/control-protocol.md.
  */
 #ifndef LIBSYM_FOLDER_H
 #define LIBSYM_FOLDER_H
@@ -18,7 +18,7 @@ static inline void vm_folder(const char *chosen, char *buf, size_t size)
 	const char *dir = chosen ? chosen : getenv("SYMKIT_RUNTIME");
 	const char *user = getenv("XDG_RUNTIME_DIR");
 
-	/* Root's is the same in a service, in a login shell and under sudo. */
+	/* Root's folder is the same in a service, in a login shell and under sudo. */
 	if (dir && *dir)
 		snprintf(buf, size, "%s", dir);
 	else if (geteuid() == 0)

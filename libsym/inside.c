@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What is inside the guest: SymSpy, upcalls, modules, and the services that use them.
+ * Inside the guest: SymSpy, upcalls, modules, and the services that use them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -48,8 +48,8 @@ int sym_upcall(struct sym_conn *conn, const struct sym_upcall *call, char **resu
 
 	sym__clear_error(conn);
 	if (sym__opts(&known, call) || !known.handler)
-		return sym__fail(conn, -EINVAL, "sym_upcall: no handler is named, or an option "
-						"that this library has not");
+		return sym__fail(conn, -EINVAL, "sym_upcall: no handler is named, or options "
+						"that this library does not know");
 	params = upcall_params(&known);
 	if (!params || (known.payload && !json_object_get(params, "payload"))) {
 		json_decref(params);
@@ -75,7 +75,7 @@ int sym_module_load(struct sym_conn *conn, const char *name, const char *params)
 					params ? params : ""), -1, INSTALL_MS, NULL);
 }
 
-/* The array @key of what @method answers. */
+/* The array @key of @method's answer. */
 static int get_array(struct sym_conn *conn, const char *method, const char *key, char **json)
 {
 	json_t *result, *list;

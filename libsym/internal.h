@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of libsym share.  The prefix sym__ keeps these names out of the way
- * of those who link the static library.
+ * Internal to libsym.  The prefix sym__ avoids conflicts in programs that link the static
+ * library.
  */
 #ifndef LIBSYM_INTERNAL_H
 #define LIBSYM_INTERNAL_H
@@ -29,7 +29,7 @@ struct sym_conn {
 	unsigned int timeout_ms;
 	json_int_t last_id;
 	bool subscribed;
-	bool ended; /* nothing more will come */
+	bool ended; /* no more data will come */
 
 	struct event_record *events;
 	struct event_record **events_tail;
@@ -50,11 +50,11 @@ void sym__clear_error(struct sym_conn *conn);
 
 /*
  * sym__opts - copy the caller's struct of options over @known, whose size field says
- * how much this library knows of.  -EINVAL when it asks for more than that.
+ * how much this library knows.  -EINVAL when it asks for more than that.
  */
 int sym__opts(void *known, const void *opts);
 
-/* Points in time, in milliseconds of CLOCK_MONOTONIC. */
+/* Deadlines, in milliseconds of CLOCK_MONOTONIC. */
 int64_t sym__deadline(unsigned int timeout_ms);
 int sym__left(int64_t deadline); /* for poll(); 0 when it has passed */
 /* sym__late - -ETIMEDOUT with the error set when @deadline has passed, 0 before. */
@@ -67,8 +67,8 @@ int sym__late(struct sym_conn *conn, int64_t deadline);
 int sym__connect(const char *runtime, const char *name, const char *suffix, int64_t deadline);
 
 /*
- * sym__name_free - has the VM of that name ended?  Its lock on the name says so, whatever
- * became of its socket.  1, 0, or -errno with the thread's error set.
+ * sym__name_free - has the VM of that name ended?  The lock on the name shows it, even if the
+ * socket is gone.  1, 0, or -errno with the thread's error set.
  */
 int sym__name_free(const char *runtime, const char *name);
 
@@ -76,19 +76,19 @@ int sym__name_free(const char *runtime, const char *name);
 int sym__call(struct sym_conn *conn, const char *method, json_t *params, json_t **result);
 
 /*
- * sym__call_long - the same for what takes @extra_ms longer than an answer should, with
- * the file @fd sent along unless it is -1 (it stays the caller's).
+ * sym__call_long - the same for a method that may take @extra_ms longer than others; sends
+ * the descriptor @fd unless it is -1 (the caller keeps it).
  */
 int sym__call_long(struct sym_conn *conn, const char *method, json_t *params, int fd,
 		   unsigned int extra_ms, json_t **result);
 
-/* sym__dump - @json, whose reference is taken over, as text for the caller. */
+/* sym__dump - convert @json (taken over) to text for the caller. */
 int sym__dump(struct sym_conn *conn, json_t *json, char **text);
 
 /* sym__receive - the next line, parsed.  -ETIMEDOUT, -EPIPE at the end, -EPROTO. */
 int sym__receive(struct sym_conn *conn, int64_t deadline, json_t **line);
 
-/* sym__keep_event - queue an event that came while something else was waited for. */
+/* sym__keep_event - queue an event that came while waiting for something else. */
 void sym__keep_event(struct sym_conn *conn, const json_t *event);
 
 #endif

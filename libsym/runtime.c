@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The runtime folder, seen from outside: which VMs are alive, and connecting to
+ * The runtime folder, for clients: listing the VMs that are alive, and connecting to
  * their sockets.
  */
 #include <dirent.h>
@@ -42,7 +42,7 @@ static int socket_address(const char *runtime, const char *name, const char *suf
 	return 0;
 }
 
-/* In a folder like /tmp, somebody else could have been there first. */
+/* In a folder like /tmp, another user could have created the socket. */
 static bool server_trusted(int fd)
 {
 	struct ucred cred;
@@ -99,7 +99,7 @@ int sym__name_free(const char *runtime, const char *name)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
 		return 1;
-	/* Held for a moment only; a VM that starts just then tries again. */
+	/* We hold it for a moment only; a VM that is starting then tries again. */
 	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB))
 		ret = fd >= 0 && errno == EWOULDBLOCK ? 0 : -errno;
 	if (ret < 0)
@@ -109,7 +109,7 @@ int sym__name_free(const char *runtime, const char *name)
 	return ret;
 }
 
-/* A name from "NAME.sock" whose socket somebody listens on. */
+/* The name from "NAME.sock", if a program listens on that socket. */
 static char *live_name(const char *runtime, const char *file)
 {
 	const char *dot = strrchr(file, '.');

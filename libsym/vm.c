@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a VM is, and its life: the typed calls.
+ * The typed calls that describe, stop and pause a VM.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ int sym_vm_info(struct sym_conn *conn, struct sym_info **info)
 	};
 	if (!box->info.name || !box->info.uuid || !box->info.state) {
 		sym_info_free(&box->info);
-		return sym__fail(conn, -EPROTO, "VM '%s' did not say what it is", conn->name);
+		return sym__fail(conn, -EPROTO, "VM '%s' sent an incomplete description", conn->name);
 	}
 	*info = &box->info;
 	return 0;
@@ -85,7 +85,7 @@ int sym_vm_resume(struct sym_conn *conn)
 	return sym__call(conn, "resume", NULL, NULL);
 }
 
-/* A connection of its own for the wait, so that the caller's sees no event it did not want. */
+/* Use a separate connection to wait: the caller's may not be subscribed to events. */
 static int open_watch(struct sym_conn *conn, struct sym_conn **watch)
 {
 	struct sym_open_opts opts = {
@@ -118,7 +118,7 @@ int sym_vm_gone(struct sym_conn *conn)
 }
 
 /*
- * Until the connection ends: the VMM keeps it open until the VM's name is free.
+ * Wait until the connection ends: the VMM keeps it open until the VM's name is free.
  * @event gets the "stopped" event if it comes; without it, the name must be free.
  */
 static int wait_gone(struct sym_conn *watch, unsigned int timeout_ms, char **event)
@@ -154,7 +154,7 @@ static int kill_and_wait(struct sym_conn *conn, struct sym_conn *watch, char **e
 		return sym__fail(conn, ret, "%s", watch->error);
 	ret = wait_gone(watch, KILL_TIMEOUT_MS, event);
 	if (ret == -ETIMEDOUT)
-		sym__fail(conn, ret, "VM '%s' did not stop although it was forced to",
+		sym__fail(conn, ret, "VM '%s' did not stop, even by force",
 			  conn->name);
 	else if (ret)
 		sym__fail(conn, ret, "%s", watch->error);
@@ -173,7 +173,7 @@ static bool same_vm(struct sym_conn *conn, const char *uuid)
 	return same;
 }
 
-/* Force it after the guest did not follow; the connection may have been lost meanwhile. */
+/* Force it after the guest did not shut down; the connection may be lost by now. */
 static int force(struct sym_conn *conn, struct sym_conn **watch, const char *uuid, char **event)
 {
 	int ret;
@@ -184,7 +184,7 @@ static int force(struct sym_conn *conn, struct sym_conn **watch, const char *uui
 		*watch = NULL;
 		ret = open_watch(conn, watch);
 		if (ret == -ENOENT || (!ret && !same_vm(*watch, uuid)))
-			return 0; /* it has ended; another one may have its name by now */
+			return 0; /* it has ended; another VM may have its name by now */
 		if (ret)
 			return ret;
 	}
@@ -211,7 +211,7 @@ int sym_vm_stop(struct sym_conn *conn, const struct sym_stop_opts *opts, char **
 	sym__clear_error(conn);
 	ret = sym__opts(&known, opts);
 	if (ret)
-		return sym__fail(conn, ret, "sym_vm_stop: options that this library has not");
+		return sym__fail(conn, ret, "sym_vm_stop: options that this library does not know");
 	if (!known.timeout_ms)
 		known.timeout_ms = STOP_TIMEOUT_MS;
 	ret = open_watch(conn, &watch);
@@ -220,7 +220,7 @@ int sym_vm_stop(struct sym_conn *conn, const struct sym_stop_opts *opts, char **
 	ret = sym_vm_info(watch, &info);
 	if (!ret)
 		ret = sym__call(watch, "stop", NULL, NULL);
-	if (!ret || ret == -EPIPE) /* gone already: its events are still to be read */
+	if (!ret || ret == -EPIPE) /* it has ended already: its events can still be read */
 		ret = wait_gone(watch, known.timeout_ms, &stopped);
 	if (ret == -ETIMEDOUT)
 		sym__fail(conn, ret, "the guest did not shut down within %u.%u s",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl call: an upcall by hand.
+ * symctl call: call a handler in the guest.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -55,8 +55,8 @@ static int set_payload(struct ctl *ctl, const char *arg)
 const struct ctl_option call_options[] = {
 	{ "vcpu", "N", "the vCPU to run it on (0)", set_vcpu },
 	{ "context", "C", "interrupt, thread or kick", set_context },
-	{ "deadline", "MS", "milliseconds to wait for it (1000)", set_deadline },
-	{ "payload", "TEXT", "bytes for it, beside the arguments", set_payload },
+	{ "deadline", "MS", "milliseconds to wait for it to return (1000)", set_deadline },
+	{ "payload", "TEXT", "bytes to pass in addition to the arguments", set_payload },
 	{ .name = NULL },
 };
 
@@ -85,7 +85,7 @@ int cmd_call(struct ctl *ctl)
 	ctl->upcall.handler = ctl->args[0];
 	for (int i = 1; i < ctl->nr_args; i++)
 		if (parse_number(ctl->args[i], &ctl->upcall.args[i - 1]))
-			return ctl_usage(ctl, "'%s' is no number of 64 bits", ctl->args[i]);
+			return ctl_usage(ctl, "'%s' is not a 64-bit number", ctl->args[i]);
 	conn = ctl_open(ctl);
 	if (!conn)
 		return 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl console: a terminal, or a pipe, on the guest's console.
+ * symctl console: connect a terminal, or a pipe, to the guest's console.
  */
 #include <errno.h>
 #include <poll.h>
@@ -23,7 +23,7 @@ static const char help[] = "\r\n"
 	"Ctrl-A h       this help\r\n";
 
 const struct ctl_option console_options[] = {
-	{ "history", NULL, "print the output so far, and leave", set_history },
+	{ "history", NULL, "print the output so far, and exit", set_history },
 	{ .name = NULL },
 };
 
@@ -33,7 +33,7 @@ struct session {
 	bool on_terminal;
 	bool escape;
 	bool detached;
-	char typed[4096]; /* not yet taken by the other side */
+	char typed[4096]; /* input not sent yet */
 	size_t len;
 };
 
@@ -59,7 +59,7 @@ static int write_all(int fd, const char *buf, size_t len)
 	return 0;
 }
 
-/* What is typed, without the escapes: the number of bytes that are for the guest. */
+/* Remove the escapes from the input; returns the number of bytes for the guest. */
 static size_t take_escapes(struct session *s, char *buf, size_t len)
 {
 	size_t out = 0;
@@ -80,7 +80,7 @@ static size_t take_escapes(struct session *s, char *buf, size_t len)
 	return out;
 }
 
-/* Never blocks: the escape key must work on a guest that no longer reads. */
+/* Never blocks: the escape key must work even if the guest no longer reads. */
 static void send_input(struct session *s)
 {
 	ssize_t n = send(s->fd, s->typed, s->len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -89,7 +89,7 @@ static void send_input(struct session *s)
 		s->len -= n;
 		memmove(s->typed, s->typed + n, s->len);
 	} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		s->in = -1; /* it has gone; what it said before is still to be read */
+		s->in = -1; /* it has ended; its output can still be read */
 		s->len = 0;
 	}
 }
@@ -128,11 +128,11 @@ static int show_output(struct session *s)
 	return write_all(STDOUT_FILENO, buf, n);
 }
 
-/* Returns 0 when detached, 1 at the end, or -errno. */
+/* Returns 0 when detached, 1 at the end of the console, or -errno. */
 static int converse(struct session *s)
 {
 	while (!s->detached && !signalled) {
-		/* A pipe is read when there is room for it, a terminal always. */
+		/* Read a pipe only when there is room, a terminal always. */
 		bool read_more = s->on_terminal || !s->len;
 		struct pollfd pfd[] = {
 			{ .fd = s->fd, .events = POLLIN | (s->len ? POLLOUT : 0) },
@@ -203,7 +203,7 @@ static ssize_t read_history(int fd, char *buf, size_t size)
 	}
 }
 
-/* JSON is UTF-8; a console need not be. */
+/* JSON is UTF-8; a console's output may not be. */
 static json_t *console_text(char *buf, size_t len)
 {
 	json_t *text = json_stringn(buf, len);
@@ -216,7 +216,7 @@ static json_t *console_text(char *buf, size_t len)
 
 static int print_history(struct ctl *ctl, int fd)
 {
-	static char buf[2 * HISTORY_MAX]; /* the guest may say more meanwhile */
+	static char buf[2 * HISTORY_MAX]; /* the guest may write more meanwhile */
 	ssize_t len = read_history(fd, buf, sizeof(buf));
 
 	if (len < 0)
@@ -247,7 +247,7 @@ int cmd_console(struct ctl *ctl)
 		ret = on_terminal(ctl, &s);
 	} else {
 		if (isatty(STDIN_FILENO))
-			s.in = -1; /* whoever redirected the output did not mean to type */
+			s.in = -1; /* output is redirected: do not read the terminal */
 		ret = converse(&s);
 		ret = ret < 0 ? ctl_error("standard output: %s", strerror(-ret)) : 0;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * symctl: what its commands share.  A command is a row of the table in main.c; its
- * options are a table too, so that --help is always true.
+ * symctl: declarations shared by its commands.  A command is a row of the table in main.c;
+ * its options are a table too, so that --help is always correct.
  */
 #ifndef SYMCTL_CTL_H
 #define SYMCTL_CTL_H
@@ -16,7 +16,7 @@
 
 struct ctl_command;
 
-/* One run of symctl: what the command line said. */
+/* One run of symctl, as given on the command line. */
 struct ctl {
 	const struct ctl_command *command;
 	const char *name; /* the VM, if the command takes one */
@@ -26,7 +26,7 @@ struct ctl {
 	bool force;
 	bool all;
 	unsigned int timeout_ms; /* 0: the default */
-	char **args; /* what follows the VM's name */
+	char **args; /* those after the VM's name */
 	int nr_args;
 	double watch_s; /* 0: once */
 	struct sym_upcall upcall;
@@ -35,7 +35,7 @@ struct ctl {
 
 struct ctl_option {
 	const char *name; /* NULL ends a table */
-	const char *arg; /* what --help calls its argument; NULL: a flag */
+	const char *arg; /* its argument's name in --help; NULL: a flag */
 	const char *help;
 	int (*set)(struct ctl *ctl, const char *arg); /* 0, or CTL_USAGE after a message */
 };
@@ -47,7 +47,7 @@ struct ctl_command {
 	const char *more; /* for its own --help; may be NULL */
 	const struct ctl_option *options; /* beside the common ones; may be NULL */
 	int (*run)(struct ctl *ctl); /* the exit status */
-	const char *args; /* what --help calls them; NULL: none */
+	const char *args; /* their names in --help; NULL: none */
 	int min_args;
 	int max_args;
 };
@@ -75,7 +75,7 @@ extern const struct ctl_option spy_options[];
 extern const struct ctl_option call_options[];
 extern const struct ctl_option module_options[];
 
-/* set_history - of the options that are called --history. */
+/* set_history - for the options called --history. */
 int set_history(struct ctl *ctl, const char *arg);
 
 /* ctl_error - one line on stderr; returns 1.  ctl_usage - the same, returns CTL_USAGE. */
@@ -85,7 +85,7 @@ int ctl_usage(const struct ctl *ctl, const char *fmt, ...)
 
 /*
  * ctl_open - connect to the command's VM; NULL after a message, which names the VMs
- * that are alive if there is none of that name.
+ * that are alive if no VM has that name.
  */
 struct sym_conn *ctl_open(struct ctl *ctl);
 int ctl_open_failed(struct ctl *ctl, int code);
@@ -93,16 +93,16 @@ int ctl_open_failed(struct ctl *ctl, int code);
 /* ctl_failed - say why the last call on @conn failed, and close it; returns 1. */
 int ctl_failed(struct ctl *ctl, struct sym_conn *conn);
 
-/* ctl_string, ctl_integer - a field of @json; "-" and 0 where there is none. */
+/* ctl_string, ctl_integer - a field of @json; "-" and 0 if it is missing. */
 const char *ctl_string(const json_t *json, const char *key);
 json_int_t ctl_integer(const json_t *json, const char *key);
 
-/* ctl_print_json - on stdout, indented when it is a terminal; takes over @json. */
+/* ctl_print_json - print @json (taken over) on stdout, indented on a terminal. */
 int ctl_print_json(json_t *json);
 
 /*
- * ctl_print_text - what a VM said, without what would steer the terminal: a guest
- * may have had a hand in it.
+ * ctl_print_text - print text from a VM without control characters: it may come from a
+ * guest.
  */
 void ctl_print_text(FILE *f, const char *text);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl stop, pause, resume: a VM's life.
+ * symctl stop, pause, resume.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static int set_force(struct ctl *ctl, const char *arg)
 
 const struct ctl_option stop_options[] = {
 	{ "timeout", "S", "seconds to wait for the guest (60)", set_timeout },
-	{ "force", NULL, "then stop it the hard way", set_force },
+	{ "force", NULL, "stop it by force after that time", set_force },
 	{ .name = NULL },
 };
 
@@ -46,7 +46,7 @@ static int print_stopped(struct ctl *ctl, bool forced, const char *text)
 					       event));
 	} else {
 		printf("%s: stopped (", ctl->name);
-		ctl_print_text(stdout, reason ? reason : "its process is gone");
+		ctl_print_text(stdout, reason ? reason : "its process has ended");
 		printf(")\n");
 	}
 	json_decref(event);
@@ -68,7 +68,7 @@ int cmd_stop(struct ctl *ctl)
 		return 1;
 	ret = sym_vm_stop(conn, &opts, &event);
 	if (ret < 0 && !ctl->force)
-		ctl_error("%s: %s (--force stops it the hard way)", ctl->name,
+		ctl_error("%s: %s (use --force to stop it)", ctl->name,
 			  sym_conn_error(conn));
 	else if (ret < 0)
 		ctl_error("%s: %s", ctl->name, sym_conn_error(conn));

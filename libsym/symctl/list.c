@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl list, symctl info: what there is.
+ * symctl list, symctl info.
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -40,7 +40,7 @@ static void print_duration(char *buf, size_t size, double seconds)
 		snprintf(buf, size, "%02llu:%02llu:%02llu", s / 3600, s / 60 % 60, s % 60);
 }
 
-/* The answer to "info", or an object that has but a name and says why. */
+/* The answer to "info", or an object with the VM's name and the error. */
 static json_t *info_of(const struct ctl *ctl, const char *name)
 {
 	struct sym_open_opts opts = ctl->open;
@@ -100,7 +100,7 @@ int cmd_list(struct ctl *ctl)
 	if (json_array_size(list))
 		printf("%-20s %-9s " ROW, "NAME", "STATE", "PID", "CPUS", "MEMORY", "UPTIME");
 	else if (!sym_runtime_folder(&ctl->open, folder, sizeof(folder)))
-		ctl_error("no VM in %s", folder); /* a note: none is no failure */
+		ctl_error("no VM in %s", folder); /* a note, not a failure */
 	json_array_foreach(list, i, info)
 		list_row(info);
 	json_decref(list);

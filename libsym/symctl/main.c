@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl, the command line of libsym: the table of commands, and reading the
- * command line by it.
+ * symctl, the command line of libsym: the table of commands, and parsing the command
+ * line.
  */
 #include <getopt.h>
 #include <stdlib.h>
@@ -13,18 +13,18 @@
 
 static const struct ctl_command commands[] = {
 	{ "list", false, "list the VMs that are alive", NULL, NULL, cmd_list, NULL, 0, 0 },
-	{ "info", true, "show what a VM is and how it is doing", NULL, NULL, cmd_info, NULL, 0, 0 },
+	{ "info", true, "show a VM's configuration and state", NULL, NULL, cmd_info, NULL, 0, 0 },
 	{ "console", true, "use the guest's console",
 	  "On a terminal, Ctrl-A x detaches; the guest keeps running.  Otherwise the last\n"
-	  "64 KiB of output and all that follows go to standard output, and what comes in\n"
-	  "on standard input is typed, until the VM stops.\n", console_options, cmd_console,
+	  "64 KiB of output and all that follows go to standard output, and standard input\n"
+	  "goes to the guest, until the VM stops.\n", console_options, cmd_console,
 	  NULL, 0, 0 },
 	{ "stop", true, "shut the guest down, and wait for it",
 	  "Presses the power button; a guest that ignores it is stopped with --force only.\n",
 	  stop_options, cmd_stop, NULL, 0, 0 },
-	{ "pause", true, "stop the guest's clock", NULL, NULL, cmd_pause, NULL, 0, 0 },
-	{ "resume", true, "let a paused guest go on", NULL, NULL, cmd_resume, NULL, 0, 0 },
-	{ "events", true, "follow what happens to a VM",
+	{ "pause", true, "pause the guest", NULL, NULL, cmd_pause, NULL, 0, 0 },
+	{ "resume", true, "let a paused guest continue", NULL, NULL, cmd_resume, NULL, 0, 0 },
+	{ "events", true, "show a VM's events",
 	  "Prints each event as it comes, until the VM has stopped.\n", events_options,
 	  cmd_events, NULL, 0, 0 },
 	{ "metrics", false, "show a VM's counters, in Prometheus text format", NULL,
@@ -39,12 +39,12 @@ static const struct ctl_command commands[] = {
 	  "module list NAME\n"
 	  "module remove NAME MODULE\n", module_options, cmd_module,
 	  "install|list|remove NAME ...", 2, 64 },
-	{ "swapbypass", false, "govern the memory that a guest swaps to",
-	  "swapbypass on|device|off NAME   map it where it was swapped out, use it as a device\n"
-	  "                                only, or not at all\n"
+	{ "swapbypass", false, "control the memory that a guest swaps to",
+	  "swapbypass on|device|off NAME   map swapped pages in place, use the memory as a swap\n"
+	  "                                device only, or not at all\n"
 	  "swapbypass stat NAME            show how it is used\n"
-	  "swapbypass limit NAME SIZE      let the guest use so much of it\n"
-	  "swapbypass reclaim NAME SIZE    take so much of it back\n", NULL, cmd_swapbypass,
+	  "swapbypass limit NAME SIZE      set how much of it the guest may use\n"
+	  "swapbypass reclaim NAME SIZE    take this much of it back\n", NULL, cmd_swapbypass,
 	  "on|device|off|stat|limit|reclaim NAME [SIZE]", 2, 3 },
 	{ "service", true, "use a service of the VM; without one, list them", NULL, NULL,
 	  cmd_service, "[SERVICE VERB [ARG]...]", 0, 64 },
@@ -98,7 +98,7 @@ static int print_help(const struct ctl_command *command)
 		for (command = commands; command->name; command++)
 			printf("  %-10s%-5s %s\n", command->name,
 			       command->takes_vm ? " NAME" : "", command->help);
-		printf("\n'symctl COMMAND --help' shows a command's options.  Of all:\n\n");
+		printf("\n'symctl COMMAND --help' shows a command's options.  Common options:\n\n");
 	}
 	print_options(common_options);
 	return 0;
@@ -112,7 +112,7 @@ static const struct ctl_command *find_command(const char *name)
 	return NULL;
 }
 
-/* Both tables as getopt_long() wants them; @table says which row each came from. */
+/* Both tables for getopt_long(); @table has the row of each option. */
 static void merge_options(const struct ctl_command *command, struct option *out,
 			  const struct ctl_option **table)
 {
@@ -134,7 +134,7 @@ static void merge_options(const struct ctl_command *command, struct option *out,
 	out[nr] = (struct option){ 0 };
 }
 
-/* Returns -1 to go on, or the exit status. */
+/* Returns -1 to continue, or the exit status. */
 static int parse_options(struct ctl *ctl, int argc, char **argv)
 {
 	const struct ctl_option *table[MAX_OPTIONS];
@@ -159,7 +159,7 @@ static int parse_options(struct ctl *ctl, int argc, char **argv)
 			printf("symctl %s\n", sym_version());
 			return 0;
 		}
-		/* An optional value may stand in a word of its own, if it is a number. */
+		/* An optional value may be the next word, if that is a number. */
 		if (table[i]->arg && *table[i]->arg == '[' && !optarg && optind < argc &&
 		    strspn(argv[optind], "0123456789.") == strlen(argv[optind]))
 			optarg = argv[optind++];
@@ -174,7 +174,7 @@ static int run_command(struct ctl *ctl, int argc, char **argv)
 {
 	int status, want = ctl->command->takes_vm;
 
-	optind = 0; /* a fresh start, of which argv[0] is the command */
+	optind = 0; /* start again; argv[0] is the command now */
 	status = parse_options(ctl, argc, argv);
 	if (status >= 0)
 		return status;
@@ -209,6 +209,6 @@ int main(int argc, char **argv)
 		return ctl_usage(&ctl, "unknown command '%s'", name);
 	status = run_command(&ctl, argc - optind, argv + optind);
 	if (fflush(stdout) || ferror(stdout))
-		return ctl_error("standard output: cannot be written to");
+		return ctl_error("standard output: write error");
 	return status;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl metrics: of one VM, or of all that are alive as one text that Prometheus takes.
+ * symctl metrics: of one VM, or of all that are alive as one text for Prometheus.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,13 +15,13 @@ static int set_all(struct ctl *ctl, const char *arg)
 }
 
 const struct ctl_option metrics_options[] = {
-	{ "all", NULL, "of all VMs that are alive; no NAME then", set_all },
+	{ "all", NULL, "of all VMs that are alive, without NAME", set_all },
 	{ .name = NULL },
 };
 
 /*
  * Put @text's lines into @families, an object of arrays of lines by the family's name: the
- * format wants all lines of a family together, and its two comments once.
+ * format requires all lines of a family together, and its two comments once.
  */
 static void merge(json_t *families, char *text)
 {
@@ -58,7 +58,7 @@ static void print_families(const json_t *families)
 			puts(json_string_value(line));
 }
 
-/* Of the VM ctl->name, malloc'ed; NULL after a message. */
+/* The metrics of the VM ctl->name, malloc'ed; NULL after a message. */
 static char *get(struct ctl *ctl)
 {
 	struct sym_conn *conn = ctl_open(ctl);
@@ -74,7 +74,7 @@ static char *get(struct ctl *ctl)
 	return text;
 }
 
-/* One that does not answer is told, and leaves the others. */
+/* If one VM does not answer, report it and print the others. */
 static int metrics_of_all(struct ctl *ctl)
 {
 	json_t *all = ctl->json ? json_array() : json_object(), *json;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl module: finding what fits the guest's kernel, and sending it.
+ * symctl module: find a module for the guest's kernel, and send it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "ctl.h"
 #include "sym/symmod.h"
 
-#define MAX_DEPTH 8 /* of dependencies that are modules of the repository themselves */
+#define MAX_DEPTH 8 /* of dependencies within the repository */
 
 static int set_modules(struct ctl *ctl, const char *arg)
 {
@@ -31,7 +31,7 @@ struct install {
 	char release[64]; /* of the guest's kernel */
 	json_t *present; /* names of the guest's symbiotic modules */
 	json_t *done; /* names of those that were installed now */
-	struct sym_err lacking; /* .code 0, or why the guest's own modprobe was asked */
+	struct sym_err lacking; /* .code 0, or why the guest's own modprobe was used */
 };
 
 static int refused(struct install *in, const struct sym_err *err)
@@ -39,7 +39,7 @@ static int refused(struct install *in, const struct sym_err *err)
 	return ctl_error("%s: %s", in->ctl->name, err->text);
 }
 
-/* What the guest runs, and has already. */
+/* Get the guest's kernel release and modules. */
 static int look(struct install *in)
 {
 	json_t *spy, *module;
@@ -53,7 +53,7 @@ static int look(struct install *in)
 	if (!json_is_object(json_object_get(spy, "kernel"))) {
 		json_decref(spy);
 		return ctl_error("%s: the guest is not ready: no symbiotic module has registered "
-				 "there (it can come with the initrd, or be in the guest's disk)",
+				 "there (it can come with the initrd, or be on the guest's disk)",
 				 in->ctl->name);
 	}
 	snprintf(in->release, sizeof(in->release), "%s",
@@ -79,7 +79,7 @@ static bool has(const json_t *names, const char *name)
 static int install_fd(struct install *in, int fd, const char *path, const char *params,
 		      int depth);
 
-/* Those that the guest has, or finds itself, are not in the repository: its own business. */
+/* Dependencies outside the repository are left to the guest. */
 static int install_depends(struct install *in, const struct symmod_image *image, int depth)
 {
 	int status = 0;
@@ -115,7 +115,7 @@ static int install_fd(struct install *in, int fd, const char *path, const char *
 			symmod_free(&image);
 		return refused(in, &err);
 	}
-	status = depth > MAX_DEPTH ? ctl_error("%s: module %s: dependencies without an end",
+	status = depth > MAX_DEPTH ? ctl_error("%s: module %s: endless dependencies",
 					       in->ctl->name, image.name) :
 				     install_depends(in, &image, depth);
 	symmod_free(&image);
@@ -139,7 +139,7 @@ static int join_params(struct ctl *ctl, char *buf, size_t size)
 	return 0;
 }
 
-/* There is none for it here: the guest may have one, of its distribution or by DKMS. */
+/* The host has no such module: the guest may have one, from its distribution or DKMS. */
 static int load_own(struct install *in, const char *name, const char *params)
 {
 	int ret = sym_module_load(in->conn, name, params);
@@ -148,7 +148,7 @@ static int load_own(struct install *in, const char *name, const char *params)
 		json_array_append_new(in->done, json_string(name));
 		return 0;
 	}
-	/* A guest or a VM of an older version cannot be asked. */
+	/* An older guest or VM cannot do this. */
 	if (ret == -ENOSYS || ret == -EINVAL)
 		return refused(in, &in->lacking);
 	return ctl_error("%s: %s; %s", in->ctl->name, in->lacking.text, sym_conn_error(in->conn));
@@ -211,7 +211,7 @@ static int do_install(struct ctl *ctl, struct sym_conn *conn)
 	in.done = json_array();
 	if (!status)
 		status = install_word(&in, ctl->args[2], params);
-	/* What was loaded before something failed is said as well. */
+	/* After a failure, list the modules that were loaded before it, too. */
 	if (!status)
 		status = print_done(&in);
 	else if (!ctl->json)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl service: what the VM's services offer.
+ * symctl service: list the VM's services, and run their verbs.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static int list_services(struct ctl *ctl, struct sym_conn *conn)
 	return 0;
 }
 
-/* What a service says may hold what the guest said: line by line, cleaned. */
+/* A service's output may contain text from the guest: sanitize it line by line. */
 static void print_lines(char *text)
 {
 	char *line;

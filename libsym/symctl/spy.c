@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl spy: what the guest shows of itself, once or as it changes.
+ * symctl spy: print what the guest shows, once or repeatedly.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static int set_watch(struct ctl *ctl, const char *arg)
 }
 
 const struct ctl_option spy_options[] = {
-	{ "watch", "[SECONDS]", "go on, every second or as often as this says", set_watch },
+	{ "watch", "[SECONDS]", "repeat every second, or every SECONDS", set_watch },
 	{ .name = NULL },
 };
 

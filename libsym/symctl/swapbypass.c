@@ -24,7 +24,7 @@ static void print_line(const char *label, const char *text)
 	putchar('\n');
 }
 
-/* Text fields that may be there. */
+/* Optional text fields. */
 static void print_texts(const json_t *json)
 {
 	static const char *const keys[] = { "reason", "note" };
@@ -83,7 +83,7 @@ static const struct action {
 	{ "limit", true, print_change }, { "reclaim", true, print_reclaimed },
 };
 
-/* Something less than what was wanted may do; the opposite does not. */
+/* A lower level than wanted is accepted; the opposite of on or off is a failure. */
 static int status_of(const json_t *json)
 {
 	const char *level = json_string_value(json_object_get(json, "level"));

@@ -103,7 +103,7 @@ int ctl_print_json(json_t *json)
 void ctl_print_text(FILE *f, const char *text)
 {
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		/* Control characters, and in UTF-8 those from U+0080 to U+009F. */
+		/* Control characters, including U+0080 to U+009F in UTF-8. */
 		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
 			fputc('?', f);
 			p++;

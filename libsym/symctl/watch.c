@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * symctl events: what goes on.
+ * symctl events: print a VM's events.
  */
 #include <errno.h>
 #include <poll.h>
@@ -56,7 +56,7 @@ static void print_event(const char *text)
 	json_decref(event);
 }
 
-/* Wait for more of @conn's; false when nobody reads what we print any more. */
+/* Wait for more events of @conn; false when our output has no reader any more. */
 static bool wait_for_more(struct sym_conn *conn)
 {
 	struct pollfd pfd[] = {

@@ -326,7 +326,7 @@ static void test_stop(void **state)
 	assert_int_equal(control_reserve("vm", &again, &err), 0);
 	control_destroy(again);
 	assert_int_equal(sym_vm_resume(conn), -EPIPE);
-	assert_non_null(strstr(sym_conn_error(conn), "has gone"));
+	assert_non_null(strstr(sym_conn_error(conn), "has ended"));
 	sym_close(conn);
 }
 

@@ -8,15 +8,15 @@
  *	SYM_SERVICE = { SYM_SERVICE_HEAD, .name = "hello", .init = hello_init };
  *
  * Threads: init is called before the guest runs.  Exit and hypercall hooks are called in
- * the thread of the vCPU at hand, several at once.  Everything else of all services is
- * called in one thread, one after the other, so a service needs no locks but towards its
- * own hooks, and must not wait long, for others wait too.
+ * the thread of the vCPU that exits, several at once.  All other functions of all services
+ * are called in one thread, one after the other: a service needs locks only for data that
+ * its hooks use too, and must not wait long, since the others wait meanwhile.
  *
- * Beside the functions here a service may use those of <sym/host.h> that say "any
- * thread" (sym_spy_task(), sym_spy_get(), sym_handler_find(), sym_show(), ...), with
- * sym_service_sym(); from an exit hook also sym_call().  The system call filter is in
- * force after init: files and sockets are opened there.  Where nothing else is said,
- * functions return 0 or a negative errno.
+ * Beside the functions here a service may use those of <sym/host.h> that any thread may
+ * call (sym_spy_task(), sym_spy_get(), sym_handler_find(), sym_show(), ...), with
+ * sym_service_sym(); from an exit hook also sym_call().  The system call filter is set
+ * after init: open files and sockets there.  Functions return 0 or a negative errno unless
+ * said otherwise.
  */
 #ifndef SYMKIT_SERVICE_H
 #define SYMKIT_SERVICE_H
@@ -34,7 +34,7 @@
 #define SYM_SERVICE_VERSION 1
 
 struct sym_service_vm; /* the VM, as one service sees it */
-struct sym_service_answer; /* what a verb says */
+struct sym_service_answer; /* the output of a verb */
 struct sym_service_timer;
 
 enum sym_service_life {
@@ -45,7 +45,7 @@ enum sym_service_life {
 	SYM_SERVICE_STOPPED, /* it will not run any more */
 	SYM_SERVICE_READY, /* the guest's symbiotic module has registered */
 	SYM_SERVICE_GONE, /* it has left */
-	SYM_SERVICE_CHANGED, /* its handlers or modules */
+	SYM_SERVICE_CHANGED, /* its handlers or modules have changed */
 };
 
 /* A verb of "symctl service VM NAME VERB ARG...".  0 or a negative errno. */
@@ -61,9 +61,9 @@ struct sym_service {
 	uint32_t size; /* sizeof(struct sym_service) */
 	const char *name;
 	const char *about; /* one line */
-	/* @args is what followed the file's name, or "".  An error ends symvmm. */
+	/* @args is the text after the file's name, or "".  An error ends symvmm. */
 	int (*init)(struct sym_service_vm *vm, const char *args, void **state);
-	/* All that follows may be NULL. */
+	/* All of the following may be NULL. */
 	void (*exit)(void *state);
 	void (*life)(void *state, enum sym_service_life what);
 	const struct sym_service_verb *verbs;
@@ -79,63 +79,64 @@ SYM_API const char *sym_service_vm_name(struct sym_service_vm *vm);
 SYM_API unsigned int sym_service_nr_vcpus(struct sym_service_vm *vm);
 
 /*
- * sym_service_fail - in init or a verb: say why, in one line; returns @code.
+ * sym_service_fail - in init or a verb: set an error message, one line; returns @code.
  */
 SYM_API int sym_service_fail(struct sym_service_vm *vm, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* sym_service_event - into the VM's event stream: @data is the text of a JSON object. */
+/* sym_service_event - emit an event of the VM; @data is the text of a JSON object. */
 SYM_API int sym_service_event(struct sym_service_vm *vm, const char *name, const char *data);
 
 /* In init only: -EBUSY later. */
 
 /*
- * sym_service_hook - have @fn called for each exit of @kind from address @first to @last,
- * before the VMM handles it.  True: it is handled, and no other hook sees it.
+ * sym_service_hook - call @fn for each exit of @kind from address @first to @last, before
+ * the VMM handles it.  If @fn returns true the exit is handled, and no other hook sees it.
  */
 SYM_API int sym_service_hook(struct sym_service_vm *vm, enum sym_exit_kind kind,
 			     uint64_t first, uint64_t last,
 			     bool (*fn)(void *state, unsigned int vcpu, struct sym_exit *exit));
 
-/* sym_service_hypercall - answer hypercall @nr, from SYM_HC_SERVICE on; -EEXIST: taken. */
+/* sym_service_hypercall - handle hypercall @nr, at least SYM_HC_SERVICE; -EEXIST: taken. */
 SYM_API int sym_service_hypercall(struct sym_service_vm *vm, uint32_t nr,
 				  int64_t (*fn)(void *state, unsigned int vcpu,
 						const uint64_t *args));
 
 /*
  * sym_service_counter - show *@value, which only grows, among the VM's metrics, as
- * symkit_service_@name{vm="...",service="..."}, with "_total" behind the name if that does not
- * end so.  sym_service_gauge - the same of a value that goes up and down, and of its name as
- * it is.  @help and @value must stay.  In init() only (-EBUSY later); 16 in all (-ENOSPC).
+ * symkit_service_@name{vm="...",service="..."}; "_total" is appended to the name if it does
+ * not end with that.  sym_service_gauge - the same for a value that goes up and down, with
+ * its name unchanged.  @help and @value must stay valid.  In init() only (-EBUSY later); 16
+ * in all (-ENOSPC).
  */
 SYM_API int sym_service_counter(struct sym_service_vm *vm, const char *name,
 				const char *help, const uint64_t *value);
 SYM_API int sym_service_gauge(struct sym_service_vm *vm, const char *name, const char *help,
 			      const uint64_t *value);
 
-/* sym_service_timer_new - a timer, at rest.  It goes with the service. */
+/* sym_service_timer_new - create a timer, not set.  It is freed with the service. */
 SYM_API int sym_service_timer_new(struct sym_service_vm *vm, void (*fn)(void *state),
 				  struct sym_service_timer **timer);
 
 /* At any time. */
 
-/* sym_service_timer_set - run its function every @ms from now on; 0: no more. */
+/* sym_service_timer_set - run its function every @ms milliseconds from now on; 0: stop. */
 SYM_API int sym_service_timer_set(struct sym_service_timer *timer, unsigned int ms);
 
 /*
  * sym_service_upcall - sym_call_async(), with call->done called in the services' thread.
- * Services that wait use sym_call_wait(), which keeps the others waiting too.
+ * A service can also use sym_call_wait(), but all other services wait meanwhile.
  */
 SYM_API int sym_service_upcall(struct sym_service_vm *vm, unsigned int vcpu,
 			     struct sym_call *call);
 
 /*
- * sym_service_device_at - the name of the virtio device whose doorbell is at I/O port @port
- * ("blk0"), or NULL.  It exits to userspace with --disk FILE,notify=exit.
+ * sym_service_device_at - the name of the virtio device whose notification port is @port
+ * ("blk0"), or NULL.  Writes to the port exit to userspace with --disk FILE,notify=exit.
  */
 SYM_API const char *sym_service_device_at(struct sym_service_vm *vm, uint64_t port);
 
-/* sym_service_print - add to a verb's answer: text, or the text of JSON. */
+/* sym_service_print - add to a verb's output: text, or the text of JSON. */
 SYM_API void sym_service_print(struct sym_service_answer *answer, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

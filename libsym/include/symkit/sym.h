@@ -27,13 +27,13 @@ extern "C" {
 
 struct sym_conn;
 
-/* sym_version - of the library that is in use, for example "0.1.0". */
+/* sym_version - the library's version, for example "0.1.0". */
 SYM_API const char *sym_version(void);
 
 /*
- * sym_conn_error - why the last call on @conn failed, "" if it did not; valid until
- * the next one.  With NULL: the same for the calling thread's last call that had no
- * connection to leave it with (sym_open(), sym_list(), sym_console_open()).
+ * sym_conn_error - why the last call on @conn failed, "" if it succeeded; valid until
+ * the next one.  With NULL: the same for the calling thread's last call without a
+ * connection (sym_open(), sym_list(), sym_console_open()).
  */
 SYM_API const char *sym_conn_error(const struct sym_conn *conn);
 
@@ -46,42 +46,42 @@ struct sym_open_opts {
 };
 
 /*
- * sym_list - the names of the VMs that are alive, sorted; NULL-ended.  @nr may be
- * NULL.  sym_list_free() takes NULL too.
+ * sym_list - the names of the VMs that are alive, sorted, NULL-terminated.  @nr may be
+ * NULL.  sym_list_free() accepts NULL.
  */
 SYM_API int sym_list(const struct sym_open_opts *opts, char ***names, size_t *nr);
 SYM_API void sym_list_free(char **names);
 
 /*
- * sym_runtime_folder - the folder that sym_list() and sym_open() look in, into @path of @size
- * bytes; -ENAMETOOLONG.
+ * sym_runtime_folder - copy the name of the folder in which sym_list() and sym_open() look to
+ * @path, of @size bytes; -ENAMETOOLONG.
  */
 SYM_API int sym_runtime_folder(const struct sym_open_opts *opts, char *path, size_t size);
 
 /*
- * sym_open - connect to the VM called @name.  -ENOENT: there is none; -EPROTO: it
- * speaks another version; -EPERM: the socket is not this user's.
+ * sym_open - connect to the VM called @name.  -ENOENT: no such VM; -EPROTO: it uses
+ * another version of the protocol; -EPERM: the socket belongs to another user.
  */
 SYM_API int sym_open(const char *name, const struct sym_open_opts *opts,
 		     struct sym_conn **conn);
 SYM_API void sym_close(struct sym_conn *conn);
 
-/* sym_conn_fd - readable when sym_events_next() may have something; only to be polled. */
+/* sym_conn_fd - readable when sym_events_next() may have an event; only for poll(). */
 SYM_API int sym_conn_fd(const struct sym_conn *conn);
 
 /*
- * sym_call_method - the raw call: @params is the text of a JSON object, or NULL;
- * @result (may be NULL) gets the text of the answer's.  The errno of an answer that
- * is an error is returned, its message is sym_conn_error()'s.  -ETIMEDOUT: no answer
- * yet (a late one is dropped); -EPIPE: the VM has gone.
+ * sym_call_method - call a method by name: @params is the text of a JSON object, or
+ * NULL; @result (may be NULL) gets the text of the answer's.  If the answer is an error,
+ * its errno is returned, and sym_conn_error() has its message.  -ETIMEDOUT: no answer
+ * yet (a late one is dropped); -EPIPE: the VM has ended.
  */
 SYM_API int sym_call_method(struct sym_conn *conn, const char *method, const char *params,
 			    char **result);
 
-/* What a VM is. */
+/* Describing a VM. */
 
 struct sym_info {
-	size_t size; /* of what the library filled in */
+	size_t size; /* of the part that the library filled in */
 	const char *name;
 	const char *uuid;
 	const char *state; /* "starting", "running", "paused", "stopped" */
@@ -90,7 +90,7 @@ struct sym_info {
 	uint64_t memory; /* bytes */
 	const char *kernel;
 	const char *initrd; /* NULL: none */
-	const char *cmdline; /* NULL: none of the user's */
+	const char *cmdline; /* the user's; NULL: none */
 	unsigned int nr_disks;
 	unsigned int nr_nets;
 	unsigned int boots;
@@ -100,24 +100,24 @@ struct sym_info {
 SYM_API int sym_vm_info(struct sym_conn *conn, struct sym_info **info);
 SYM_API void sym_info_free(struct sym_info *info);
 
-/* Its life. */
+/* Stopping and pausing it. */
 
 struct sym_stop_opts {
 	size_t size;
 	unsigned int timeout_ms; /* for the guest to shut down; 0: 60,000 */
-	bool force; /* then, or if it cannot be asked, stop it the hard way */
+	bool force; /* if it does not, or cannot be asked, stop it by force */
 };
 
 /*
- * sym_vm_stop - press the power button and wait until the VM has gone: its name, its
- * disks and its memory are free again then.  -ETIMEDOUT: it has not shut down;
- * -ECONNABORTED: the connection was lost while it runs.
+ * sym_vm_stop - press the power button and wait until the VM has ended: then its name,
+ * its disks and its memory are free again.  -ETIMEDOUT: it has not shut down;
+ * -ECONNABORTED: the connection was lost, but the VM runs.
  * Returns 1 if it had to be forced.  @event (may be NULL) gets the text of the
- * VM's "stopped" event, or NULL if it went without one.
+ * VM's "stopped" event, or NULL if there was none.
  */
 SYM_API int sym_vm_stop(struct sym_conn *conn, const struct sym_stop_opts *opts, char **event);
 
-/* sym_vm_kill - stop it the hard way, at once, and wait until it has gone. */
+/* sym_vm_kill - stop it by force, at once, and wait until it has ended. */
 SYM_API int sym_vm_kill(struct sym_conn *conn, char **event);
 
 /*
@@ -129,11 +129,11 @@ SYM_API int sym_vm_gone(struct sym_conn *conn);
 SYM_API int sym_vm_pause(struct sym_conn *conn);
 SYM_API int sym_vm_resume(struct sym_conn *conn);
 
-/* Watching it. */
+/* Events and metrics. */
 
 struct sym_events_opts {
 	size_t size;
-	bool history; /* first the last 64 events, as far as there were any */
+	bool history; /* deliver up to 64 past events first */
 };
 
 SYM_API int sym_events_subscribe(struct sym_conn *conn, const struct sym_events_opts *opts);
@@ -141,8 +141,8 @@ SYM_API int sym_events_subscribe(struct sym_conn *conn, const struct sym_events_
 /*
  * sym_events_next - the next event, as the text of a JSON object.  -ETIMEDOUT: none
  * within @timeout_ms; -EPIPE: the connection has ended, and there are no more (see
- * sym_vm_gone()); -ENODATA: not subscribed.  An event "lost" stands for those that this
- * client was too slow to read.  Past 1024 events that were not asked for, the oldest are dropped.
+ * sym_vm_gone()); -ENODATA: not subscribed.  An event "lost" stands for events that this
+ * client was too slow to read.  If more than 1024 events wait here, the oldest are dropped.
  */
 SYM_API int sym_events_next(struct sym_conn *conn, unsigned int timeout_ms, char **event);
 
@@ -153,10 +153,10 @@ enum sym_metrics_format {
 
 SYM_API int sym_metrics(struct sym_conn *conn, enum sym_metrics_format format, char **text);
 
-/* What is inside: needs a guest with the module symbiotic. */
+/* Inside the guest: these calls need a guest with the module symbiotic. */
 
 /*
- * sym_spy - all that the guest shows of itself, as the text of a JSON object: what each
+ * sym_spy - everything that the guest shows, as the text of a JSON object: what each
  * vCPU runs, memory, symbiotic modules, handlers, exported values.
  */
 SYM_API int sym_spy(struct sym_conn *conn, char **json);
@@ -195,17 +195,17 @@ SYM_API int sym_module_remove(struct sym_conn *conn, const char *name);
 
 /*
  * sym_services - the services that the VM has loaded, as the text of a JSON array.
- * sym_service_call - have one do @verb with @args (NULL-ended; may be NULL); @text (may
- * be NULL) gets what it says.
+ * sym_service_call - run @verb of a service with @args (NULL-terminated; may be NULL);
+ * @text (may be NULL) gets its output.
  */
 SYM_API int sym_services(struct sym_conn *conn, char **json);
 SYM_API int sym_service_call(struct sym_conn *conn, const char *service, const char *verb,
 			     const char *const *args, char **text);
 
 /*
- * sym_console_open - a socket to the guest's console, or -errno.  It first has the
- * last 64 KiB of output, then what follows; what is written to it is typed.  After
- * shutdown(fd, SHUT_WR) it ends with the output so far.
+ * sym_console_open - connect to the guest's console: a socket, or -errno.  Reading from
+ * it returns the last 64 KiB of output, then new output; data written to it is the guest's
+ * input.  After shutdown(fd, SHUT_WR) it ends with the output so far.
  */
 SYM_API int sym_console_open(const char *name, const struct sym_open_opts *opts);
 
