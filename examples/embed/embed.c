@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A whole VMM that embeds the symbiotic interface: one vCPU, one console port, no other
- * device.  It boots the kernel in guest.c and calls its handlers.  What a VMM adds for
- * the interface is marked with [1] to [7]; docs/embedding.md goes through it.
+ * A complete VMM that embeds the symbiotic interface: one vCPU, one console port, no other
+ * device.  It boots the kernel in guest.c and calls its handlers.  The parts that a VMM adds
+ * for the interface are marked [1] to [7]; docs/embedding.md explains them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +45,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* [1] The ops: how the interface reaches this VMM. */
+/* [1] The ops: the functions of this VMM that the interface calls. */
 
 static void *op_map(void *vm, uint64_t gpa, size_t len)
 {
@@ -97,7 +97,7 @@ static int op_run(void *arg, void *vcpu)
 {
 	struct vm *vm = arg;
 
-	/* In this order no kick is lost: one from here on makes KVM_RUN return. */
+	/* In this order no kick is lost: a kick after this makes KVM_RUN return. */
 	__atomic_store_n(&vm->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vm->quit, __ATOMIC_SEQ_CST))
 		return -ESHUTDOWN;
@@ -184,7 +184,7 @@ static void on_event(void *arg, const struct sym_event *event)
 	pthread_mutex_unlock(&vm->lock);
 }
 
-/* 64-bit mode with the kernel's 2 MiB where it was linked. */
+/* 64-bit mode, with the kernel's 2 MiB mapped where it was linked. */
 static void start_state(struct vm *vm)
 {
 	uint64_t *tables = (uint64_t *)(vm->mem + 0x1000);
@@ -216,7 +216,7 @@ static void create(struct vm *vm)
 {
 	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + CPUID_MAX * sizeof(cpuid->entries[0]));
 	struct kvm_userspace_memory_region ram = { .memory_size = MEMORY };
-	/* [2] What is offered to the guest. */
+	/* [2] The features offered to the guest. */
 	struct sym_config config = { .size = sizeof(config), .name = "embed", .uuid = "",
 				     .features = SYM_FEATURE_SPY | SYM_FEATURE_CALL,
 				     .event = on_event, .arg = vm };
@@ -234,7 +234,7 @@ static void create(struct vm *vm)
 	memcpy(vm->mem + KERNEL_GPA, kernel_image, kernel_image_end - kernel_image);
 
 	config.sync_regs = ioctl(vm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
-	/* [3] The interface, once; its MSRs, on each KVM VM. */
+	/* [3] Create the interface once; attach its MSRs on each KVM VM. */
 	if (sym_create(&ops, vm, &config, &vm->sym) || sym_attach(vm->sym, vm->fd))
 		die("the symbiotic interface");
 
@@ -242,7 +242,7 @@ static void create(struct vm *vm)
 	vm->run = mmap(NULL, ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
 		       PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
 	cpuid->nent = CPUID_MAX;
-	/* [4] Its leaves, in each vCPU's CPUID. */
+	/* [4] Add its leaves to each vCPU's CPUID. */
 	if (vm->run == MAP_FAILED || ioctl(vm->kvm, KVM_GET_SUPPORTED_CPUID, cpuid) ||
 	    sym_cpuid(vm->sym, cpuid, CPUID_MAX) || ioctl(vm->vcpu, KVM_SET_CPUID2, cpuid))
 		die("a vCPU");
@@ -275,7 +275,7 @@ static bool wait_ready(struct vm *vm)
 	return vm->ready;
 }
 
-/* [6] Calling the guest: by name once, by number then. */
+/* [6] Call the guest: look up the number of the handler, then call it. */
 static int upcall(struct vm *vm, const char *name, uint64_t a, uint64_t b, uint64_t *result)
 {
 	struct sym_item_handler handler;
@@ -314,7 +314,7 @@ int main(void)
 	printf("host: 2 + 3 = %llu in the guest, which runs \"%.16s\", %s\n",
 	       (unsigned long long)sum, task.comm, after > before ? "on and on" : "no more");
 
-	/* [7] The end: the vCPU's thread first. */
+	/* [7] Destroy everything, the vCPU's thread first. */
 	__atomic_store_n(&vm.quit, 1, __ATOMIC_SEQ_CST);
 	op_kick(&vm, &vm);
 	pthread_join(vm.thread, NULL);

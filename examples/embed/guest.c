@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A kernel of one loop that takes part in the symbiotic interface: what an operating
- * system needs on its side, without interrupts.  It is linked where kernels are, in the
- * upper half, and started in 64-bit mode on a stack.
+ * A kernel that consists of one loop and uses the symbiotic interface: all that an
+ * operating system needs on its side, without interrupts.  It is linked in the upper
+ * half, like other kernels, and started in 64-bit mode on a stack.
  */
 #include <stdint.h>
 
@@ -72,7 +72,7 @@ __asm__(".globl call_entry\n"
 	"ud2");
 extern const char call_entry[];
 
-/* The handlers: 1 adds, 2 says how often the loop has turned. */
+/* The handlers: 1 adds, 2 returns the number of iterations of the loop. */
 __attribute__((used)) static int dispatch(uint32_t handler, uint64_t *arg)
 {
 	switch (handler) {
@@ -145,7 +145,7 @@ static void make_pages(uint32_t generation)
 	};
 }
 
-/* find - the leaf with our signature, or 0. */
+/* find - the CPUID leaf with the signature, or 0. */
 static uint32_t find(void)
 {
 	for (uint32_t leaf = 0x40000000; leaf < 0x40010000; leaf += 0x100) {

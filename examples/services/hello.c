@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* hello: calls a handler of the guest every second, and tells what it said. */
+/* hello: calls a handler of the guest every second, and emits its answer as an event. */
 #include <stdio.h>
 #include <string.h>
 

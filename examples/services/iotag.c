@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * iotag: which process of the guest asks for disk I/O.  Each request that rings a disk's
- * doorbell is charged to the process that runs on the vCPU then: SymSpy tells, without
- * asking the guest anything.  Needs --disk FILE,notify=exit.
+ * iotag: which process of the guest causes disk I/O.  Each notification of a disk is charged
+ * to the process that runs on the vCPU at that time: SymSpy shows it, without a call to the
+ * guest.  Needs --disk FILE,notify=exit.
  *
- * A driver that puts several requests in the ring before it rings is charged once, and
- * what the kernel writes back later is charged to the kernel's thread that does it.
+ * Several requests with one notification are charged once, and data that the kernel writes
+ * back later is charged to the kernel thread that does it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -28,7 +28,7 @@ static struct {
 	struct process table[MAX_PROCESSES]; /* the busiest first */
 	unsigned int nr;
 	uint64_t requests;
-	uint64_t unknown; /* no SymSpy at that time, or the table is full */
+	uint64_t unknown; /* no SymSpy data at that time, or the table is full */
 } iotag = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void charge(struct process *p)
@@ -57,7 +57,7 @@ static struct process *find(const struct sym_item_task *task)
 	return p;
 }
 
-/* In the thread of the vCPU that rang. */
+/* In the thread of the vCPU that made the notification. */
 static bool on_doorbell(void *state, unsigned int vcpu, struct sym_exit *exit)
 {
 	struct sym_item_task task;
@@ -76,7 +76,7 @@ static bool on_doorbell(void *state, unsigned int vcpu, struct sym_exit *exit)
 		charge(p);
 	__atomic_add_fetch(p ? &iotag.requests : &iotag.unknown, 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&iotag.lock);
-	return false; /* the disk does its work as ever */
+	return false; /* the disk handles it as usual */
 }
 
 static int verb_top(void *state, int argc, const char *const *argv,
@@ -107,7 +107,7 @@ static int verb_clear(void *state, int argc, const char *const *argv,
 	return 0;
 }
 
-/* Processes of the last boot are nobody now. */
+/* Forget the processes of the last boot. */
 static void iotag_life(void *state, enum sym_service_life what)
 {
 	if (what == SYM_SERVICE_RESET)
@@ -121,18 +121,18 @@ static int iotag_init(struct sym_service_vm *vm, const char *args, void **state)
 	iotag.vm = vm;
 	if (*args)
 		return sym_service_fail(vm, -EINVAL, "takes no arguments");
-	ret = sym_service_counter(vm, "iotag_requests_total", "Doorbells charged to a process",
+	ret = sym_service_counter(vm, "iotag_requests_total", "Notifications charged to a process",
 				  &iotag.requests);
 	if (!ret)
-		ret = sym_service_counter(vm, "iotag_unknown_total", "Doorbells of nobody",
+		ret = sym_service_counter(vm, "iotag_unknown_total", "Notifications not charged",
 					  &iotag.unknown);
-	/* The guest chooses where the doorbells are: look at all ports. */
+	/* The guest chooses the notification ports: hook all ports. */
 	return ret ? ret : sym_service_hook(vm, SYM_EXIT_PIO, 0, 0xffff, on_doorbell);
 }
 
 static const struct sym_service_verb verbs[] = {
 	{ "top", "[N]: the processes with the most disk requests", verb_top },
-	{ "clear", "begin to count anew", verb_clear },
+	{ "clear", "reset the counts", verb_clear },
 	{ NULL, NULL, NULL },
 };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pressure: watches the guest's memory from outside, and raises an event when what is
- * available falls below a share of all, and when it has recovered.
+ * pressure: watches the guest's memory from outside, and emits an event when the available
+ * part falls below LOW percent, and another when it has risen above HIGH again.
  *
- *	--service pressure.so,LOW[,HIGH]	in percent; 10, and half as much again
+ *	--service pressure.so,LOW[,HIGH]	in percent; default: 10, and LOW * 1.5
  *
- * Between the two nothing is said, so that a guest at the brink does not cry wolf.
+ * Between LOW and HIGH there is no event, so that a guest near the limit does not cause many.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ static void look(void *state)
 	struct sym_item_memory mem;
 	double share;
 
-	/* The guest writes these figures; nothing here asks it for them. */
+	/* The guest writes these figures by itself; this makes no call. */
 	if (sym_spy_get(sym_service_sym(pressure.vm), SYM_ITEM_MEMORY, &mem, sizeof(mem)) ||
 	    !mem.total)
 		return;
