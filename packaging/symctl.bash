@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Completion of symctl and symvmm for bash.  Commands and options are those that --help
-# lists, names those of the VMs that are alive.
+# Completion of symctl and symvmm for bash.  Commands and options come from --help, names
+# from the list of VMs that are alive.
 
 # _symkit_options COMMAND... - the options in its help.
 _symkit_options() {
