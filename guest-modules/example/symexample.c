@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The smallest symbiotic module: a handler for the VMM to call, and a value to see. */
+/* A minimal symbiotic module: a handler that the VMM can call, and a value that it can see. */
 #include <linux/err.h>
 #include <linux/module.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Hypercalls, returns and results that are not in order. */
+/* Hypercalls, returns and results that are not valid. */
 #include <linux/io.h>
 #include <linux/jiffies.h>
 #include <linux/random.h>
@@ -17,7 +17,7 @@ static void hostile_expect(long got, long wanted)
 		hostile.accepted++;
 }
 
-/* "mode N": from now on nested calls meet this handler. */
+/* "mode N": what nested handlers do from now on. */
 static long hostile_mode(u64 mode)
 {
 	if (mode >= MODES)
@@ -26,7 +26,7 @@ static long hostile_mode(u64 mode)
 	return hostile_register();
 }
 
-/* Returns that no call belongs to: none was made, it is another's, or it has returned. */
+/* Returns without a call: none was made, it is another CPU's, or it has returned. */
 static long hostile_returns(u64 arg)
 {
 	int err = hostile_register();
@@ -48,7 +48,7 @@ static long hostile_returns(u64 arg)
 	return err;
 }
 
-/* "wrong N": as many hypercalls with a wrong cookie. */
+/* "wrong N": N hypercalls with a wrong cookie. */
 static long hostile_wrong(u64 times)
 {
 	int err = hostile_register();
@@ -58,7 +58,7 @@ static long hostile_wrong(u64 times)
 	return err;
 }
 
-/* "calls N", "ports N": exits in which a service calls. */
+/* "calls N", "ports N": exits in which a service makes a call. */
 static long hostile_services(u64 times)
 {
 	while (times--) {
@@ -77,7 +77,7 @@ static long hostile_ports(u64 times)
 	return 0;
 }
 
-/* The same with interrupts off: who sleeps here sleeps for ever. */
+/* The same with interrupts off: a CPU that halts here never wakes up. */
 static long hostile_ports_off(u64 times)
 {
 	unsigned long flags;
@@ -129,7 +129,7 @@ static void hostile_post(struct sym_call_area *area, u32 lie)
 	}
 }
 
-/* "post MS": results full of lies, for all vCPUs from wherever this runs. */
+/* "post MS": wrong results, for all vCPUs, from this CPU. */
 static long hostile_posts(u64 ms)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(ms);
@@ -147,7 +147,7 @@ static long hostile_posts(u64 ms)
 	return err;
 }
 
-/* "changes N": tells of changes all the time. */
+/* "changes N": reports N changes. */
 static long hostile_changes(u64 times)
 {
 	int err = hostile_register();
@@ -159,7 +159,7 @@ static long hostile_changes(u64 times)
 	return err;
 }
 
-/* "random MS": any MSR of ours, any hypercall, any argument. */
+/* "random MS": random MSRs of ours, hypercalls and arguments. */
 static long hostile_random(u64 ms)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(ms);
@@ -170,7 +170,7 @@ static long hostile_random(u64 ms)
 		u64 gpa = (u64)(get_random_u32() & 0xfffff) << 12 | 1;
 		void *own = hostile.cpu[dice % HOSTILE_CPUS].area;
 
-		/* What the VMM writes to goes into memory of ours. */
+		/* Areas that the VMM writes to must be our own memory. */
 		if (dice % 3 == 0)
 			hostile_wrmsr(dice % 16 == SYM_MSR_SPY_GUEST ? dice % 16 :
 				      SYM_MSR_SPY_VCPU, gpa);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of symhostile.ko share. */
+/* Declarations shared by the files of symhostile.ko. */
 #ifndef SYMHOSTILE_H
 #define SYMHOSTILE_H
 
@@ -23,7 +23,7 @@ struct hostile_cpu {
 	void *stack;
 };
 
-/* What was registered, and how the VMM took what was tried. */
+/* The registration, and how the VMM reacted to the attempts. */
 struct hostile {
 	u32 msr;
 	u32 offered;
@@ -50,7 +50,7 @@ void hostile_ready(void);
 int hostile_alloc(void);
 void hostile_free(void);
 
-/* A rule that is broken: @arg is what came with the command.  What is returned is shown. */
+/* A violation: @arg is the command's number.  Its result is shown. */
 typedef long (*hostile_fn)(u64 arg);
 
 struct hostile_command {
@@ -66,19 +66,19 @@ enum hostile_mode {
 	MODE_HANG,
 	MODE_HALT,
 	MODE_TOKEN, /* a return with a wrong token first, and with a wrong cookie */
-	MODE_STATUS, /* a status and a length that there are not */
+	MODE_STATUS, /* an invalid status and length */
 	MODE_CALLS, /* hypercalls in the middle */
 	MODE_COOKIE, /* a new registration in the middle */
 	MODE_LEAVE, /* cookie 0 in the middle */
-	MODE_AREA, /* takes the call area back in the middle */
-	MODE_STRING, /* a string instruction without an end */
+	MODE_AREA, /* unregisters the call area in the middle */
+	MODE_STRING, /* an endless string instruction */
 	MODE_OTHER, /* waits for another CPU to return in its place */
-	MODE_FLAGS, /* comes back with other flags */
-	MODE_FAULT, /* an instruction that there is not: the guest's end */
+	MODE_FLAGS, /* returns with other flags */
+	MODE_FAULT, /* an invalid instruction: the guest crashes */
 	MODES,
 };
 
-extern u64 hostile_token; /* of the nested call at hand, or the last one */
+extern u64 hostile_token; /* of the current nested call, or the last one */
 extern u32 hostile_runs;
 extern u32 hostile_waiting; /* MODE_OTHER: 1 while it does */
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * symhostile.ko breaks the rules of the symbiotic interface, for the tests of the VMM.
- * A line "COMMAND [NUMBER]" written to /dev/symhostile breaks one; what came of it is
- * then read.  symbiotic.ko must not be loaded at the same time.
+ * symhostile.ko violates the rules of the symbiotic interface, for the tests of the VMM.
+ * A line "COMMAND [NUMBER]" written to /dev/symhostile violates one; reading it then returns
+ * the result.  symbiotic.ko must not be loaded at the same time.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Handlers of nested calls that do what they must not. */
+/* Handlers of nested calls that violate the rules. */
 #include <linux/compiler.h>
 #include <linux/string.h>
 #include <asm/processor-flags.h>
@@ -15,7 +15,7 @@ static notrace void hostile_return(u64 token, u64 cookie, u64 status_and_len)
 	hostile_call(SYM_HC_RETURN, cookie, token, status_and_len, 42, 0);
 }
 
-/* Everything that may be asked for, and more, while a call is open. */
+/* All hypercalls, valid and not, while a call is open. */
 static notrace void hostile_many_calls(void)
 {
 	u32 nr;
@@ -47,7 +47,7 @@ static notrace void hostile_wait(void)
 		cpu_relax();
 }
 
-/* Interrupts are off and stay off, and nothing here comes back but by the VMM. */
+/* Interrupts stay off, and the only way back is by the VMM. */
 notrace void hostile_run(u64 token, u64 what, u64 len)
 {
 	WRITE_ONCE(hostile_token, token);

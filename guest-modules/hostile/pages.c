@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Registrations and pages that are not in order. */
+/* Registrations and pages that are not valid. */
 #include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/jiffies.h>
@@ -15,7 +15,7 @@ static u64 hostile_gpa(const void *page)
 	return virt_to_phys((void *)page) | SYM_MSR_ENABLE;
 }
 
-/* "outside END": memory that is not RAM, or not in order; END is where RAM ends. */
+/* "outside END": memory that is not RAM, or not aligned; END is the end of RAM. */
 static long hostile_outside(u64 end)
 {
 	static const u64 bad[] = {
@@ -36,7 +36,7 @@ static long hostile_outside(u64 end)
 	return err;
 }
 
-/* Nothing without a cookie, nothing without the feature, no MSR that there is not. */
+/* Registering without a cookie or without the feature, and MSRs that do not exist. */
 static long hostile_order(u64 arg)
 {
 	u64 value;
@@ -59,7 +59,7 @@ static long hostile_order(u64 arg)
 	return 0;
 }
 
-/* All in one place; it is registered until the next command. */
+/* All areas at the same address; they are registered until the next command. */
 static long hostile_overlap(u64 arg)
 {
 	int err = hostile_register();
@@ -74,7 +74,7 @@ static long hostile_overlap(u64 arg)
 	return err;
 }
 
-/* "move MS": this CPU's pages move all the time, and what was left is scribbled over. */
+/* "move MS": this CPU's pages move all the time, and the old ones are overwritten. */
 static long hostile_move(u64 ms)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(ms);
@@ -111,7 +111,7 @@ static long hostile_odd(u64 arg)
 	return err;
 }
 
-/* "change MS": a sequence that never stands still. */
+/* "change MS": a sequence that keeps changing. */
 static long hostile_change(u64 ms)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(ms);
@@ -126,7 +126,7 @@ static long hostile_change(u64 ms)
 	return err;
 }
 
-/* "lie N": the header, or what follows it, says what is not so.  Returns 0 beyond the last. */
+/* "lie N": a wrong header, or wrong items after it.  Returns 0 after the last. */
 static long hostile_lie(u64 n)
 {
 	struct sym_spy_header *head = (void *)hostile.spy;
@@ -192,7 +192,7 @@ static long hostile_lie(u64 n)
 		item = (void *)(hostile.spy + SYM_SPY_GUEST_SIZE - sizeof(*item));
 		*item = (struct sym_item) { .type = SYM_ITEM_HANDLER, .len = 64 };
 		break;
-	case 13: /* text without an end, not to be printed */
+	case 13: /* unprintable text without a NUL */
 		memset(&page->task, 0xff, sizeof(page->task));
 		memset(item + 1, 0xff, 1024);
 		*item = (struct sym_item) { .type = SYM_ITEM_KERNEL, .len = 200 };
@@ -209,7 +209,7 @@ static long hostile_lie(u64 n)
 	return 1;
 }
 
-/* A handler table where no entry is right, and more than there is room for. */
+/* A handler table with wrong entries only, and more than fit. */
 static long hostile_table(u64 arg)
 {
 	struct sym_spy_header *head = (void *)hostile.spy;
@@ -288,7 +288,7 @@ static long hostile_storm(u64 times)
 	return err;
 }
 
-/* "again N": as many generations, one after the other, each complete. */
+/* "again N": N generations, one after the other, each complete. */
 static long hostile_again(u64 times)
 {
 	u32 before = hostile.generation;
@@ -336,7 +336,7 @@ static void hostile_bad_setups(void *info)
 	TRY(s->ss = 0);
 	TRY(s->ss |= 1);
 #undef TRY
-	/* What it says after it was taken does not count. */
+	/* Changes after the registration have no effect. */
 	*s = good;
 	hostile_wrmsr(SYM_MSR_CALL_AREA, gpa);
 	memset(s, 0xff, sizeof(*s));
@@ -350,7 +350,7 @@ static long hostile_setups(u64 arg)
 	return err;
 }
 
-/* A GS base that only five levels of page tables have; the call is the VMM's to refuse. */
+/* A GS base that needs five levels of page tables; the VMM has to refuse the call. */
 static void hostile_far_gs(void *info)
 {
 	struct sym_call_area *area = hostile.cpu[0].area;

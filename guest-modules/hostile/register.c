@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A registration as it should be, which the rules are then broken from. */
+/* A correct registration, from which the rules are then violated. */
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/slab.h>
@@ -17,7 +17,7 @@ int hostile_wrmsr(u32 msr, u64 value)
 	return wrmsrl_safe(hostile.msr + msr, value) ? -EIO : 0;
 }
 
-/* One that should be refused; counted. */
+/* A write that should be refused; counted. */
 void hostile_try(u32 msr, u64 value)
 {
 	if (hostile_wrmsr(msr, value))
@@ -66,7 +66,7 @@ void hostile_setup(struct sym_call_area *area, unsigned int cpu)
 	};
 }
 
-/* The names that the tests and their service know. */
+/* The names that the tests and their service use. */
 void hostile_spy_page(void)
 {
 	static const char * const names[] = {
@@ -132,7 +132,7 @@ static void hostile_register_cpu(void *info)
 		WRITE_ONCE(*err, -EIO);
 }
 
-/* All of it, in order. */
+/* Register everything, in the right order. */
 int hostile_register(void)
 {
 	u64 generation = 0;

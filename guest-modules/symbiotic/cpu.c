@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What each CPU registers for itself, when it comes online, and takes back. */
+/* What each CPU registers for itself when it comes online, and unregisters. */
 #include <linux/cpuhotplug.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -49,7 +49,7 @@ static void sym_cpu_fill(struct sym_cpu *cpu, unsigned int number)
 
 	memset(&cpu->area->guest, 0, sizeof(cpu->area->guest));
 	memset(&cpu->area->host, 0, sizeof(cpu->area->host));
-	/* A nested handler that was given up will not go on: we run where it would. */
+	/* An abandoned nested handler does not run any more, since we run on its CPU. */
 	WRITE_ONCE(cpu->slot[SYM_CALL_NESTED].running, NULL);
 	rdmsrl(MSR_GS_BASE, gs_base);
 	*setup = (struct sym_call_setup) {
@@ -67,7 +67,7 @@ static void sym_cpu_fill(struct sym_cpu *cpu, unsigned int number)
 	};
 }
 
-/* What the VMM answered in its half of the call area: copied once, then checked. */
+/* The VMM's half of the call area: copied once, then checked. */
 static int sym_cpu_check(struct sym_cpu *cpu)
 {
 	u32 magic = READ_ONCE(cpu->area->host.magic);
@@ -133,7 +133,7 @@ void sym_cpus_stop(void)
 	sym_state = CPUHP_INVALID;
 }
 
-/* Only when nothing can run in any of it. */
+/* Only when no code can be using the areas. */
 void sym_cpus_free(void)
 {
 	int number;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* /dev/symbiotic: for the guest's programs, any user's. */
+/* /dev/symbiotic, for programs of any user. */
 #include <linux/fs.h>
 #include <linux/ioctl.h>
 #include <linux/miscdevice.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Running a handler, and the C half of a nested call.  A nested call may have stopped
- * anything, and the VMM may give it up in the middle: so nothing here takes a lock,
- * counts in preempt_count, or leaves state that someone must put back.
+ * Running a handler, and the C half of a nested call.  A nested call may have interrupted
+ * any code, and the VMM may abandon it in the middle: so nothing here takes a lock, changes
+ * preempt_count, or leaves state that must be restored.
  */
 #include "symbiotic.h"
 
-/* As entry.S has it. */
+/* As entry.S builds it. */
 struct sym_nested {
 	u64 token;
 	u32 number;
@@ -29,7 +29,7 @@ notrace int sym_dispatch(struct sym_slot *slot, u32 number, struct sym_upcall *c
 	int status;
 
 	WRITE_ONCE(slot->running, handler);
-	/* Against the one in sym_handler_unregister(): one of the two sees the other. */
+	/* Pairs with the one in sym_handler_unregister(): one side sees the other. */
 	smp_mb();
 	if (!number || smp_load_acquire(&handler->number) != number)
 		status = -ENOSYS;
@@ -42,7 +42,7 @@ notrace int sym_dispatch(struct sym_slot *slot, u32 number, struct sym_upcall *c
 	smp_store_release(&slot->running, NULL);
 
 	if (status > 0)
-		status = -EIO; /* not a status that there is */
+		status = -EIO; /* not a valid status */
 	if (call->reply_len > SYM_CALL_PAYLOAD)
 		call->reply_len = SYM_CALL_PAYLOAD;
 	return status;
@@ -52,7 +52,7 @@ notrace int sym_dispatch(struct sym_slot *slot, u32 number, struct sym_upcall *c
 notrace void sym_nested_run(struct sym_nested *nested)
 {
 	struct sym_cpu *cpu = raw_cpu_ptr(&sym_cpus);
-	struct sym_upcall call; /* this path is counted in instructions: clear only what must be */
+	struct sym_upcall call; /* a fast path: clear only the fields that need it */
 	int i;
 
 	call.context = nested->context;

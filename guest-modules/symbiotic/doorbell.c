@@ -32,7 +32,7 @@ static bool sym_cpu_waits(const struct sym_cpu *cpu)
 	return false;
 }
 
-/* Run what the slot has copied. */
+/* Run the request that was copied to the slot. */
 static struct sym_call_result sym_slot_run(struct sym_slot *slot, void *payload)
 {
 	struct sym_call_result result = { .status = -EPERM };
@@ -50,7 +50,7 @@ static struct sym_call_result sym_slot_run(struct sym_slot *slot, void *payload)
 	return result;
 }
 
-/* Post the result; the token of it comes last. */
+/* Post the result; its token is written last. */
 static void sym_slot_post(struct sym_cpu *cpu, int i, const struct sym_call_result *result)
 {
 	struct sym_call_result *posted = &cpu->area->guest.result[i];
@@ -62,8 +62,8 @@ static void sym_slot_post(struct sym_cpu *cpu, int i, const struct sym_call_resu
 }
 
 /*
- * In a thread: on a copy of the payload, for the registration may change while the
- * handler runs, and the slot be another request's when it has ended.
+ * In a thread, on a copy of the payload: the registration may change while the handler
+ * runs, and the slot may be used by another request when it has ended.
  */
 static void sym_slot_run_copy(struct sym_cpu *cpu, int i)
 {
@@ -103,7 +103,7 @@ static void sym_cpu_serve(struct sym_cpu *cpu)
 		struct sym_call_request *request = &cpu->area->host.request[i];
 		u64 token = smp_load_acquire(&request->token);
 
-		/* A busy one is looked at again when it has ended. */
+		/* A busy slot is checked again when its request has ended. */
 		if (!token || token == slot->taken || smp_load_acquire(&slot->busy))
 			continue;
 		slot->request = *request;
@@ -128,7 +128,7 @@ static void sym_doorbell_called(void *info)
 {
 	struct sym_cpu *cpu = info;
 
-	/* From here on a new request needs a new call; see sym_doorbell_pass(). */
+	/* A request after this needs a new call; see sym_doorbell_pass(). */
 	atomic_xchg(&cpu->called, 0);
 	if (!READ_ONCE(cpu->calls))
 		return;
@@ -136,19 +136,19 @@ static void sym_doorbell_called(void *info)
 		sym_cpu_serve(cpu);
 		return;
 	}
-	/* An idle CPU that polls takes calls without an interrupt: make it look like one. */
+	/* An idle CPU that polls runs this without an interrupt: enter the context of one. */
 	__irq_enter_raw();
 	sym_cpu_serve(cpu);
 	__irq_exit_raw();
 }
 
-/* Have a CPU look at its requests. */
+/* Make a CPU check its requests. */
 static void sym_doorbell_pass(struct sym_cpu *cpu, int number)
 {
 	if (atomic_xchg(&cpu->called, 1))
-		return; /* it has not begun yet, and will see ours as well */
+		return; /* the last call has not begun, and will see this request too */
 	if (smp_call_function_single_async(number, &cpu->csd))
-		atomic_set(&cpu->called, 0); /* just gone offline */
+		atomic_set(&cpu->called, 0); /* the CPU has just gone offline */
 }
 
 static void sym_slot_work(struct work_struct *work)
@@ -189,7 +189,7 @@ int sym_doorbell_start(u32 gsi)
 		return err;
 	sym_irq = err;
 	sym_irq_gsi = gsi;
-	/* Never threaded: handlers in interrupt context are promised a hard interrupt. */
+	/* Never threaded: handlers in interrupt context must run in a hard interrupt. */
 	err = request_irq(sym_irq, sym_doorbell_rung, IRQF_NO_THREAD, KBUILD_MODNAME, &sym_irq);
 	if (err) {
 		acpi_unregister_gsi(gsi);
@@ -202,7 +202,7 @@ static void sym_doorbell_flush(void *info)
 {
 }
 
-/* Handlers in thread context may go on; sym_doorbell_exit() waits for them. */
+/* Handlers in thread context may still run; sym_doorbell_exit() waits for them. */
 void sym_doorbell_stop(void)
 {
 	if (sym_irq < 0)
@@ -210,14 +210,14 @@ void sym_doorbell_stop(void)
 	free_irq(sym_irq, &sym_irq);
 	acpi_unregister_gsi(sym_irq_gsi);
 	sym_irq = -1;
-	on_each_cpu(sym_doorbell_flush, NULL, 1); /* after what was passed on before */
+	on_each_cpu(sym_doorbell_flush, NULL, 1); /* wait for calls passed on before */
 }
 
 int sym_doorbell_init(void)
 {
 	int number, i;
 
-	/* Unbound: a handler that sleeps must not hold up its CPU's other work. */
+	/* Unbound: a handler that sleeps must not delay its CPU's other work. */
 	sym_queue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!sym_queue)
 		return -ENOMEM;
@@ -237,5 +237,5 @@ int sym_doorbell_init(void)
 void sym_doorbell_exit(void)
 {
 	destroy_workqueue(sym_queue);
-	on_each_cpu(sym_doorbell_flush, NULL, 1); /* what the last of it passed on */
+	on_each_cpu(sym_doorbell_flush, NULL, 1); /* and for those passed on since */
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where the VMM starts a nested call: on a stack of its own, interrupts off, with the
- * interrupted registers in the VMM's keeping.  Nothing calls this, and it never returns.
+ * Where the VMM starts a nested call: on a stack of its own, interrupts off; the VMM has
+ * saved the interrupted registers.  No code calls this, and it never returns.
  */
 #include <linux/linkage.h>
 #include <linux/version.h>
@@ -42,6 +42,6 @@ SYM_CODE_START(sym_nested_entry)
 	movq	88(%rsp), %r9
 	movl	$HC_RETURN, %eax
 	outl	%eax, $PORT
-	/* The VMM knows of no such call, so there is nothing to go back to. */
+	/* The VMM did not accept the return, so there is nowhere to return to. */
 	ud2
 SYM_CODE_END(sym_nested_entry)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The table of handlers.  Entries are never freed: a nested call looks at them where
+ * The table of handlers.  Entries are never freed: nested calls read them in contexts where
  * neither locks nor RCU work.
  */
 #include <linux/delay.h>
@@ -25,7 +25,7 @@ static struct sym_handler *sym_handler_free_entry(const char *name)
 	for (entry = sym_table; entry < sym_table + SYM_MAX_HANDLERS; entry++) {
 		if (entry->number && !strcmp(entry->name, name))
 			return ERR_PTR(-EEXIST);
-		/* One that is being taken back still has its owner. */
+		/* An entry that is being unregistered still has its owner. */
 		if (!entry->number && !entry->owner && !found)
 			found = entry;
 	}
@@ -70,7 +70,7 @@ static bool sym_slot_runs(const struct sym_cpu *cpu, int i, const struct sym_han
 		return false;
 	if (i != SYM_CALL_NESTED)
 		return true;
-	/* A nested call that the VMM gave up, or forgot with all the rest, never ends. */
+	/* A nested call that the VMM has abandoned or forgotten never ends. */
 	if (!READ_ONCE(cpu->calls))
 		return false;
 	aborted = smp_load_acquire(&cpu->area->host.aborted);
@@ -108,7 +108,7 @@ void sym_handler_unregister(struct sym_handler *entry)
 }
 EXPORT_SYMBOL_GPL(sym_handler_unregister);
 
-/* A module that went without taking its handlers back must not be called any more. */
+/* The handlers of a module that was unloaded without unregistering them must not be called. */
 void sym_handlers_forget(struct module *owner)
 {
 	struct sym_handler *entry;
@@ -121,7 +121,7 @@ void sym_handlers_forget(struct module *owner)
 	}
 }
 
-/* The module behind an entry that is in use. */
+/* The module that owns an entry in use. */
 struct module *sym_handler_owner(unsigned int entry)
 {
 	return sym_table[entry].number ? sym_table[entry].owner : NULL;

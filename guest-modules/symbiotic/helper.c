@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Running one of the guest's own programs: the loader of modules knows how this guest
- * wants its modules checked, and says why it will not have one.
+ * Running one of the guest's own programs: its module loader knows how modules are checked
+ * in this guest, and reports why it rejects one.
  */
 #include <linux/err.h>
 #include <linux/file.h>
@@ -19,11 +19,11 @@
 struct sym_helper {
 	struct file *input;
 	struct file *output;
-	bool loads; /* modules, which are then the VMM's */
-	unsigned long most; /* jiffies that it may take; 0: as long as it likes */
-	struct pid *pid; /* of the program, once it is there */
+	bool loads; /* loads modules that the VMM installs */
+	unsigned long most; /* jiffies that it may take; 0: no limit */
+	struct pid *pid; /* of the program, once it exists */
 	struct delayed_work end;
-	bool ended; /* by us: it took too long */
+	bool ended; /* killed by us: it took too long */
 };
 
 static int sym_helper_fd(struct file *file, int want)
@@ -53,13 +53,13 @@ static int sym_helper_init(struct subprocess_info *info, struct cred *cred)
 	return err;
 }
 
-/* Only the program: one that cannot be killed now is waited for, as the kernel does. */
+/* Kill only the program itself.  If it cannot be killed now, wait for it, as the kernel does. */
 static void sym_helper_end(struct work_struct *work)
 {
 	struct sym_helper *helper = container_of(to_delayed_work(work), struct sym_helper, end);
 	struct pid *pid = smp_load_acquire(&helper->pid);
 
-	if (!pid) { /* the machine is busy, and it has not begun */
+	if (!pid) { /* the machine is busy, and it has not started */
 		schedule_delayed_work(&helper->end, HZ);
 		return;
 	}
@@ -67,7 +67,7 @@ static void sym_helper_end(struct work_struct *work)
 	kill_pid(pid, SIGKILL, 1);
 }
 
-/* Start it and wait for its end. */
+/* Start it and wait until it has ended. */
 static int sym_helper_wait(struct subprocess_info *info, struct sym_helper *helper)
 {
 	int ret;
@@ -105,7 +105,7 @@ static int sym_helper_exec(const char *folder, const char *const *argv,
 	return ret;
 }
 
-/* What it said, without the end of the last line. */
+/* Read its output, without the last newline. */
 static void sym_helper_said(struct file *output, char *text, size_t size)
 {
 	loff_t at = 0;
@@ -137,7 +137,7 @@ static int sym_helper_do(struct sym_helper *helper, const char *const *argv, cha
 
 int sym_helper_run(const char *const *argv, struct file *input, char *text, size_t size)
 {
-	/* What has an input is the loader of modules. */
+	/* Only the module loader has an input. */
 	struct sym_helper helper = { .input = input, .loads = input };
 
 	return sym_helper_do(&helper, argv, text, size);

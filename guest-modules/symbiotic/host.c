@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The VMM's page.  It may change at any time and say anything: what is looked at is
- * copied once and checked, and counts only if the sequence stood still meanwhile.
+ * The VMM's page.  It may change at any time and contain anything: data is copied once and
+ * checked, and used only if the sequence did not change meanwhile.
  */
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -51,7 +51,7 @@ static int sym_host_walk(u16 type, const char *name, void *value, size_t size)
 	int ret;
 
 	memcpy(&head, sym_host_page, sizeof(head));
-	barrier(); /* what was checked is what is used */
+	barrier(); /* use the copy that was checked */
 	ret = sym_host_check(&head);
 	if (ret)
 		return ret;
@@ -74,7 +74,7 @@ static int sym_host_walk(u16 type, const char *name, void *value, size_t size)
 	return -ENOENT;
 }
 
-/* Look for an item while the page stands still. */
+/* Find an item while the page does not change. */
 static int sym_host_find(u16 type, const char *name, void *value, size_t size)
 {
 	const struct sym_spy_header *head = (void *)sym_host_page;
@@ -105,7 +105,7 @@ int sym_host_value(const char *name, void *value, size_t len)
 		return -ENOENT;
 	ret = sym_host_find(SYM_ITEM_SERVICE, name, value, len);
 	if (ret == -ENODEV || ret == -EPROTO)
-		return -ENOENT; /* it shows us nothing */
+		return -ENOENT; /* the VMM shows no page */
 	return ret < 0 ? ret : min_t(int, ret, min_t(size_t, len, SYM_VALUE_MAX));
 }
 EXPORT_SYMBOL_GPL(sym_host_value);
@@ -144,7 +144,7 @@ int sym_host_start(void)
 		return err;
 	sym_host_on = true;
 	err = sym_host_vm(&vm);
-	/* No such item is no fault; a page that makes no sense is. */
+	/* A missing item is no error; an invalid page is. */
 	return err == -ENOENT ? 0 : err;
 }
 

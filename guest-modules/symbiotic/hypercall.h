@@ -8,9 +8,8 @@
 #include <symkit/kernel.h>
 
 /*
- * The port is part of the instruction: DX holds an argument.  Any handler may run while
- * this instruction is under way, hence the memory clobber; registers come back as they
- * were.
+ * The port is part of the instruction: DX has an argument.  Any handler may run during this
+ * instruction, hence the memory clobber; registers are preserved.
  */
 static __always_inline long sym_out(u64 cookie, u32 nr, u64 a, u64 b, u64 c)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * symbiotic.ko: the guest's half of the interface to a symbiotic VMM.  Where there is
- * no such VMM it says so in one line and does not load.
+ * symbiotic.ko: the guest's half of the interface to a symbiotic VMM.  Without such a VMM
+ * it prints one line and does not load.
  */
 #include <linux/acpi.h>
 #include <linux/module.h>
@@ -21,7 +21,7 @@
 DEFINE_MUTEX(sym_lock);
 struct sym_vmm sym_vmm;
 
-/* A write that the VMM does not want is a fault; make it an error. */
+/* A write that the VMM refuses causes a fault; turn it into an error. */
 int sym_msr_write(u32 msr, u64 value)
 {
 	return wrmsrl_safe(sym_vmm.msr + msr, value) ? -EIO : 0;
@@ -41,7 +41,7 @@ u32 sym_features(void)
 }
 EXPORT_SYMBOL_GPL(sym_features);
 
-/* Is there a VMM that we can talk to?  If not, say why in one line. */
+/* Is there a VMM that we can use?  If not, print the reason in one line. */
 static int sym_discover(void)
 {
 	u32 base = 0, version, port;
@@ -49,14 +49,14 @@ static int sym_discover(void)
 	if (boot_cpu_has(X86_FEATURE_HYPERVISOR))
 		base = hypervisor_cpuid_base(SYM_CPUID_SIGNATURE, SYM_CPUID_FEATURES);
 	if (!base) {
-		pr_info("no symbiotic VMM here\n");
+		pr_info("no symbiotic VMM found\n");
 		return -ENODEV;
 	}
 	cpuid(base + SYM_CPUID_FEATURES, &version, &sym_vmm.offered, &sym_vmm.msr, &port);
 	sym_vmm.gsi = port >> 16;
 	port &= 0xffff;
 	if (version != SYM_ABI_VERSION) {
-		pr_info("the VMM has version %u of the interface, not %u\n", version,
+		pr_info("the VMM has version %u of the interface, %u is needed\n", version,
 			SYM_ABI_VERSION);
 		return -ENODEV;
 	}
@@ -69,7 +69,7 @@ static int sym_discover(void)
 	return 0;
 }
 
-/* A new generation; @want are the features to ask for. */
+/* Start a new generation; @want are the features to request. */
 static int sym_register(u32 want)
 {
 	u64 cookie, generation, granted;
@@ -94,7 +94,7 @@ static int sym_register(u32 want)
 		0 : -EPROTO;
 }
 
-/* The reverse of sym_start(), from whatever point it came to. */
+/* Undo sym_start(), also if it was only partly done. */
 static void sym_stop(void)
 {
 	sym_memory_stop();
@@ -118,7 +118,7 @@ static int sym_start(void)
 	if (!(want & SYM_FEATURE_CALL))
 		want &= ~SYM_FEATURE_DOORBELL;
 	if (want & SYM_FEATURE_DOORBELL && sym_doorbell_start(sym_vmm.gsi)) {
-		pr_warn("no doorbell: interrupt %u is not to be had\n", sym_vmm.gsi);
+		pr_warn("no doorbell: cannot request interrupt %u\n", sym_vmm.gsi);
 		want &= ~SYM_FEATURE_DOORBELL;
 	}
 	if (!(want & SYM_FEATURE_DOORBELL))
@@ -136,21 +136,21 @@ static int sym_start(void)
 		err = sym_hypercall(SYM_HC_CHANGED, SYM_CHANGED_READY, 0, 0) ? -EPROTO : 0;
 	if (err) {
 		sym_stop();
-		pr_err("the VMM and we do not get on: error %d\n", err);
+		pr_err("registration failed: error %d\n", err);
 		return err;
 	}
 	sym_memory_start();
 	return 0;
 }
 
-/* The memory is about to be someone else's, another kernel's for one. */
+/* Our memory is about to be reused, for example by another kernel. */
 static int sym_rebooting(struct notifier_block *block, unsigned long event, void *data)
 {
 	sym_stop();
 	return NOTIFY_DONE;
 }
 
-/* The VMM that we wake up under may not be the one that saw us fall asleep. */
+/* After resume the VMM may be another one than before suspend. */
 static int sym_sleeping(struct notifier_block *block, unsigned long event, void *data)
 {
 	bool doorbell;
@@ -166,7 +166,7 @@ static int sym_sleeping(struct notifier_block *block, unsigned long event, void 
 		break;
 	case PM_POST_HIBERNATION:
 	case PM_POST_SUSPEND:
-	case PM_POST_RESTORE: /* it could not be restored */
+	case PM_POST_RESTORE: /* restoring failed */
 		sym_wake_disarm();
 		if (!sym_discover())
 			sym_start();
@@ -234,7 +234,7 @@ static int __init sym_init(void)
 		sym_exit_parts();
 		return err;
 	}
-	/* Last: whoever opens it keeps us loaded, but not while we may still fail. */
+	/* Last: an open file pins the module, so nothing may fail after this. */
 	err = sym_dev_init();
 	if (err) {
 		sym_stop();

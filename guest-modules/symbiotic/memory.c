@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory and swap figures, renewed about once a second while the guest is awake. */
+/* Memory and swap figures, updated about once a second while the guest is awake. */
 #include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -10,15 +10,15 @@
 
 #include "symbiotic.h"
 
-/* How many renewals may pass before the size of the swap space is looked up again. */
+/* The size of the swap space is looked up again after this many updates. */
 #define SYM_SWAP_EVERY 16
 
 static u64 sym_swap_total;
 static int sym_swap_age = SYM_SWAP_EVERY;
 
 /*
- * The kernel exports how much swap space is free, but not how much there is; its
- * users' file says.  A kernel thread sees the root of process 1.
+ * The kernel exports the amount of free swap space, but not the total; /proc/meminfo has
+ * it.  A kernel thread uses the root folder of process 1.
  */
 static u64 sym_swap_lookup(void)
 {
@@ -47,7 +47,7 @@ static u64 sym_pages(long pages)
 	return pages > 0 ? (u64)pages << PAGE_SHIFT : 0;
 }
 
-/* Without the look-up, which may only be done in the worker. */
+/* Without the lookup, which only the worker may do. */
 void sym_memory_read(struct sym_item_memory *memory)
 {
 	struct sysinfo info;

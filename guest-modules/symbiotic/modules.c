@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which modules take part: this one, those that the VMM installed, and those with
- * handlers.  Whatever way a module goes, its traces go with it.
+ * The list of symbiotic modules: this one, those that the VMM installed, and those with
+ * handlers.  When a module is unloaded, its entries are removed.
  */
 #include <linux/module.h>
 #include <linux/notifier.h>
@@ -14,7 +14,7 @@
 static struct module *sym_installed[SYM_MAX_INSTALLED];
 static pid_t sym_loader;
 
-/* What process @loader loads is installed by the VMM; 0: none is. */
+/* Modules that process @loader loads are installed by the VMM; 0: none. */
 void sym_modules_expect(pid_t loader)
 {
 	WRITE_ONCE(sym_loader, loader);

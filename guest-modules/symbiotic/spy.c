@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The guest's page: built aside, then copied into place between two steps of the
- * sequence, so that a reader sees the old one or the new one.
+ * The guest's page: built in a buffer, then copied into place between two increments of
+ * the sequence, so that a reader sees the old page or the new one.
  */
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -17,10 +17,10 @@
 
 #include "symbiotic.h"
 
-static struct sym_spy_header *sym_page; /* what the VMM reads */
-static u8 *sym_next; /* what is being built */
+static struct sym_spy_header *sym_page; /* read by the VMM */
+static u8 *sym_next; /* under construction */
 static u32 sym_used;
-static struct sym_item_memory *sym_memory; /* in it */
+static struct sym_item_memory *sym_memory; /* in sym_page */
 static bool sym_spy_on;
 
 void *sym_spy_add(u16 type, size_t len)
@@ -43,7 +43,7 @@ static void sym_kernel_show(void)
 
 	strscpy(kernel->release, init_utsname()->release, sizeof(kernel->release));
 	strscpy(kernel->version, init_utsname()->version, sizeof(kernel->version));
-	kernel->nr_cpus = num_possible_cpus(); /* does not go stale */
+	kernel->nr_cpus = num_possible_cpus(); /* never changes */
 }
 
 static void sym_anchors_show(void)
@@ -109,8 +109,8 @@ void sym_spy_memory_locked(const struct sym_item_memory *memory)
 }
 
 /*
- * Tell the VMM, once it knows us.  It reads the page at once: under the lock nobody
- * else writes meanwhile, and what it read last is the newest.
+ * Notify the VMM, if we are registered.  It reads the page at once: under the lock no other
+ * writer can interfere, and the last version that it reads is the newest.
  */
 void sym_changed_locked(u32 what)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each CPU's page says what it runs, as of its last context switch, exec or change of name.
+ * Each CPU's page shows what it runs, as of its last context switch, exec or change of name.
  * This is on the path of every switch: a few stores, no call, no exit.
  */
 #include <linux/mm.h>
@@ -19,7 +19,7 @@ static __always_inline void sym_switch_write(struct sym_spy_vcpu *page,
 	const struct mm_struct *mm = next->mm;
 	u32 sequence = page->head.sequence;
 
-	/* The VMM sees stores in their order; only the compiler must keep it. */
+	/* x86 keeps the order of stores; only the compiler must not change it. */
 	WRITE_ONCE(page->head.sequence, sequence + 1);
 	barrier();
 	page->task.pid = next->pid;
@@ -42,7 +42,7 @@ static notrace void sym_switch_probe(void *data, bool preempt, struct task_struc
 		sym_switch_write(page, next, 1);
 }
 
-/* The task goes on with another name and other page tables, without a switch. */
+/* The task continues with another name and other page tables, without a switch. */
 static notrace void sym_exec_probe(void *data, struct task_struct *task, pid_t old_pid,
 				   struct linux_binprm *program)
 {
@@ -52,7 +52,7 @@ static notrace void sym_exec_probe(void *data, struct task_struct *task, pid_t o
 		sym_switch_write(page, task, 0);
 }
 
-/* A task that gives itself a name need not be switched for long; @task->comm is older. */
+/* A task may change its name and not be switched for long; @task->comm is the old one. */
 static notrace void sym_rename_probe(void *data, struct task_struct *task, const char *comm)
 {
 	struct sym_spy_vcpu *page = raw_cpu_read(sym_switch_page);
@@ -68,7 +68,7 @@ static notrace void sym_rename_probe(void *data, struct task_struct *task, const
 	WRITE_ONCE(page->head.sequence, sequence + 2);
 }
 
-/* On CPU @number itself; @page has been registered, or is not any more. */
+/* On CPU @number itself; @page was registered, or (NULL) unregistered. */
 void sym_switch_set_page(unsigned int number, struct sym_spy_vcpu *page)
 {
 	unsigned long flags;
@@ -98,7 +98,7 @@ void sym_switch_init_page(struct sym_spy_vcpu *page)
 static struct {
 	const char *name;
 	void *probe;
-	struct tracepoint *point; /* not exported, but it can be come by */
+	struct tracepoint *point; /* not exported, but can be looked up */
 	bool on;
 } sym_switch_probes[] = {
 	{ "sched_switch", sym_switch_probe },
@@ -119,7 +119,7 @@ int sym_switch_start(void)
 {
 	int i, err;
 
-	/* An argument list that has changed must not compile. */
+	/* Fail to compile if the argument lists differ from the kernel's. */
 	check_trace_callback_type_sched_switch(sym_switch_probe);
 	check_trace_callback_type_sched_process_exec(sym_exec_probe);
 	check_trace_callback_type_task_rename(sym_rename_probe);

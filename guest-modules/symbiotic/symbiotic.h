@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of symbiotic.ko share. */
+/* Declarations shared by the files of symbiotic.ko. */
 #ifndef SYMBIOTIC_H
 #define SYMBIOTIC_H
 
@@ -18,16 +18,16 @@
 #include <symkit/kernel.h>
 
 /*
- * With these the guest's page has room for everything:
+ * With these limits everything fits into the guest's page:
  * 32 + 208 + 2 * 72 + 200 + 32 * 72 + 64 * 72 + 64 * 128 < SYM_SPY_GUEST_SIZE
  */
 #define SYM_MAX_MODULES		32
 #define SYM_MAX_HANDLERS	64
 #define SYM_MAX_VALUES		64
 
-/* Of the VMM, from its CPUID leaves and MSRs. */
+/* The VMM's properties, from its CPUID leaves and MSRs. */
 struct sym_vmm {
-	u64 cookie; /* 0: we are not registered; first, for entry.S */
+	u64 cookie; /* 0: not registered.  The first field, for entry.S */
 	u32 msr;
 	u32 gsi;
 	u32 offered;
@@ -36,13 +36,13 @@ struct sym_vmm {
 };
 extern struct sym_vmm sym_vmm;
 
-/* Guards the lists of handlers, values and modules, and the building of the guest page. */
+/* Guards the lists of handlers, values and modules, and the construction of the page. */
 extern struct mutex sym_lock;
 
 /* main.c */
 int sym_msr_write(u32 msr, u64 value);
 
-/* A handler's entry in the table; @number 0 means that it is free. */
+/* A handler's entry in the table; @number 0: free. */
 struct sym_handler {
 	u32 number;
 	u32 contexts;
@@ -62,20 +62,20 @@ struct module *sym_handler_owner(unsigned int entry);
 
 struct sym_slot {
 	/*
-	 * The handler that this slot runs.  Set before the table is looked at, so that
-	 * whoever clears an entry sees who still uses it; works where RCU does not.
+	 * The handler that this slot runs.  It is set before the table is read, so that
+	 * whoever clears an entry sees its users; this works where RCU does not.
 	 */
 	struct sym_handler *running;
 	/*
-	 * Token of the last request that was begun; 0 after a new registration, which
-	 * waits for @lock: the payload is the VMM's again then.
+	 * Token of the last request that was started; 0 after a new registration, which
+	 * takes @lock: then the payload belongs to the VMM again.
 	 */
 	u64 taken;
-	raw_spinlock_t lock; /* the doorbell's interrupt takes it */
+	raw_spinlock_t lock; /* taken by the doorbell's interrupt */
 	/* For interrupt and thread context. */
 	struct sym_call_request request; /* our copy */
 	struct work_struct work;
-	bool busy; /* work is queued, or runs */
+	bool busy; /* work is queued or running */
 	int cpu;
 };
 
@@ -85,9 +85,9 @@ struct sym_cpu {
 	void *stack;
 	u32 vcpu; /* the VMM's number */
 	bool calls; /* area is registered */
-	u64 nested; /* token of the nested call, of the last one if there is none */
-	call_single_data_t csd; /* to make it look at its slots */
-	atomic_t called; /* csd is on its way */
+	u64 nested; /* token of the current nested call, or of the last one */
+	call_single_data_t csd; /* makes the CPU check its slots */
+	atomic_t called; /* csd is in flight */
 	struct sym_slot slot[SYM_CALL_SLOTS];
 };
 DECLARE_PER_CPU(struct sym_cpu, sym_cpus);
@@ -102,7 +102,7 @@ void sym_nested_entry(void);
 void sym_nested_run(struct sym_nested *nested);
 int sym_dispatch(struct sym_slot *slot, u32 number, struct sym_upcall *call);
 
-/* wake.c: the VMM can wake the guest by the doorbell, while the rest of us is stopped. */
+/* wake.c: the VMM can wake the guest by the doorbell while the module is stopped. */
 void sym_wake_arm(u32 gsi);
 void sym_wake_disarm(void);
 
@@ -112,7 +112,7 @@ void sym_doorbell_stop(void);
 int sym_doorbell_init(void);
 void sym_doorbell_exit(void);
 
-/* spy.c; those that end in _locked want sym_lock. */
+/* spy.c; functions that end in _locked need sym_lock. */
 int sym_spy_init(void);
 void sym_spy_exit(void);
 int sym_spy_start(void);
@@ -123,7 +123,7 @@ void sym_spy_copy_locked(void *to, const void *from, size_t len);
 void sym_changed_locked(u32 what);
 
 /*
- * An item for the page under construction: its value, zeroed; NULL when it is full.
+ * Add an item to the page under construction: returns its value, zeroed; NULL: page full.
  * sym_spy_copy_locked() can later change a part of it.
  */
 void *sym_spy_add(u16 type, size_t len);
@@ -150,7 +150,7 @@ int sym_host_init(void);
 void sym_host_exit(void);
 int sym_host_vm(struct sym_item_vm *vm);
 
-/* value.c: @owner is a struct module or a struct file, @user says which. */
+/* value.c: @owner is a struct module or, with @user, a struct file. */
 int sym_value_put(const void *owner, bool user, const char *name, const void *value,
 		  size_t len);
 int sym_value_drop(const void *owner, bool user, const char *name);
@@ -166,8 +166,8 @@ void sym_modules_exit(void);
 void sym_modules_expect(pid_t loader);
 
 /*
- * helper.c, beside what it exports: the same for a program that loads modules of the guest's
- * own, and is killed after @ms (not 0): -ETIMEDOUT.
+ * helper.c: like sym_helper_run(), for a program that loads modules of the guest's own; it is
+ * killed after @ms (not 0): -ETIMEDOUT.
  */
 int sym_helper_load(const char *const *argv, unsigned int ms, char *text, size_t size);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The handlers by which the VMM puts modules into the guest, all in thread context. */
+/* The handlers by which the VMM loads modules into the guest, all in thread context. */
 #include <linux/ctype.h>
 #include <linux/dcache.h>
 #include <linux/err.h>
@@ -11,12 +11,12 @@
 
 #include "symbiotic.h"
 
-#define SYM_MOD_FILE "/proc/self/fd/0" /* helper.c puts it there */
+#define SYM_MOD_FILE "/proc/self/fd/0" /* opened by helper.c */
 #define SYM_MOD_MS_MAX 60000 /* for modprobe */
 
 static DEFINE_MUTEX(sym_mod_lock);
 
-/* A copy of the payload as text, NUL-ended; or ERR_PTR. */
+/* A copy of the payload as NUL-terminated text, or ERR_PTR. */
 static char *sym_mod_text(const struct sym_upcall *call)
 {
 	return kmemdup_nul(call->payload, call->payload_len, GFP_KERNEL) ?:
@@ -81,13 +81,13 @@ static int sym_mod_data(void *arg, struct sym_upcall *call)
 	return ret;
 }
 
-/* The loader knows the file by a name that means nothing to whoever reads the reply. */
+/* The loader's output has SYM_MOD_FILE in it: replace that by the module's name. */
 static void sym_mod_rename(char *text, const char *name)
 {
 	char *at = strstr(text, SYM_MOD_FILE);
 	const char *rest;
 
-	/* A longer one would need room that the text may not have. */
+	/* A longer name might not fit into the text. */
 	if (!at || strlen(name) > strlen(SYM_MOD_FILE))
 		return;
 	rest = at + strlen(SYM_MOD_FILE);
@@ -101,7 +101,7 @@ static void sym_mod_reply(struct sym_upcall *call, const char *text)
 	memcpy(call->payload, text, call->reply_len);
 }
 
-/* Run a program; what it says goes into the reply. */
+/* Run a program; its output goes into the reply. */
 static int sym_mod_run(const char *const *argv, struct file *input, struct sym_upcall *call)
 {
 	char *text = kzalloc(SYM_CALL_PAYLOAD, GFP_KERNEL);
@@ -167,7 +167,7 @@ static int sym_mod_install(void *arg, struct sym_upcall *call)
 	return ret;
 }
 
-/* "--": parameters are no options of modprobe's. */
+/* "--": parameters are not options of modprobe. */
 static int sym_mod_modprobe(char **words, int count, unsigned int ms, struct sym_upcall *call)
 {
 	const char **argv = kcalloc(count + 3, sizeof(*argv), GFP_KERNEL);
@@ -216,7 +216,7 @@ static int sym_mod_remove(void *arg, struct sym_upcall *call)
 
 	if (IS_ERR(name))
 		return PTR_ERR(name);
-	/* It would wait for this very call to end. */
+	/* Unloading this module would wait for this call to end. */
 	if (!strcmp(name, KBUILD_MODNAME))
 		ret = -EBUSY;
 	else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module on its way from the VMM into the guest.  It arrives in order, may begin
- * again where it broke off, and counts only when the whole has the right checksum.
+ * The transfer of a module from the VMM into the guest.  Data arrives in order; a transfer
+ * may be continued where it stopped, and is complete only when the checksum matches.
  */
 #include <linux/err.h>
 #include <linux/file.h>
@@ -19,7 +19,7 @@ static struct {
 	u64 size;
 	u64 have;
 	u64 hash;
-} sym_transfer; /* symmod.c lets one at a time in here */
+} sym_transfer; /* symmod.c serializes access */
 
 void sym_transfer_drop(void)
 {
@@ -51,7 +51,7 @@ int sym_transfer_data(u64 offset, const void *data, size_t len)
 {
 	if (!sym_transfer.data)
 		return -ENOENT;
-	/* No gaps; what is there already may come again. */
+	/* No gaps; data that is there already may be sent again. */
 	if (offset > sym_transfer.have || len > sym_transfer.size - offset)
 		return -EINVAL;
 	memcpy(sym_transfer.data + offset, data, len);
@@ -59,7 +59,7 @@ int sym_transfer_data(u64 offset, const void *data, size_t len)
 	return 0;
 }
 
-/* The whole as a file without a name, and an end of the transfer. */
+/* Return the module as an unnamed file, and end the transfer. */
 struct file *sym_transfer_file(void)
 {
 	struct file *file;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Values that kernel modules and programs show the VMM.  A value has an owner, a module
- * or an open file, and goes with it.
+ * or an open file, and is removed with it.
  */
 #include <linux/cred.h>
 #include <linux/sched.h>
@@ -20,7 +20,7 @@ struct sym_value {
 	kuid_t uid; /* of the process that made it */
 	size_t len;
 	struct sym_item_value item;
-	struct sym_item_value *shown; /* in the page, as it was last built */
+	struct sym_item_value *shown; /* in the current page */
 };
 
 static struct sym_value sym_values[SYM_MAX_VALUES];
@@ -37,7 +37,7 @@ static struct sym_value *sym_value_find(const void *owner, bool user, const char
 	return NULL;
 }
 
-/* No user can take what others need: each has a share, and some is kept for root. */
+/* Users cannot starve each other: each has a share, and some values are kept for root. */
 static bool sym_value_may(const void *owner)
 {
 	int of_owner = 0, of_user = 0, of_users = 0, of_files = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waking up.  A guest that suspends to idle sleeps until an interrupt that may wake it, and on
- * this platform there is none: the power button's cannot.  The doorbell's can: while the rest of
- * us is stopped for the sleep, this is its handler.
+ * Waking up.  A guest that suspends to idle sleeps until a wake-up interrupt comes, and this
+ * platform has none: the power button's is not one.  The doorbell's is: while the module is
+ * stopped for the sleep, this is its handler.
  */
 #include <linux/acpi.h>
 #include <linux/interrupt.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How the window of SwapBypass is used: what symswap.ko says, for the guest's page. */
+/* The state of SwapBypass's window, from symswap.ko, for the guest's page. */
 #include <linux/string.h>
 
 #include "symbiotic.h"
 
 static struct sym_item_window_state sym_window;
-static struct sym_item_window_state *sym_window_shown; /* in the page; NULL: not there */
+static struct sym_item_window_state *sym_window_shown; /* in the page; NULL: not shown */
 static bool sym_window_known;
 
 void sym_window_state_show(void)

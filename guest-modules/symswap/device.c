@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /dev/symswap0: the window as a block device, for the guest to swap to.  A request is a
- * copy, done when it is submitted; none leaves the guest.
+ * copy, made when it is submitted, without an exit.
  */
 #include <linux/blkdev.h>
 #include <linux/highmem.h>
@@ -19,14 +19,14 @@ struct block_device *symswap_bdev(void)
 	return symswap_disk->part0;
 }
 
-/* Within one page of memory, and one of the window: @at in bytes. */
+/* Within one page of memory, and one page of the window: @at in bytes. */
 static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int len, u64 at,
 			    bool write)
 {
 	unsigned int slot = at >> PAGE_SHIFT;
 	bool lent;
 
-	/* The owner may write to it until its mapping is gone. */
+	/* The owner can write to the page until its mapping is removed. */
 	symswap_restore_slot(slot);
 	lent = !slot || test_bit(slot, symswap.lent);
 	if (write) {
@@ -39,7 +39,7 @@ static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int
 		memcpy_to_page(page, offset, symswap.base + at, len);
 		symswap_count(reads);
 	} else {
-		/* To read what is not there would have it lent. */
+		/* Reading a page that is not lent would allocate it on the host. */
 		memzero_page(page, offset, len);
 	}
 	return 0;
@@ -94,7 +94,7 @@ static void symswap_submit(struct bio *bio)
 }
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-/* A page of swap without the bio; this also tells the kernel that we are synchronous. */
+/* A page of swap without a bio; having this also marks the device as synchronous. */
 static int symswap_rw_page(struct block_device *bdev, sector_t sector, struct page *page,
 			   enum req_op op)
 {

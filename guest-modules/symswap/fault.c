@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A process touches a page that was swapped out to the window: map the window's page
- * where it was.  To everybody else it stays swapped out.  What is the least bit unusual
- * is left to the kernel.
+ * A process touches a page that was swapped out to the window: map the window's page in its
+ * place.  For the rest of the kernel it stays swapped out.  Any unusual case is left to the
+ * kernel.
  */
 #include <linux/sched.h>
 #include <linux/swap.h>
@@ -20,7 +20,7 @@
 #define SYMSWAP_SHADOW_STACK 0
 #endif
 
-/* Ours is a fault by the owner itself, in user mode, in its own anonymous memory. */
+/* We handle faults by the owner itself, in user mode, in its own anonymous memory. */
 static bool symswap_fault_plain(const struct vm_fault *vmf)
 {
 	const struct vm_area_struct *vma = vmf->vma;
@@ -34,7 +34,7 @@ static pte_t symswap_make_pte(const struct vm_fault *vmf, unsigned int slot)
 {
 	pte_t pte = pfn_pte(symswap.pfn + slot, vmf->vma->vm_page_prot);
 
-	/* As good as written to: nobody is told when it is. */
+	/* Treat it as written to: we would not notice when it is. */
 	pte = pte_mksoft_dirty(pte_mkyoung(pte_mkdirty(pte)));
 	if (vmf->vma->vm_flags & VM_WRITE) {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
@@ -47,9 +47,9 @@ static pte_t symswap_make_pte(const struct vm_fault *vmf, unsigned int slot)
 }
 
 /*
- * Since 6.12 a page of zeros is not written, only remembered to be one.  That is left alone:
- * the kernel may be about to read it together with its neighbours, as one large folio, and
- * takes it for an error if only some of them are remembered so.
+ * Since 6.12 a page of zeros is not written, only recorded.  Such slots are left alone: the
+ * kernel may be about to read one together with its neighbours, as one large folio, and
+ * treats it as an error if only some of them are recorded.
  */
 static bool symswap_slot_zero(struct swap_info_struct *si, unsigned int slot)
 {
@@ -60,14 +60,14 @@ static bool symswap_slot_zero(struct swap_info_struct *si, unsigned int slot)
 #endif
 }
 
-/* One reference, and no page in the swap cache or on its way there. */
+/* One reference, and no page in the swap cache or being added to it. */
 static bool symswap_slot_alone(struct swap_info_struct *si, unsigned int slot)
 {
 	return READ_ONCE(si->swap_map[slot]) == 1;
 }
 
 /*
- * Under the locks of page table and slot.  Whoever puts a page into the swap cache reads
+ * Under the locks of page table and slot.  Code that puts a page into the swap cache reads
  * or writes the slot afterwards, and finds then that it has an owner.
  */
 static bool symswap_slot_take(struct swap_info_struct *si, unsigned int slot)
@@ -84,7 +84,7 @@ static bool symswap_map(struct symswap_process *p, struct swap_info_struct *si,
 
 	if (!symswap_slot_take(si, slot))
 		return false;
-	/* Seen by whoever closes a range after this; who did before is seen here. */
+	/* Closing a range after this sees the mapping; one closed before is seen here. */
 	spin_lock(&p->lock);
 	open = symswap_process_open(p, address) && symswap_bypassing();
 	if (open) {
@@ -102,7 +102,7 @@ static bool symswap_map(struct symswap_process *p, struct swap_info_struct *si,
 	return open;
 }
 
-/* Under the lock of the page table, which has the swap entry still: so the area stays. */
+/* Under the lock of the page table, which still has the swap entry: so the area stays. */
 static bool symswap_try(struct symswap_process *p, struct swap_info_struct *si,
 			const struct vm_fault *vmf, pte_t *pte)
 {
@@ -139,9 +139,9 @@ static unsigned int symswap_fault_ours(struct vm_fault *vmf, struct swap_info_st
 	lock = pte_lockptr(mm, &pmd);
 	spin_lock(lock);
 	if (pmd_val(pmd) != pmd_val(READ_ONCE(*vmf->pmd))) {
-		/* The kernel will see to that. */
+		/* Left to the kernel. */
 	} else if (!pte_same(*pte, vmf->orig_pte)) {
-		ret = 0; /* somebody was here before us */
+		ret = 0; /* another thread was faster */
 	} else if (symswap_try(p, si, vmf, pte)) {
 		symswap_count(maps);
 		ret = 0;
@@ -152,11 +152,11 @@ out:
 	return ret;
 }
 
-/* As the kernel's own function would have left it. */
+/* Leave the state as the kernel's own function would. */
 static void symswap_fault_done(struct vm_fault *vmf)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
-	__acquire(RCU); /* by who mapped it */
+	__acquire(RCU); /* by the function that mapped it */
 #endif
 	pte_unmap(vmf->pte);
 	vmf->pte = NULL;

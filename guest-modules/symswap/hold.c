@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The limit.  Free slots beyond it are taken, so that to the kernel the device is as
- * small as that; when it is lowered they are taken as they become free.
+ * The limit.  Free slots beyond it are allocated (held), so that the kernel sees a device
+ * of that size; when the limit is lowered, slots are held as they become free.
  */
 #include <linux/bitmap.h>
 #include <linux/mutex.h>
@@ -19,7 +19,7 @@ static DEFINE_MUTEX(symswap_hold_lock);
 static unsigned long *symswap_held_map;
 static unsigned int symswap_nr_held;
 static unsigned int symswap_limit; /* slots that may be used */
-static unsigned int symswap_excuse; /* and may, as they were when it became less */
+static unsigned int symswap_grandfathered; /* may be used too: they were before it was lowered */
 
 unsigned int symswap_allowed(void)
 {
@@ -58,15 +58,16 @@ static unsigned int symswap_used(const struct swap_info_struct *si)
 }
 
 /*
- * Slots beyond the limit that are not held yet, or not any more, may get into use; so it is
- * from a swapon that is not ours until we notice.  The kernel keeps a page that it cannot
- * write; the VMM would take one that it did.
+ * Slots beyond the limit that are not held yet, or not any more, may get into use; for example
+ * after a swapon that is not ours, until we notice it.  If the write fails the kernel keeps the
+ * page; if it succeeded the VMM would take the page away.
  */
 bool symswap_may_fill(void)
 {
 	const struct swap_info_struct *si = symswap_area();
 
-	return !si || symswap_used(si) <= max(READ_ONCE(symswap_limit), READ_ONCE(symswap_excuse));
+	return !si || symswap_used(si) <= max(READ_ONCE(symswap_limit),
+					      READ_ONCE(symswap_grandfathered));
 }
 
 static bool symswap_hold_one(void)
@@ -80,7 +81,7 @@ static bool symswap_hold_one(void)
 	return true;
 }
 
-static void symswap_let_one(void)
+static void symswap_release_one(void)
 {
 	unsigned int slot = symswap_held_next(0);
 
@@ -90,15 +91,15 @@ static void symswap_let_one(void)
 }
 
 /*
- * What was in use when the limit became less may stay, until it is not.  A few slots more
- * are the VMM's slack: so many may become free and be used again until they are held.
+ * Slots in use when the limit was lowered may stay in use.  The VMM tolerates a few more:
+ * slots that become free and are used again before they can be held.
  */
-static void symswap_excuse_adjust(void)
+static void symswap_grandfathered_adjust(void)
 {
 	const struct swap_info_struct *si = symswap_area();
 	unsigned int used = si ? symswap_used(si) + SYMSWAP_SLACK : 0;
 
-	WRITE_ONCE(symswap_excuse, min(symswap_excuse, used));
+	WRITE_ONCE(symswap_grandfathered, min(symswap_grandfathered, used));
 }
 
 void symswap_hold_adjust(void)
@@ -110,7 +111,7 @@ void symswap_hold_adjust(void)
 	if (symswap_p_get_slot && symswap_area() && !symswap_swapping_off()) {
 		if (symswap_nr_held > target && symswap_reclaim_pause()) {
 			while (symswap_nr_held > target) {
-				symswap_let_one();
+				symswap_release_one();
 				cond_resched();
 			}
 			symswap_reclaim_resume();
@@ -118,16 +119,16 @@ void symswap_hold_adjust(void)
 		while (symswap_nr_held < target && symswap_hold_one())
 			cond_resched();
 	}
-	symswap_excuse_adjust();
+	symswap_grandfathered_adjust();
 	mutex_unlock(&symswap_hold_lock);
 }
 
-/* Swapoff would wait for them for ever. */
+/* Swapoff would wait for held slots for ever. */
 void symswap_hold_drop(void)
 {
 	mutex_lock(&symswap_hold_lock);
 	while (symswap_nr_held) {
-		symswap_let_one();
+		symswap_release_one();
 		cond_resched();
 	}
 	mutex_unlock(&symswap_hold_lock);
@@ -137,9 +138,9 @@ void symswap_hold_limit(u64 bytes)
 {
 	u64 slots = min_t(u64, bytes >> PAGE_SHIFT, symswap.slots);
 
-	/* Until all that are free are held, more may come into use. */
-	WRITE_ONCE(symswap_excuse, symswap.slots);
-	/* The first page of the window is within the limit, but not for swapping. */
+	/* Until all free slots are held, more may get into use. */
+	WRITE_ONCE(symswap_grandfathered, symswap.slots);
+	/* The window's first page counts towards the limit, but is not for swapping. */
 	WRITE_ONCE(symswap_limit, slots ? slots - 1 : 0);
 	symswap_hold_adjust();
 }

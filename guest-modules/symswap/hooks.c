@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Our places in the kernel, by ftrace: the fault on a swapped-out page, and those who
- * would not find their way with a page of the window in a page table and of whom the
- * notifier does not tell.
+ * Our hooks in the kernel, by ftrace: the fault on a swapped-out page, and functions that
+ * cannot handle a page of the window in a page table and do not call the notifier.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -21,7 +20,7 @@
 struct symswap_hook {
 	const char *name;
 	void *ours;
-	unsigned long *original; /* behind the call of ftrace */
+	unsigned long *original; /* address after the call of ftrace */
 	bool wanted;
 	bool on;
 	struct ftrace_ops ops;
@@ -40,8 +39,8 @@ static struct symswap_hook symswap_hooks[] = {
 
 static bool symswap_hooked;
 static bool symswap_bypass_on;
-static atomic_t symswap_swapoffs; /* in progress, of whatever device */
-static bool symswap_stopped; /* one is of ours */
+static atomic_t symswap_swapoffs; /* in progress, of any device */
+static bool symswap_stopped; /* one is of our device */
 static atomic_t symswap_inside; /* tasks in our functions that sleep */
 
 static void notrace symswap_redirect(unsigned long ip, unsigned long parent,
@@ -75,7 +74,7 @@ void symswap_bypass(bool on)
 		symswap_process_restore_all();
 }
 
-/* Of a caller that holds mmap_lock, so that @mm has users, and what is found stays. */
+/* The caller holds mmap_lock, so @mm has users, and the struct that is found stays valid. */
 static struct symswap_process *symswap_close(struct mm_struct *mm, unsigned long start,
 					     unsigned long end)
 {
@@ -107,8 +106,8 @@ static unsigned long symswap_untagged(struct mm_struct *mm, unsigned long addres
 }
 
 /*
- * Whoever wants the struct page of an address finds none in our entries, and would try
- * for ever, or go on with something that is none.  While it is at it nothing is mapped there.
+ * Code that looks for the struct page of an address finds none in our entries, and would
+ * retry for ever, or continue with an invalid one.  Nothing is mapped there meanwhile.
  */
 long symswap_h_gup(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
 		   unsigned int flags, SYMSWAP_GUP_ARGS)
@@ -137,14 +136,14 @@ int symswap_h_hmm(struct hmm_range *range)
 
 /*
  * Swapoff looks for swap entries in page tables until it has found all of them, and waits
- * for the slots that we hold.  Which device it is at work on shows a little later.
+ * for the slots that we hold.  Which device it works on can only be seen a little later.
  */
 static void symswap_swapoff_look(struct work_struct *work);
 static DECLARE_DELAYED_WORK(symswap_swapoff_work, symswap_swapoff_look);
-static DEFINE_MUTEX(symswap_swapoff_lock); /* one begins, or ends */
+static DEFINE_MUTEX(symswap_swapoff_lock); /* held while one begins or ends */
 
-/* Nothing is mapped or held from now on. */
-static void symswap_let_go(void)
+/* Put everything back and hold no slots: nothing is mapped or held from now on. */
+static void symswap_drain(void)
 {
 	WRITE_ONCE(symswap_stopped, true);
 	symswap_process_restore_all();
@@ -152,8 +151,8 @@ static void symswap_let_go(void)
 	symswap_hold_drop();
 }
 
-/* After a swapoff, or a swapon: it is to be swapped to, though others may be leaving. */
-void symswap_go_on(void)
+/* After a swapoff or a swapon: our device is used again, even if others are being swapped off. */
+void symswap_resume(void)
 {
 	symswap_area_look();
 	if (!symswap_area_leaves())
@@ -165,11 +164,11 @@ void symswap_swapoff_poll(void)
 {
 	if (symswap_area_leaves()) {
 		if (!symswap_hooked)
-			symswap_let_go();
+			symswap_drain();
 	} else if (atomic_read(&symswap_swapoffs)) {
 		symswap_hold_adjust();
 	} else {
-		symswap_go_on();
+		symswap_resume();
 	}
 }
 
@@ -182,7 +181,7 @@ static void symswap_swapoff_look(struct work_struct *work)
 				   SYMSWAP_SWAPOFF_LOOK);
 		return;
 	}
-	symswap_let_go();
+	symswap_drain();
 }
 
 void symswap_swapoff_begin(void)
@@ -201,8 +200,8 @@ void symswap_swapoff_end(void)
 	mutex_lock(&symswap_swapoff_lock);
 	more = !atomic_dec_and_test(&symswap_swapoffs);
 	cancel_delayed_work_sync(&symswap_swapoff_work);
-	symswap_go_on();
-	/* It may be ours that another one is about. */
+	symswap_resume();
+	/* Another swapoff may be of our device. */
 	if (more)
 		queue_delayed_work(system_unbound_wq, &symswap_swapoff_work,
 				   SYMSWAP_SWAPOFF_LOOK);
@@ -230,7 +229,7 @@ long symswap_h_swapoff_ia32(const struct pt_regs *regs)
 	return ret;
 }
 
-/* The multi-generational LRU, from a page it came to by the reverse map to its neighbours. */
+/* The multi-generational LRU looks from a page in the reverse map at its neighbours. */
 bool symswap_h_look_around(struct page_vma_mapped_walk *walk)
 {
 	struct symswap_process *p;
@@ -243,10 +242,10 @@ bool symswap_h_look_around(struct page_vma_mapped_walk *walk)
 	if (!mapped)
 		return symswap_k_look_around(walk);
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
-	/* Only this one page, as it would without neighbours. */
+	/* Look at this page only. */
 	return test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)&walk->pte->pte);
 #else
-	return false; /* nobody looks; the caller sees to the page itself */
+	return false; /* skip the neighbours; the caller handles the page itself */
 #endif
 }
 
@@ -258,7 +257,7 @@ static int symswap_hook_on(struct symswap_hook *hook)
 	if (!address)
 		return -ENOENT;
 	hook->ops.func = symswap_redirect;
-	/* Permanent: as long as they are on, nobody can turn ftrace off. */
+	/* Permanent: while they are set, ftrace cannot be disabled. */
 	hook->ops.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY |
 			  FTRACE_OPS_FL_RECURSION | FTRACE_OPS_FL_PERMANENT;
 	err = ftrace_set_filter_ip(&hook->ops, address, 0, 0);
@@ -291,7 +290,7 @@ int symswap_hooks_init(char *why)
 	return 0;
 }
 
-/* Nothing is mapped any more.  A task may still sleep in a function that we called. */
+/* Nothing is mapped any more, but a task may still sleep in a function that we called. */
 void symswap_hooks_exit(void)
 {
 	int i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The parts of the kernel that are not for modules.  Each is looked for by name; a kernel
- * that lacks one, or that nobody has verified, gets no bypass.
+ * Functions and data that the kernel does not export.  Each is looked up by name; a kernel
+ * that lacks one, or has not been verified, gets no bypass.
  */
 #include <linux/glob.h>
 #include <linux/jiffies.h>
@@ -24,7 +24,7 @@ unsigned long symswap_p_fault, symswap_p_gup, symswap_p_swapoff;
 unsigned long symswap_p_swapoff_ia32, symswap_p_look_around, symswap_p_hmm;
 struct swap_info_struct **symswap_p_areas;
 
-/* Releases on which the torture test has passed; docs/swapbypass.md has the table. */
+/* Releases on which the torture test has passed; see the table in docs/swapbypass.md. */
 static const char *const symswap_verified[] = { "6.1.0-*amd64", "6.12.*+deb12-*amd64" };
 
 static const struct {
@@ -40,7 +40,7 @@ static const struct {
 	{ "swap_free", &symswap_p_free_slot, true },
 #endif
 	{ "swap_info", (unsigned long *)&symswap_p_areas, true },
-	/* Not called: who reads a slot past the swap cache marks it first, where this is. */
+	/* Not called.  Kernels that have it mark a slot before they bypass the swap cache. */
 	{ "swapcache_clear", &symswap_p_swapcache_clear, true },
 	{ "lru_gen_add_mm", &symswap_p_lru_add, IS_ENABLED(CONFIG_LRU_GEN) },
 	{ "lru_gen_del_mm", &symswap_p_lru_del, IS_ENABLED(CONFIG_LRU_GEN) },
@@ -48,7 +48,7 @@ static const struct {
 	  IS_ENABLED(CONFIG_ZSWAP) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0) },
 };
 
-/* The address of a probe may lie behind the ENDBR that the function begins with. */
+/* A probe's address may be after the ENDBR at the start of the function. */
 static unsigned long symswap_find_lookup(void)
 {
 	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
@@ -82,7 +82,7 @@ bool symswap_kernel_init(bool force, char *why)
 
 	symswap_p_lookup = symswap_find_lookup();
 	if (!symswap_p_lookup) {
-		strscpy(why, "kernel symbols cannot be looked up (no kprobes)", SYMSWAP_WHY);
+		strscpy(why, "cannot look up kernel symbols (no kprobes)", SYMSWAP_WHY);
 		return false;
 	}
 	for (i = 0; i < ARRAY_SIZE(symswap_symbols); i++) {
@@ -107,7 +107,7 @@ bool symswap_kernel_init(bool force, char *why)
 	return true;
 }
 
-/* Does, or did, something else keep pages of this swap space? */
+/* Does, or did, zswap keep pages of this swap space? */
 bool symswap_zswap_used(struct swap_info_struct *si, unsigned long offset)
 {
 #ifdef CONFIG_FRONTSWAP
@@ -127,10 +127,10 @@ void symswap_flush(struct mm_struct *mm, unsigned long start, unsigned long end)
 }
 
 /*
- * The multi-generational LRU looks at page tables on its own account, and complains of
- * entries like ours.  So that it does not walk those of @mm, take it off its list; the
- * pages of @mm are then aged by the reverse map alone.  When @mm moves to another memory
- * cgroup its task is locked and it is taken off and put on again, unless it is off.
+ * The multi-generational LRU walks page tables, and warns of entries like ours.  Take @mm off
+ * its list, so that it does not walk those of @mm; the pages of @mm are then aged by the
+ * reverse map only.  When @mm moves to another memory cgroup, its task is locked, and @mm is
+ * taken off and put on the list again, unless it is off already.
  */
 #ifdef CONFIG_LRU_GEN
 static void symswap_lru_change_locked(struct mm_struct *mm, bool on)

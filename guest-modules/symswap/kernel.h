@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Functions of the kernel that it does not export.  They are called through entry.S with
- * the address on the stack: an indirect call would want them to begin with ENDBR, which
- * the kernel takes away from those that it calls by name only.
+ * Functions that the kernel does not export.  They are called through entry.S with the
+ * address on the stack: an indirect call would need an ENDBR at their start, which the kernel
+ * removes from functions that are only called directly.
  */
 #ifndef SYMSWAP_KERNEL_H
 #define SYMSWAP_KERNEL_H
@@ -25,7 +25,7 @@ void symswap_k_lru_del(struct mm_struct *mm); /* lru_gen_del_mm() */
 bool symswap_k_zswap_never(void); /* zswap_never_enabled() */
 unsigned long symswap_k_lookup(const char *name); /* kallsyms_lookup_name() */
 
-/* The hooked ones, from behind the call of ftrace. */
+/* The hooked functions, entered after the call of ftrace. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 #define SYMSWAP_GUP_ARGS struct page **pages, struct vm_area_struct **vmas, int *locked
 #define SYMSWAP_GUP_PASS pages, vmas, locked
@@ -41,7 +41,7 @@ struct hmm_range;
 int symswap_k_hmm(struct hmm_range *range);
 bool symswap_k_look_around(struct page_vma_mapped_walk *walk);
 
-/* What takes their place; the first is symswap_fault(), or do_swap_page() after it. */
+/* Their replacements; the first calls symswap_fault(), then maybe do_swap_page(). */
 void symswap_h_fault(void);
 long symswap_h_gup(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
 		   unsigned int flags, SYMSWAP_GUP_ARGS);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * symswap.ko: SwapBypass, the guest's half.  The VMM lends memory; the guest swaps to it,
- * and where this kernel is known well enough, pages swapped out are mapped straight back.
+ * and on verified kernels swapped-out pages are mapped directly from there.
  */
 #include <linux/err.h>
 #include <linux/module.h>
@@ -14,7 +14,7 @@
 
 static bool force;
 module_param(force, bool, 0444);
-MODULE_PARM_DESC(force, "Map pages on a kernel that this has not been verified on");
+MODULE_PARM_DESC(force, "Map pages even if this kernel has not been verified");
 
 static DEFINE_MUTEX(symswap_level_lock);
 static u32 symswap_wanted;
@@ -37,7 +37,7 @@ u32 symswap_level(char *why)
 		strscpy(why, symswap_can ? "swapoff is in progress" : symswap_cannot,
 			SYMSWAP_WHY);
 	else
-		strscpy(why, *symswap_failed ? symswap_failed : "the guest's own doing",
+		strscpy(why, *symswap_failed ? symswap_failed : "changed by the guest itself",
 			SYMSWAP_WHY);
 	return level;
 }
@@ -114,7 +114,7 @@ static int symswap_register(void)
 	return 0;
 }
 
-/* Not while the module is being loaded: the guest's programs may be what loads it. */
+/* Not while the module is being loaded: the program that runs may be loading it. */
 static void symswap_begin(struct work_struct *work)
 {
 	char why[SYMSWAP_WHY];
@@ -130,12 +130,12 @@ static void symswap_begin(struct work_struct *work)
 
 static DECLARE_WORK(symswap_begin_work, symswap_begin);
 
-/* The image would not have what is in the window. */
+/* The image would not contain the window. */
 static int symswap_sleeping(struct notifier_block *block, unsigned long event, void *data)
 {
 	if (event != PM_HIBERNATION_PREPARE || !symswap_in_use())
 		return NOTIFY_DONE;
-	pr_err("no hibernation while memory of the VMM is swapped to\n");
+	pr_err("cannot hibernate while swapping to memory of the VMM\n");
 	return notifier_from_errno(-EBUSY);
 }
 
@@ -170,7 +170,7 @@ static int __init symswap_init(void)
 	}
 	err = symswap_window_init(&window);
 	if (err) {
-		pr_err("a window of %#llx bytes at %#llx cannot be used: error %d\n",
+		pr_err("cannot use a window of %#llx bytes at %#llx: error %d\n",
 		       window.size, window.gpa, err);
 		return err;
 	}
@@ -192,7 +192,7 @@ static int __init symswap_init(void)
 	return 0;
 }
 
-/* Nobody has the device open, so it is not swapped to, and nothing is mapped. */
+/* The device is not open, so it is not swapped to, and nothing is mapped. */
 static void __exit symswap_exit(void)
 {
 	unregister_pm_notifier(&symswap_sleep_block);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Address spaces with pages of the window.  A notifier tells when somebody is about to
- * work on their page tables; from then until the end of it the range is closed: what was
- * mapped there has been put back, and nothing is mapped anew.
+ * Address spaces with pages of the window.  A notifier is called before the kernel changes
+ * their page tables; from then until the change is complete the range is closed: mappings
+ * there are put back, and no new ones are made.
  */
 #include <linux/delay.h>
 #include <linux/hashtable.h>
@@ -15,8 +15,8 @@
 
 #include "symswap.h"
 
-/* Whoever was looking at its page tables when it joined has finished by then. */
-#define SYMSWAP_SETTLE (HZ / 10) /* and as much for each GiB */
+/* By then, walks of its page tables that began before it joined have finished. */
+#define SYMSWAP_SETTLE (HZ / 10) /* and the same again for each GiB */
 #define SYMSWAP_WANTED 16
 
 static DEFINE_HASHTABLE(symswap_hash, 8); /* by mm; RCU, and symswap_hash_lock */
@@ -25,8 +25,8 @@ static unsigned int symswap_nr;
 static struct mm_struct *symswap_wanted[SYMSWAP_WANTED]; /* each with a reference */
 
 /*
- * To join is to take all locks of the reverse map, which a process shares with those it was
- * forked from; what it maps is not worth that if it ends soon.
+ * Joining takes all locks of the reverse map, which a process shares with its ancestors; that
+ * is not worth it for a process that ends soon.
  */
 static unsigned int min_age = 250;
 module_param(min_age, uint, 0644);
@@ -121,7 +121,7 @@ static void symswap_range_end(struct mmu_notifier *notifier,
 			       range->start, range->end);
 }
 
-/* True once only: the caller then gives up the notifier. */
+/* True once only: the caller then drops the notifier. */
 static bool symswap_process_leave(struct symswap_process *p)
 {
 	bool first;
@@ -185,7 +185,7 @@ static const struct mmu_notifier_ops symswap_notifier = {
 	.free_notifier = symswap_free_notifier,
 };
 
-/* Has users now, and is not known to us. */
+/* @mm has users, and is not known yet. */
 static void symswap_process_new(struct mm_struct *mm)
 {
 	unsigned long pages = get_mm_rss(mm) + get_mm_counter(mm, MM_SWAPENTS);
@@ -206,7 +206,7 @@ static void symswap_process_new(struct mm_struct *mm)
 	hash_add_rcu(symswap_hash, &p->node, (unsigned long)mm);
 	symswap_nr++;
 	spin_unlock(&symswap_hash_lock);
-	/* Who did not find it has finished, as far as it holds the lock. */
+	/* Lock holders that did not find the new entry have finished. */
 	mmap_write_lock(mm);
 	spin_lock(&p->lock);
 	p->ready = jiffies + SYMSWAP_SETTLE * (1 + (pages >> (30 - PAGE_SHIFT)));
@@ -244,7 +244,7 @@ static void symswap_process_join(struct work_struct *work)
 	}
 }
 
-/* From a fault.  This fault, and some more, take the kernel's own way meanwhile. */
+/* Called by a fault.  The kernel handles this fault, and the next ones until it has joined. */
 void symswap_process_want(struct mm_struct *mm)
 {
 	u64 age = ktime_get_ns() - current->group_leader->start_time;
@@ -269,7 +269,7 @@ unsigned int symswap_processes(void)
 	return READ_ONCE(symswap_nr);
 }
 
-/* All that have users, with a reference to them; the others are putting back already. */
+/* All that have users, with a reference each; the others are being put back already. */
 static struct mm_struct **symswap_process_list(unsigned int *count)
 {
 	struct symswap_process *p;
@@ -304,12 +304,12 @@ static void symswap_process_restore(struct mm_struct *mm)
 		mmap_read_unlock(mm);
 		if (!READ_ONCE(p->mapped))
 			break;
-		/* A munmap() is about to see to the rest: it needs no lock that we hold. */
+		/* A munmap() will put back the rest: it needs no lock that we hold. */
 		usleep_range(100, 1000);
 	}
 }
 
-/* Nothing new is mapped meanwhile, the caller has seen to that. */
+/* The caller prevents new mappings meanwhile. */
 void symswap_process_restore_all(void)
 {
 	unsigned int i, count;
@@ -336,7 +336,7 @@ static void symswap_process_part(struct mm_struct *mm)
 	mmu_notifier_put(&p->notifier);
 }
 
-/* After the hooks are gone: no new ones, and nothing is mapped. */
+/* After the hooks are removed: no process joins, and nothing is mapped. */
 void symswap_process_exit(void)
 {
 	unsigned int i, count;
@@ -351,7 +351,7 @@ void symswap_process_exit(void)
 		}
 		kvfree(list);
 		if (symswap_processes())
-			msleep(20); /* some are about to go by themselves */
+			msleep(20); /* some are about to leave by themselves */
 	}
 	for (i = 0; i < SYMSWAP_WANTED; i++)
 		if (symswap_wanted[i])

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the VMM may take back: first the contents that nobody needs, of slots that we hold
- * or that are free; then the pages that have not been used for longest, whose contents it
- * must keep.  When the guest does not swap to it: all.
+ * Pages that the VMM may take back: first those of free or held slots, whose contents are not
+ * needed; then those that have not been used for longest, whose contents it must keep.  If the
+ * guest does not swap to the window: all.
  */
 #include <linux/bsearch.h>
 #include <linux/mutex.h>
@@ -14,7 +14,7 @@
 
 #include "symswap.h"
 
-/* Free slots looked at in one call; meanwhile the guest has so many fewer. */
+/* Free slots examined in one call; the guest cannot use them meanwhile. */
 #define SYMSWAP_LOOK 4096
 
 struct symswap_answer {
@@ -24,28 +24,28 @@ struct symswap_answer {
 	unsigned int wanted;
 };
 
-/* The VMM takes what it was told is free within ten seconds of asking, or not at all. */
+/* The VMM punches free slots within ten seconds of its request, or not at all. */
 #define SYMSWAP_TAKEN_WITHIN (15 * HZ)
 
 static DEFINE_MUTEX(symswap_reclaim_lock);
 static DECLARE_WAIT_QUEUE_HEAD(symswap_reclaim_done);
-/* Of the last answer, kept free until the VMM is done: grabbed, and held ones. */
+/* The last answer's free slots, kept out of use until the VMM is done: grabbed and held ones. */
 static struct sym_window_run symswap_last[SYM_WINDOW_RUNS];
 static unsigned int symswap_nr_last;
 static unsigned long symswap_answered; /* jiffies */
-static u64 symswap_question; /* that it was an answer to */
-static u64 symswap_settled; /* the last question that the VMM is through with */
+static u64 symswap_seq; /* the request that it answered */
+static u64 symswap_done_seq; /* the last request that the VMM has finished */
 static unsigned int symswap_grabbed[SYMSWAP_LOOK];
 static unsigned int symswap_nr_grabbed;
-static unsigned int symswap_hand; /* where the search for cold pages goes on */
-static bool symswap_all_offered; /* the last answer was given with the device not in use */
+static unsigned int symswap_hand; /* where the search for cold pages continues */
+static bool symswap_all_offered; /* the device was not in use at the last answer */
 
 static bool symswap_full(const struct symswap_answer *answer)
 {
 	return answer->pages >= answer->wanted || answer->runs == SYM_WINDOW_RUNS;
 }
 
-/* False if there was no room for it. */
+/* False: no room for it. */
 static bool symswap_answer(struct symswap_answer *answer, unsigned int slot, u16 flags)
 {
 	struct sym_window_run *last = answer->run + answer->runs - 1;
@@ -81,8 +81,8 @@ static int symswap_compare(const void *a, const void *b)
 }
 
 /*
- * Take free slots, keep those that have contents, and let go of the rest.  Not all there
- * are: a kernel that has no swap left, be it for a moment, kills.
+ * Take free slots, keep those that are lent, and release the rest.  Never take all of them:
+ * a kernel that has no swap left, even for a moment, kills processes.
  */
 static void symswap_answer_free(struct symswap_answer *answer, const struct swap_info_struct *si)
 {
@@ -114,7 +114,7 @@ static bool symswap_free_already(unsigned int slot)
 		       symswap_compare);
 }
 
-/* Once around at most.  A page that is mapped gets a second chance. */
+/* Go around once at most.  A page that is mapped gets a second chance. */
 static void symswap_answer_cold(struct symswap_answer *answer, bool mapped)
 {
 	unsigned int slot, n;
@@ -136,7 +136,7 @@ static void symswap_answer_cold(struct symswap_answer *answer, bool mapped)
 	}
 }
 
-/* Nothing is swapped to it: no slot but the signature's has contents that matter. */
+/* The guest does not swap to it: only the signature's slot has contents that are needed. */
 static void symswap_answer_all(struct symswap_answer *answer)
 {
 	unsigned int slot = find_next_bit(symswap.lent, symswap.slots, 1);
@@ -146,7 +146,7 @@ static void symswap_answer_all(struct symswap_answer *answer)
 		symswap_answer(answer, slot, SYM_WINDOW_RUN_FREE);
 }
 
-/* Is it so, and who begins to swap to it will find that all is being taken? */
+/* True if the device is not in use; a swapon after this finds that all is being taken. */
 static bool symswap_offer_all(void)
 {
 	if (symswap_in_use())
@@ -167,7 +167,7 @@ static void symswap_answer_what_there_is(struct symswap_answer *answer)
 		symswap_answer_all(answer);
 		return;
 	}
-	/* During a swapoff held slots are let go of. */
+	/* During a swapoff held slots are released. */
 	if (!si || symswap_swapping_off())
 		return;
 	symswap_answer_held(answer);
@@ -176,7 +176,7 @@ static void symswap_answer_what_there_is(struct symswap_answer *answer)
 	symswap_answer_cold(answer, true);
 }
 
-/* The VMM may be taking all slots: nothing is to be written now. */
+/* The VMM may be taking all slots: nothing may be written now. */
 bool symswap_being_taken(void)
 {
 	return READ_ONCE(symswap_all_offered);
@@ -191,7 +191,7 @@ static void symswap_forget_locked(void)
 	wake_up_all(&symswap_reclaim_done);
 }
 
-/* May the VMM be taking what it was told is free? */
+/* May the VMM be punching the free slots of the last answer? */
 static bool symswap_taking(void)
 {
 	return READ_ONCE(symswap_nr_last) &&
@@ -214,7 +214,7 @@ void symswap_reclaim_resume(void)
 	mutex_unlock(&symswap_reclaim_lock);
 }
 
-/* Before the slots of the last answer are let go; sleeps while the VMM may take them. */
+/* Before the slots of the last answer are released; sleeps while the VMM may punch them. */
 void symswap_reclaim_forget(void)
 {
 	while (!symswap_reclaim_pause())
@@ -222,7 +222,7 @@ void symswap_reclaim_forget(void)
 	symswap_reclaim_resume();
 }
 
-/* The VMM may never say that it is done. */
+/* The VMM may never report that it is done. */
 void symswap_reclaim_poll(void)
 {
 	if (symswap_reclaim_pause())
@@ -236,19 +236,19 @@ int symswap_reclaim(void *arg, struct sym_upcall *call)
 		.wanted = min_t(u64, call->arg[0], symswap.slots),
 	};
 
-	/* What has become free beyond the limit is ours, and found by looking there. */
+	/* Hold slots beyond the limit that have become free, so that they are found. */
 	symswap_hold_adjust();
 	if (!symswap_reclaim_pause())
 		return -EBUSY;
-	/* It came so late that the VMM gave it up, and may be at another answer. */
-	if (call->arg[1] <= symswap_settled) {
+	/* So late that the VMM has abandoned it, and may be handling another answer. */
+	if (call->arg[1] <= symswap_done_seq) {
 		symswap_reclaim_resume();
 		return -ECANCELED;
 	}
 	symswap_answer_what_there_is(&answer);
 	WRITE_ONCE(symswap_answered, jiffies);
 	WRITE_ONCE(symswap_nr_last, answer.runs);
-	symswap_question = call->arg[1];
+	symswap_seq = call->arg[1];
 	call->reply_len = answer.runs * sizeof(*answer.run);
 	memcpy(call->payload, symswap_last, call->reply_len);
 	call->result[0] = answer.pages;
@@ -256,19 +256,19 @@ int symswap_reclaim(void *arg, struct sym_upcall *call)
 	return 0;
 }
 
-/* What was free and taken has no contents any more; all may be used again. */
+/* Free slots that were punched are not lent any more; all slots may be used again. */
 int symswap_reclaimed(void *arg, struct sym_upcall *call)
 {
 	unsigned int i, slot, runs;
 
 	mutex_lock(&symswap_reclaim_lock);
-	symswap_settled = max(symswap_settled, call->arg[0]);
-	if (symswap_question > call->arg[0]) {
-		/* This comes late, and the answer in hand is to another question. */
+	symswap_done_seq = max(symswap_done_seq, call->arg[0]);
+	if (symswap_seq > call->arg[0]) {
+		/* Late: the last answer belongs to a newer request. */
 		mutex_unlock(&symswap_reclaim_lock);
 		return 0;
 	}
-	runs = symswap_question == call->arg[0] ? min_t(u64, call->arg[1], symswap_nr_last) : 0;
+	runs = symswap_seq == call->arg[0] ? min_t(u64, call->arg[1], symswap_nr_last) : 0;
 	for (i = 0; i < runs; i++) {
 		if (!(symswap_last[i].flags & SYM_WINDOW_RUN_FREE))
 			continue;

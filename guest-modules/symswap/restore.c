@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Putting swap entries back.  While a page table is locked its entries are cleared, then
- * no processor can write to the pages any more, and only then is it to be seen that they
- * are swapped out: their contents are final.
+ * Putting swap entries back.  With the page table locked, its entries are cleared, then TLBs
+ * are flushed, so that no CPU can write to the pages any more; then the swap entries are
+ * written.  So the contents are final when the pages become visible as swapped out.
  *
- * What keeps a page table from being freed while it is looked at is not RCU: tables are freed
- * by RCU only where the hypervisor offers to flush TLBs.  It is the caller of a notifier, who
+ * It is not RCU that keeps a page table from being freed while we walk it: tables are freed by
+ * RCU only if the hypervisor offers to flush TLBs.  It is the caller of the notifier, which
  * works on the range; or mmap_lock and an area that is in the tree of areas, since munmap()
- * takes areas out of it before it turns its write lock into a read lock and frees the tables.
+ * takes areas out of it before it downgrades its write lock to a read lock and frees the tables.
  */
 #include <linux/delay.h>
 #include <linux/local_lock.h>
@@ -20,7 +20,7 @@
 
 #include "symswap.h"
 
-/* The entry that was there, but for soft-dirty: the page may have been written to. */
+/* The entry that was there, made soft-dirty: the page may have been written to. */
 static pte_t symswap_swap_pte(const struct symswap_slot *slot)
 {
 	pte_t pte = swp_entry_to_pte(swp_entry(symswap_type, slot - symswap.slot));
@@ -44,7 +44,7 @@ static void symswap_put_back(struct symswap_process *p, unsigned int number)
 	symswap_count(restores);
 }
 
-/* One page table, from @pte for @start to @end; @slots has room for what is found there. */
+/* One page table, from @pte for @start to @end; @slots has room for all its slots. */
 static void symswap_restore_table(struct symswap_process *p, pte_t *pte, unsigned long start,
 				  unsigned long end, unsigned int *slots)
 {
@@ -82,9 +82,9 @@ static bool symswap_table_has(const pte_t *pte, unsigned long start, unsigned lo
 }
 
 /*
- * Numbers of the slots of one page table, too many for the stack.  With PREEMPT_RT the lock of
- * a table leaves a task preemptible, and the locks of slots, taken meanwhile, may sleep: so
- * not get_cpu_var(), but a lock that is no more than that on other kernels.
+ * Numbers of the slots of one page table, too many for the stack.  With PREEMPT_RT a task that
+ * holds the lock of a table is preemptible, and the locks of slots, taken meanwhile, may sleep:
+ * so get_cpu_var() cannot be used.  On other kernels a local_lock is the same as that.
  */
 struct symswap_found {
 	local_lock_t lock;
@@ -95,12 +95,12 @@ static DEFINE_PER_CPU(struct symswap_found, symswap_found) = {
 };
 
 /*
- * For tests: wait in the middle of each look at a page table, as if the CPU were away, and
- * complain if it has been freed when we come back.
+ * For tests: wait in the middle of each page table walk, as if the vCPU were preempted, and
+ * report an error if the table was freed meanwhile.
  */
 static unsigned int walk_delay_us;
 module_param(walk_delay_us, uint, 0600);
-MODULE_PARM_DESC(walk_delay_us, "For tests: delay in each look at a page table, in us (0)");
+MODULE_PARM_DESC(walk_delay_us, "For tests: delay in each page table walk, in us (0)");
 
 static void symswap_test_delay(const pte_t *pte, unsigned long address)
 {
@@ -135,7 +135,7 @@ static void symswap_restore_pmd(struct symswap_process *p, pmd_t *at, unsigned l
 	spin_unlock(lock);
 }
 
-/* The next page table's worth of [address, end) that there may be something in. */
+/* The next part of [address, end), one page table, that may have mappings. */
 static pmd_t *symswap_next_pmd(struct mm_struct *mm, unsigned long address,
 			       unsigned long end, unsigned long *next)
 {
@@ -176,7 +176,7 @@ void symswap_restore_range(struct symswap_process *p, unsigned long start,
 	rcu_read_unlock();
 }
 
-/* Only private anonymous areas have entries of ours. */
+/* Only private anonymous areas can have our entries. */
 void symswap_restore_live(struct symswap_process *p, unsigned long start, unsigned long end)
 {
 	struct mm_struct *mm = p->notifier.mm;
@@ -190,7 +190,7 @@ void symswap_restore_live(struct symswap_process *p, unsigned long start, unsign
 					      min(end, vma->vm_end));
 }
 
-/* The lock of the page table that @pte is in. */
+/* The lock of @pte's page table. */
 static spinlock_t *symswap_pte_lock(pte_t *pte)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
@@ -211,20 +211,20 @@ static void symswap_slot_put_back(unsigned int number)
 	symswap_put_back(p, number);
 }
 
-/* Under the lock of the slot.  -EAGAIN: its page table is locked, and the outer one. */
+/* Under the slot's lock.  -EAGAIN: its page table, whose lock is the outer one, is locked. */
 static int symswap_slot_try(unsigned int number, bool put_back)
 {
 	struct symswap_slot *slot = &symswap.slot[number];
 	spinlock_t *table;
 	int young;
 
-	/* Those who free a page table take it away from its slots before, so it is there. */
+	/* A page table is detached from its slots before it is freed, so it exists. */
 	if (!slot->owner)
 		return 0;
 	table = symswap_pte_lock(slot->pte);
 	if (!spin_trylock(table))
 		return -EAGAIN;
-	/* A processor that has the entry cached makes it young again later, or not. */
+	/* A CPU that has the entry in its TLB may not set the bit again: acceptable. */
 	young = test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)&slot->pte->pte);
 	if (put_back)
 		symswap_slot_put_back(number);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How the window is used, for the VMM: renewed about once a second, and when it asks. */
+/* The state of the window, for the VMM: updated about once a second, and on request. */
 #include <linux/workqueue.h>
 
 #include "symswap.h"
@@ -36,7 +36,7 @@ void symswap_state_show(void)
 		state.used = READ_ONCE(si->inuse_pages);
 		state.used -= min(state.used, state.held);
 	} else if (symswap_in_use()) {
-		/* On a kernel that we cannot ask. */
+		/* A kernel without the data that we need. */
 		state.used = atomic_long_read(&symswap.nr_lent);
 	}
 	state.lent = atomic_long_read(&symswap.nr_lent);

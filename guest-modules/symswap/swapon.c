@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device as swap space: its signature, and the guest's own programs that turn it on
- * and off.
+ * The device as swap space: its signature, and running the guest's own swapon and swapoff.
  */
 #include <linux/blkdev.h>
 #include <linux/fs.h>
@@ -16,10 +15,10 @@
 #define SYMSWAP_PRIORITY "32767" /* before any disk */
 
 static struct swap_info_struct *symswap_found;
-static struct swap_info_struct *symswap_last; /* the same, but stays */
+static struct swap_info_struct *symswap_last; /* the last one, kept after swapoff */
 int symswap_type;
 
-/* Whoever has it open for himself: that is swapon. */
+/* Opened exclusively: by swapon. */
 bool symswap_in_use(void)
 {
 	return READ_ONCE(symswap_bdev()->bd_holders) > 0;
@@ -30,13 +29,13 @@ struct swap_info_struct *symswap_area_cached(void)
 	return READ_ONCE(symswap_found);
 }
 
-/* A file on the device is something else. */
+/* Not a swap file on a file system on the device. */
 bool symswap_area_ours(const struct swap_info_struct *si)
 {
 	return si->flags & SWP_BLKDEV && READ_ONCE(si->bdev) == symswap_bdev();
 }
 
-/* The kernel never frees a description; it may come to describe something else. */
+/* The kernel never frees a swap_info_struct, but may reuse it for another device. */
 static bool symswap_area_is(const struct swap_info_struct *si)
 {
 	return si && si->flags & SWP_WRITEOK && symswap_area_ours(si);
@@ -80,7 +79,7 @@ static void symswap_sign(void)
 
 	memset(header, 0, PAGE_SIZE);
 	header->info.version = 1;
-	/* Where slots cannot be held the limit can only be heeded when swapping begins. */
+	/* If slots cannot be held, the limit can only be applied at swapon. */
 	header->info.last_page = symswap_p_get_slot ? symswap.slots - 1 : symswap_allowed();
 	strscpy(header->info.sws_volume, "symswap", sizeof(header->info.sws_volume));
 	memcpy(header->magic.magic, SYMSWAP_MAGIC, strlen(SYMSWAP_MAGIC));
@@ -95,7 +94,7 @@ static int symswap_program(const char *const *argv, char *why)
 		return -ENOMEM;
 	err = sym_helper_run(argv, NULL, text, PAGE_SIZE);
 	if (err)
-		snprintf(why, SYMSWAP_WHY, "%s", *text ? strim(text) : "swapon cannot be run");
+		snprintf(why, SYMSWAP_WHY, "%s", *text ? strim(text) : "cannot run swapon");
 	kfree(text);
 	return err;
 }
@@ -104,7 +103,7 @@ int symswap_on(char *why)
 {
 	static const char *const argv[] = { "swapon", "-p", SYMSWAP_PRIORITY,
 					    "/dev/" SYMSWAP_DISK, NULL };
-	/* That of a small system may know nothing of priorities. */
+	/* swapon of a small system may not support priorities. */
 	static const char *const plain[] = { "swapon", "/dev/" SYMSWAP_DISK, NULL };
 	int err;
 
@@ -116,11 +115,11 @@ int symswap_on(char *why)
 		err = symswap_program(plain, why);
 	if (!err)
 		*why = 0;
-	symswap_go_on();
+	symswap_resume();
 	return err;
 }
 
-/* The kernel would find out by killing swapoff, or somebody else. */
+/* Without enough room the kernel would kill swapoff, or another process. */
 static bool symswap_room(char *why)
 {
 	struct swap_info_struct *si = symswap_area();

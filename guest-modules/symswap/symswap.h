@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the parts of symswap.ko share.  docs/swapbypass.md explains the whole.
+ * Declarations shared by the files of symswap.ko.  docs/swapbypass.md explains the design.
  *
  * Locks, the outer one first: the lock of a page table, of a slot, of a process.
  */
@@ -44,7 +44,7 @@ struct symswap_window {
 	unsigned int slots; /* slot 0 included */
 	u8 *base; /* in the kernel's address space */
 	struct symswap_slot *slot;
-	unsigned long *lent; /* one bit for each slot: may have contents */
+	unsigned long *lent; /* one bit for each slot: may have contents on the host */
 	atomic_long_t nr_lent;
 };
 extern struct symswap_window symswap;
@@ -71,7 +71,7 @@ static inline void symswap_return(unsigned int slot)
 
 spinlock_t *symswap_slot_lock(unsigned int slot);
 
-/* Is it an entry that we made?  Then *slot is whose. */
+/* Is it one of our entries?  Then *slot is set to its slot. */
 bool symswap_pte(pte_t pte, unsigned int *slot);
 
 /* device.c: the block device.  Reads and writes are copies. */
@@ -80,9 +80,9 @@ void symswap_device_exit(void);
 struct block_device *symswap_bdev(void);
 
 /*
- * swapon.c: have the guest swap to the device, or not any more; -EIO: @why says what its
- * programs said.  symswap_area() is the kernel's description while it does, or NULL; the
- * cached one is as old as the last look.  The type stays as long as anything is mapped.
+ * swapon.c: make the guest start or stop swapping to the device; -EIO: @why has its program's
+ * output.  symswap_area() is the kernel's swap_info_struct while it swaps to it, or NULL; the
+ * cached one is as of the last lookup.  The type is valid as long as pages are mapped.
  */
 #define SYMSWAP_WHY sizeof_field(struct sym_item_window_state, reason)
 int symswap_on(char *why);
@@ -91,17 +91,17 @@ bool symswap_in_use(void);
 struct swap_info_struct *symswap_area(void);
 struct swap_info_struct *symswap_area_cached(void);
 void symswap_area_look(void);
-/* Is it (still) what describes the device?  For who has a swap entry of it. */
+/* Does @si (still) belong to the device?  For callers that have a swap entry of it. */
 bool symswap_area_ours(const struct swap_info_struct *si);
-bool symswap_area_leaves(void); /* swapoff is at work on it */
+bool symswap_area_leaves(void); /* a swapoff of it is in progress */
 extern int symswap_type;
 
 /*
- * hold.c: slots that we keep from being used, for the sake of the limit, as far as there
- * are free ones.  symswap_grab() takes one for the caller; 0: there is none.
+ * hold.c: free slots that we keep out of use because of the limit.  symswap_grab() takes a
+ * free slot for the caller; 0: none.
  */
 void symswap_hold_limit(u64 bytes);
-bool symswap_may_fill(void); /* a slot that has had no contents yet? */
+bool symswap_may_fill(void); /* may a slot that is not lent yet be written? */
 void symswap_hold_adjust(void);
 void symswap_hold_drop(void);
 unsigned int symswap_allowed(void); /* the limit, in slots */
@@ -118,12 +118,12 @@ int symswap_reclaimed(void *arg, struct sym_upcall *call);
 void symswap_reclaim_forget(void);
 void symswap_reclaim_poll(void);
 /*
- * Slots may be let go until symswap_reclaim_resume(): the VMM takes none now, and what it
- * was told last is forgotten.
+ * Slots may be released until symswap_reclaim_resume(): the VMM punches none now, and the last
+ * answer is dropped.
  */
 bool symswap_reclaim_pause(void);
 void symswap_reclaim_resume(void);
-bool symswap_being_taken(void); /* nothing may be written: all slots are to be taken */
+bool symswap_being_taken(void); /* nothing may be written: all slots are being taken */
 
 /* state.c: figures, shown about once a second. */
 struct symswap_counts {
@@ -140,10 +140,10 @@ void symswap_state_show(void);
 void symswap_state_start(void);
 void symswap_state_stop(void);
 
-/* main.c: what the level is now, and why it is not the one that is wanted, or "". */
+/* main.c: the current level, and why it is not the one wanted, or "". */
 u32 symswap_level(char *why);
 
-/* kernel.c: what the kernel does not export; false and why: something is not as it was. */
+/* kernel.c: functions that are not exported; false, with @why: the kernel is not suitable. */
 bool symswap_kernel_init(bool force, char *why);
 bool symswap_zswap_used(struct swap_info_struct *si, unsigned long offset);
 void symswap_flush(struct mm_struct *mm, unsigned long start, unsigned long end);
@@ -151,8 +151,8 @@ void symswap_lru_leave(struct mm_struct *mm);
 void symswap_lru_join(struct mm_struct *mm);
 
 /*
- * hooks.c: the bypass as a whole.  symswap_bypass() makes new mappings possible, or
- * impossible and then takes back those that there are.
+ * hooks.c: the bypass as a whole.  symswap_bypass() allows new mappings, or forbids them and
+ * puts back the existing ones.
  */
 int symswap_hooks_init(char *why);
 void symswap_hooks_exit(void);
@@ -160,46 +160,45 @@ void symswap_bypass(bool on);
 bool symswap_bypassing(void);
 bool symswap_swapping_off(void);
 /*
- * A swapoff waits for slots that we hold and for entries that are not there: between its
- * begin and end they are let go of, if it is ours.  After a swapon, go on.  Where swapoff
- * has no hook of ours, and for the rest, ask now and then.
+ * A swapoff would wait for slots that we hold and for swap entries that our mappings replace:
+ * between _begin and _end both are released, if it is of our device.  After a swapon, call
+ * _resume.  _poll is called now and then, mainly for kernels on which swapoff is not hooked.
  */
 void symswap_swapoff_begin(void);
 void symswap_swapoff_end(void);
-void symswap_go_on(void);
+void symswap_resume(void);
 void symswap_swapoff_poll(void);
 
 /*
  * process.c: an address space that has or may have pages mapped.  Ranges of it are
- * closed while somebody else works on them.
+ * closed while the kernel works on them.
  */
 #define SYMSWAP_RANGES 8
 
 struct symswap_process {
-	struct mmu_notifier notifier; /* its mm is whose we are */
+	struct mmu_notifier notifier; /* its mm is the address space */
 	struct hlist_node node;
 	struct rcu_head rcu;
 	spinlock_t lock;
 	unsigned int nr_ranges;
-	unsigned int others; /* ranges for which there was no room: all is closed */
+	unsigned int others; /* ranges beyond the array: everything is closed */
 	struct {
 		unsigned long start;
 		unsigned long end;
 	} range[SYMSWAP_RANGES];
-	unsigned long mapped; /* pages, at this time */
+	unsigned long mapped; /* pages, now */
 	unsigned long ready; /* jiffies: not before this */
 	bool gone; /* no page may be mapped any more */
 };
 
-/* In an RCU read section; symswap_process_want() has one made if there is none. */
+/* In an RCU read section; NULL: none, symswap_process_want() has one made. */
 struct symswap_process *symswap_process_find(struct mm_struct *mm);
 void symswap_process_want(struct mm_struct *mm);
 bool symswap_process_open(const struct symswap_process *p, unsigned long address);
 /*
  * Close a range and put back what is mapped there; open it again.  _close: the caller keeps
- * the page tables of the range from being freed, as all do who call notifiers.  _close_live:
- * the caller holds mmap_lock, and nothing else; what is in areas that a munmap() has taken
- * away already is left to that.
+ * the page tables of the range from being freed, as all callers of notifiers do.  _close_live:
+ * the caller holds mmap_lock only; areas that a munmap() has removed already are left to that.
  */
 void symswap_process_close(struct symswap_process *p, unsigned long start, unsigned long end);
 void symswap_process_close_live(struct symswap_process *p, unsigned long start,
@@ -210,20 +209,20 @@ unsigned int symswap_processes(void);
 void symswap_process_restore_all(void);
 void symswap_process_exit(void);
 
-/* fault.c: 0, or SYMSWAP_PASS: the kernel's own function shall do it. */
+/* fault.c: 0, or SYMSWAP_PASS: call the kernel's own function. */
 #define SYMSWAP_PASS 0x40000000u
 unsigned int symswap_fault(struct vm_fault *vmf);
 
 /*
- * restore.c: put the swap entries back, so that nothing of ours is left there.  By range
- * (nothing may be mapped there meanwhile), or by slot.  _range and _live: as with the two
+ * restore.c: put the swap entries back, so that none of our mappings is left.  By range
+ * (nothing may be mapped there meanwhile), or by slot.  _range and _live: as for the two
  * ways to close a range.
  */
 void symswap_restore_range(struct symswap_process *p, unsigned long start,
 			   unsigned long end);
 void symswap_restore_live(struct symswap_process *p, unsigned long start, unsigned long end);
 void symswap_restore_slot(unsigned int slot);
-/* The page of a slot, if it is mapped: has it been used since this was last asked? */
+/* If the slot's page is mapped: has it been used since the last call? */
 bool symswap_slot_young(unsigned int slot);
 
 #endif

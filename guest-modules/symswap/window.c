@@ -31,7 +31,7 @@ bool symswap_pte(pte_t pte, unsigned int *slot)
 	return true;
 }
 
-/* It comes from the VMM, which may be confused. */
+/* The VMM's values may be wrong. */
 static int symswap_window_check(const struct sym_item_window *window)
 {
 	u64 end = window->gpa + window->size;
@@ -40,7 +40,7 @@ static int symswap_window_check(const struct sym_item_window *window)
 	    end - 1 > BIT_ULL(boot_cpu_data.x86_phys_bits) - 1 ||
 	    window->size < SZ_1M || window->size > 1ull << 40)
 		return -EINVAL;
-	/* Struct pages would make the kernel take it for RAM. */
+	/* If it had struct pages the kernel would treat it as RAM. */
 	if (region_intersects(window->gpa, window->size, IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT ||
 	    pfn_valid(PHYS_PFN(window->gpa)) || pfn_valid(PHYS_PFN(end - 1)))
@@ -48,7 +48,7 @@ static int symswap_window_check(const struct sym_item_window *window)
 	return 0;
 }
 
-/* A module before this one may have left something; the VMM empties it at a reset only. */
+/* An earlier module may have left contents; the VMM empties the window only at a reset. */
 static void symswap_window_leftover(void)
 {
 	const union swap_header *header = symswap_page(0);

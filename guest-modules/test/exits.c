@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/symtest: exits from kernel mode, as a line of text says that root writes there:
+ * /dev/symtest: exits from kernel mode.  root writes a line:
  *
  *	call NR COUNT [A [B [C]]]	COUNT hypercalls
- *	port PORT COUNT			COUNT times a byte written to a port
+ *	port PORT COUNT			write a byte to a port, COUNT times
  *	host NAME			look up what a service shows
  *
- * "irqoff" before it does so with interrupts off.  What came of it is then read:
- * "last RESULT errors COUNT ns TIME": the result of the last, how many were negative, and
- * how long all of it took.
+ * With "irqoff" in front, interrupts are off.  Reading returns
+ * "last RESULT errors COUNT ns TIME": the last result, how many were negative, and the time
+ * that all of it took.
  */
 #include <linux/fs.h>
 #include <linux/io.h>
@@ -24,7 +24,7 @@
 
 #include "symtest.h"
 
-#define SYMTEST_IRQOFF_MAX 10000 /* so that no watchdog barks */
+#define SYMTEST_IRQOFF_MAX 10000 /* so that no watchdog triggers */
 
 static DEFINE_MUTEX(symtest_lock);
 static char symtest_result[160] = "nothing yet\n";

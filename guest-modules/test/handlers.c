@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Handlers for the system tests: one for each thing that a call can meet. */
+/* Handlers for the system tests: one for each situation that a call can meet. */
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/hardirq.h>
@@ -19,7 +19,7 @@ static uint plus;
 module_param(plus, uint, 0444);
 MODULE_PARM_DESC(plus, "added to the sum that symtest.echo returns");
 
-/* The sum of the first two arguments, all of them xored, and the payload backwards. */
+/* The sum of the first two arguments, the XOR of all, and the payload backwards. */
 static int symtest_echo(void *arg, struct sym_upcall *call)
 {
 	u32 len = min(call->payload_len, SYM_CALL_PAYLOAD), i;
@@ -53,8 +53,8 @@ static int symtest_sleep(void *arg, struct sym_upcall *call)
 }
 
 /*
- * Where it runs.  result[0]: bit 0: in a hard interrupt, 1: interrupts off, 2: RCU
- * watches, 3: in a task that may sleep; 63:32: the CPU.  result[1]: the task's pid.
+ * The context that it runs in.  result[0]: bit 0: in a hard interrupt, 1: interrupts off,
+ * 2: RCU watches, 3: in a task that may sleep; 63:32: the CPU.  result[1]: the task's pid.
  */
 static int symtest_context(void *arg, struct sym_upcall *call)
 {

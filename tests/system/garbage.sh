@@ -52,7 +52,7 @@ for version in ${SYMKIT_GARBAGE:-6.1 6.12}; do
 	generations=$(grep -c '^garbage: generation' "$work/stderr")
 	words=$(sed -n 's/^garbage: generation .*: //p' "$work/stderr" | sort -u)
 	expect "$(echo "$words" | wc -l)" 23 "$version: kinds of nonsense"
-	refused=$(said 'symbiotic: the VMM and we do not get on')
+	refused=$(said 'symbiotic: registration failed')
 	taken=$(said 'symbiotic: features .* generation')
 	expect $((refused + taken)) "$generations" "$version: a line for each generation"
 	expect "$(said '^carried on')" "$taken" "$version: loaded and unloaded again"
