@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# What the parts of "make bench" share: rows of a table on stdout, and the figures of
+# Functions for the parts of "make bench": rows of a table on stdout, and the figures of
 # build/bench.json, where each part adds its own as soon as it has them.
 
 # shellcheck disable=SC2154 # set by scripts/lib.sh

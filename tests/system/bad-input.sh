@@ -70,7 +70,7 @@ refuse 1 'no/such/name' --kernel "$k" --name no/such/name
 refuse 1 'fd=77: not an open tap' --kernel "$k" --net fd=77,mac=02:00:00:00:00:01
 echo "bad input: ok"
 
-# A name in use: the second VM is refused, the first goes on.
+# A name in use: the second VM is refused, the first continues.
 job <<'J'
 touch /run/symjob-stay
 J

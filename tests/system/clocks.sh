@@ -49,7 +49,7 @@ try 6.1 "quiet no-kvmclock tsc=unstable" acpi_pm
 # With several vCPUs Linux trusts only a TSC that the host calls invariant.
 try 6.1 "quiet no-kvmclock clocksource=tsc" ""
 
-# With these a guest cannot do well: the owner is told why.
+# Options that cannot work: symvmm warns, with the reason.
 for option in pci=nomsi pci=conf1,nomsi pci=nommconf nolapic_timer nolapic; do
 	start_tiny 6.1 --cmdline "quiet $option"
 	wait_for 10 grep -q "^symvmm: --cmdline " "$work/stderr" || fail "no word about $option"

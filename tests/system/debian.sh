@@ -24,7 +24,7 @@ socat VSOCK-LISTEN:6000 SYSTEM:'echo hello over vsock' &
 touch /run/symjob-stay
 sleep 1
 echo "job is done"
-wait # systemd ends what a service leaves behind
+wait # systemd ends processes that a service leaves
 J
 try() {
 	start_debian "$1" --cpus 2 --net user,hostfwd=tcp:7123:7000 --vsock "5,path=$work/vs"

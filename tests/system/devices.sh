@@ -65,7 +65,7 @@ grep -qa '42 is the answer' "$work/late" || fail "typing into the console"
 	fail "no ping over the tap's descriptor"
 echo "console socket: ok"
 
-# Who deletes the tap takes the cable away, and no more.
+# Deleting the tap takes the link down, and has no other effect.
 if [ ${#tap[@]} -gt 0 ]; then
 	ip link del symtap0
 	sleep 1

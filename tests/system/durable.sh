@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What the guest fsynced survives kill -9 of the VMM, and the file system is sound.
+# Data that the guest fsynced survives kill -9 of the VMM, and the file system is intact.
 . "$(dirname "$0")/lib.sh"
 
 job <<'J'
@@ -13,7 +13,7 @@ done
 (cd /keep && sha256sum [1-8] >sums)
 sync /keep/* /keep
 echo "synced $(sha256sum </keep/sums | cut -c1-64)"
-# Go on writing, so that the kill comes in the middle of something.
+# Keep writing, so that the kill comes in the middle of a write.
 while :; do head -c 100000 /dev/urandom >/keep/busy$((i++ % 50)); done
 J
 start_debian 6.1

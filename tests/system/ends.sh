@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The ends a guest can come to are told apart: power-off, reboot, panic with and without
+# The ways in which a guest can end are distinguished: power-off, reboot, panic with and without
 # its driver, triple fault.
 . "$(dirname "$0")/lib.sh"
 

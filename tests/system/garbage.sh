@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A VMM that writes nonsense into what it shows the guest (tests/system/garbage.c): on
-# both kernels the guest's module refuses it in one line, or goes on where that does no
+# A VMM that writes garbage into its page for the guest (tests/system/garbage.c): on
+# both kernels the guest's module refuses it in one line, or continues if that does no
 # harm, and works with the next generation that makes sense.
 . "$(dirname "$0")/lib.sh"
 
-# What no module may take; the rest it must live through.
+# Garbage that every module must refuse; it must survive the rest.
 refuse="magic version kind size used short generation odd zero ones page"
 refuse+=" area-magic area-generation area-zero area item"
 rounds=60
@@ -30,7 +30,7 @@ done
 echo "garbage is over"
 J
 
-said() { # PATTERN: how many lines of the console
+said() { # PATTERN: the number of matching lines on the console
 	grep -acE "$1" "$work/console"
 }
 for version in ${SYMKIT_GARBAGE:-6.1 6.12}; do

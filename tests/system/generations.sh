@@ -55,7 +55,7 @@ start_generations() {
 	local version=$1 input modules
 	rm -f "$work/initrd"
 	with_programs "$version" "$top/build/tests/guest/kexec"
-	# What the VMM adds to an initrd is not there for kexec: this one has it already.
+	# kexec does not get the VMM's addition to the initrd: this initrd has the modules itself.
 	modules=$top/build/modules/$(cat "$guest/release-$version")
 	mkdir "$work/root/symkit"
 	cp "$modules/symbiotic.ko" "$work/root/symkit/00-symbiotic.ko"
@@ -90,7 +90,7 @@ is_generation() {
 twice() { # PATTERN
 	[ "$(grep -ac "$1" "$work/console")" = 2 ]
 }
-# follows N WHAT - generation N answers within a while, and events told of it.
+# follows N WHAT - generation N answers within a while, and events reported it.
 follows() {
 	wait_for 100 is_generation "$1" || fail "$version: no generation $1 by $2"
 	timeout 3 symctl events --history test --json >"$work/events" 2>/dev/null
@@ -101,7 +101,7 @@ follows() {
 	echo "$version: $2: generation $1"
 }
 
-# nothing WHAT - as long as no module is loaded there is nothing to read or to call.
+# nothing WHAT - while no module is loaded nothing can be read or called.
 nothing() {
 	case $(generation) in '' | null | 0) ;; *) fail "$version: spy after $1: $(generation)" ;; esac
 	expect "$(status_of timeout 20 symctl call test symtest.echo 1 2)" 1 "$version: call after $1"

@@ -23,7 +23,7 @@ J
 	expect "$(grep -a '^values:' "$work/console" | tr -d '\r')" "values: 16 16 8 8" "shares"
 	sleep 5
 	! grep -qa AWAKE "$work/console" || fail "it did not sleep"
-	# The guest has nobody to listen to the button, so it does not shut down.
+	# No program in the guest handles the button, so it does not shut down.
 	symctl stop test --timeout 1 >"$work/out" 2>&1 && fail "it was stopped by the button"
 	console AWAKE 30
 	wait_for 20 grep -qa "^SYMJOB: exit 0" "$work/console" || fail "the job did not end"

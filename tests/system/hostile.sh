@@ -85,7 +85,7 @@ start_hostile() {
 	hammer+=" $!"
 }
 
-# tell COMMAND - have the guest do it; done SECONDS - wait until it has.
+# tell COMMAND - make the guest run it; done SECONDS - wait until it has finished.
 tell() {
 	step=$((step + 1))
 	echo "$step $*" >&"$to_guest"
@@ -99,7 +99,7 @@ guest_does() { # COMMAND: its answer in $said
 	done_within 120
 }
 
-# Everything that the VMM can be asked while the guest does what it does.
+# All requests to the VMM, while the guest runs its command.
 hammer_once() {
 	local context
 	timeout 30 symctl spy test >/dev/null 2>&1
@@ -138,7 +138,7 @@ one() {
 	alive "$*"
 	echo "$version: $said"
 }
-# refused COMMAND - as one; none of what it tried may have been accepted.
+# refused COMMAND - run it; the VMM must have refused all its attempts.
 refused() {
 	local before
 	before=$(events symbiotic_fault)
@@ -225,7 +225,7 @@ hostile_tests() {
 	nested 3 '^0x2a ' fast # tokens, cookies
 	nested 4 'rotocol' fast # status, length
 	nested 5 '^0x2a ' fast # hypercalls
-	nested 6 'meanwhile' fast # registers anew
+	nested 6 'meanwhile' fast # registers again
 	nested 7 'meanwhile' fast # leaves
 	nested 8 'meanwhile' fast # takes its area back
 	nested 9 '.' slow # rep outs
@@ -250,7 +250,7 @@ hostile_tests() {
 	alive far
 	guest_does "returns"
 
-	# What it cost the VMM: nothing that stays.
+	# No threads or memory of the VMM may remain.
 	[ "$(find "/proc/$vm/task" -mindepth 1 -maxdepth 1 | wc -l)" -le $((threads + 2)) ] || fail "threads"
 	[ "$(grown)" -lt $((data + 65536)) ] || fail "grown from $data to $(grown) KiB"
 }

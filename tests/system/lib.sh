@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What the system tests share.  A test is a script in this folder that sources this file,
+# Functions for the system tests.  A test is a script in this folder that sources this file,
 # runs where KVM is native (tests/rig/run), and ends with 0 when all of it held.
 # A disk image with a Debian userland is at $SYMKIT_DISK, writable and private.
 set -u

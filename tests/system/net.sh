@@ -58,7 +58,7 @@ events() {
 	timeout 4 symctl events --history test --json >"$work/events" 2>/dev/null
 }
 
-# link_down REASON - the guest sees it, the owner is told once, and the VM lives.
+# link_down REASON - the guest sees it, one event reports it, and the VM continues.
 link_down() {
 	console 'carrier 0' 60
 	events

@@ -12,7 +12,7 @@ some=$work/some
 mkdir -p "$none" "$some/$release"
 cp "$top/build/modules/$release/symbiotic.ko" "$some/$release" || fail "no module for $release"
 
-# told COMMAND... - its answer has the line that says what is missing.
+# told COMMAND... - its output names the missing module.
 told() {
 	status_of "$@" >/dev/null
 	grep -qF "$missing" "$work/out" || fail "$*: '$missing' is not in: $(cat "$work/out")"

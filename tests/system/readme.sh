@@ -32,7 +32,7 @@ make -s -C "$top" install DESTDIR="$work/stage" PREFIX=/usr >"$work/log" 2>&1 ||
 PATH=$work/stage/usr/bin:${PATH#"$top/build:"}
 [ "$(command -v symvmm)" = "$work/stage/usr/bin/symvmm" ] || fail "no symvmm in the installation"
 
-# The session's commands in $work/N.cmd, what they print in $work/N.want.
+# The session's commands in $work/N.cmd, their output in $work/N.want.
 awk -v dir="$work" '
 	/^## / { ours = $0 == "## A session" }
 	!ours { next }

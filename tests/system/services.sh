@@ -15,7 +15,7 @@ insmod /symkit/00-symbiotic.ko && insmod /symkit/02-symexample.ko && echo "guest
 sleep 3
 sh -c 'echo "reader is $$."; exec dd if=/dev/vdb of=/dev/null bs=64k count=100 iflag=direct' 2>/dev/null
 sh -c 'echo "writer is $$."; exec dd if=/dev/zero of=/dev/vdb bs=64k count=50 oflag=direct' 2>/dev/null
-exec 3>/dev/vdb # whoever closes it last writes back
+exec 3>/dev/vdb # the last close writes back
 dd if=/dev/zero of=/dev/vdb bs=4k count=2000 2>/dev/null
 sync
 echo "disk work is done"
@@ -31,7 +31,7 @@ J
 service() {
 	expect "$(status_of symctl service test "$@")" 0 "service $*: $(cat "$work/out")"
 }
-# refused PATTERN ARG... - one line that says why.
+# refused PATTERN ARG... - fails with one line that matches.
 refused() {
 	local pattern=$1
 	shift
@@ -39,7 +39,7 @@ refused() {
 	expect "$(wc -l <"$work/out")" 1 "service $*: lines in $(cat "$work/out")"
 	grep -qE "$pattern" "$work/out" || fail "'$pattern' is not in: $(cat "$work/out")"
 }
-# cannot PATTERN OPTION... - symvmm does not start with these, and says so in one line.
+# cannot PATTERN OPTION... - symvmm does not start with these; its one line matches.
 cannot() {
 	local pattern=$1
 	shift
@@ -49,7 +49,7 @@ cannot() {
 	grep -qE "$pattern" "$work/out" || fail "'$pattern' is not in: $(cat "$work/out")"
 	sed "s|$top/||g; s/^/    /" "$work/out"
 }
-# pid_of NAME - as the guest says.
+# pid_of NAME - as the guest reports it.
 pid_of() {
 	sed -n "s/^$1 is \\([0-9]*\\)\\..*/\\1/p" "$work/console"
 }
@@ -73,7 +73,7 @@ symctl events --history --json test >"$work/events" 2>/dev/null &
 expect "$(symctl service test --json | jq -r '[.[].name] | join(" ")')" \
 	"hello iotag pressure" "services"
 
-# The guest answers what hello says to it: one more each time.
+# The guest answers hello's calls: one more each time.
 answers() {
 	jq -sc '[.[] | select(.event == "hello" and .data.status == 0) | .data.answer]' "$work/events"
 }
@@ -92,7 +92,7 @@ cat "$work/out"
 # Now and then the disk finds a request before anybody has rung.
 [ "$(requests "$(pid_of reader)")" -ge 90 ] || fail "requests of the reader"
 [ "$(requests "$(pid_of writer)")" -ge 40 ] || fail "requests of the writer"
-# What was only cached is written back by sync, or by the kernel's thread for it.
+# Cached data is written back by sync, or by the kernel's thread for it.
 awk '$3 == "sync" || $3 ~ /^kworker/ { n += $1 } END { exit !n }' "$work/out" ||
 	fail "nobody wrote back: $(cat "$work/out")"
 [ "$(metric service_iotag_requests_total)" -ge 130 ] || fail "metric of iotag"

@@ -88,14 +88,14 @@ await go
 J
 }
 
-# What the kernel said since, for quiet_kernel; a group's own lack of memory is wanted.
+# The kernel's messages since then, for quiet_kernel; a cgroup's own lack of memory is wanted.
 # shellcheck disable=SC2016,SC2034 # expanded in the guest, used by whoever sources this
 swap_dmesg='dmesg | tail -n +$lines | awk "
 	/invoked oom-killer/ { skip = 1 }
 	!skip || /Out of memory/ { print \"KERNEL: \" \$0 }
 	/Memory cgroup out of memory/ { skip = 0 }"'
 
-# For "COMMAND || $swap_failed": all that the kernel said, and the end.
+# For "COMMAND || $swap_failed": print all kernel messages, and end.
 # shellcheck disable=SC2034
 swap_failed='{ dmesg | tail -n +$lines | tail -n 90; exit 1; }'
 
@@ -122,7 +122,7 @@ end() {
 	vm=
 }
 
-# stat_of JQ [NAME] - from what "swapbypass stat" says.
+# stat_of JQ [NAME] - from the output of "swapbypass stat".
 stat_of() {
 	symctl swapbypass stat "${2:-test}" --json | jq -r "$1"
 }

@@ -101,7 +101,7 @@ J
 		sleep 0.5
 	done
 	change off off
-	# Nothing of what it had there matters now, and the host has it back.
+	# Its contents there are not needed any more, and the host has the memory back.
 	[ "$(stat_of .lent)" -le 65536 ] || fail "off: $(stat_of .lent) bytes are lent"
 	tell off
 	console "loaded again" 60
@@ -115,7 +115,7 @@ J
 	end
 }
 
-# Contents differ by their seeds: what came from the other would be found.
+# Contents differ by their seeds: pages of the other one would be found.
 both() { # version
 	echo "$1: two guests at once"
 	begin "$1" 2 <<J
@@ -162,7 +162,7 @@ J
 	expect "$(stat_of .maps)" 0 "pages mapped"
 	symctl swapbypass on test >"$work/out" 2>&1
 	level device || fail "on: $(symctl swapbypass stat test)"
-	# Slots beyond the limit are held, and let go when it swaps to it no more.
+	# Slots beyond the limit are held, and released when the guest stops swapping to it.
 	symctl swapbypass limit test 256M >"$work/out" 2>&1 || fail "limit: $(cat "$work/out")"
 	[ "$(stat_of .held)" -gt 0 ] || fail "limit: $(symctl swapbypass stat test)"
 	symctl swapbypass off test >"$work/out" 2>&1 || fail "off: $(cat "$work/out")"

@@ -30,7 +30,7 @@ alone() { # version: the kernel under QEMU, with /init from above
 	(cd "$work/root" && find . | cpio --quiet -o -H newc -R 0:0) >>"$work/initrd"
 }
 one_line() {
-	# busybox tries twice, in two ways; each says the same.
+	# busybox tries twice, in two ways; both print the line.
 	expect "$(grep -a 'symbiotic: ' "$work/console" | sed 's/.*symbiotic: //' | sort | uniq |
 		wc -l)" 1 "$1: lines of the module"
 	grep -qa 'symbiotic: no symbiotic VMM found' "$work/console" || fail "$1: its line"

@@ -33,7 +33,7 @@ J
 service() {
 	symctl service test stress "$@"
 }
-finished() { # or there is nobody left to finish
+finished() { # or the VMM has ended
 	! kill -0 "$vm" || service status | grep -q ' left 0 '
 }
 flood() { # context

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Guest modules in a Debian userland whose disk has never heard of them, on both kernels:
+# Guest modules in a Debian userland whose disk does not contain them, on both kernels:
 # symbiotic comes with the initrd, others are installed and removed at run time, and what
 # is refused is refused in one line.  Then the guest reboots, and all is as at first; but now
 # its disk has a module of its own, which its modprobe loads.
@@ -42,7 +42,7 @@ says() {
 accepted() {
 	expect "$(status_of symctl "$@")" 0 "symctl $*: $(cat "$work/out")"
 }
-# refused PATTERN ARG... - symctl says so in one line, which matches.
+# refused PATTERN ARG... - symctl fails with one line, which matches.
 refused() {
 	local pattern=$1
 	shift
@@ -132,7 +132,7 @@ check_remove() {
 	accepted module remove test symexample
 	accepted module remove test symtest
 }
-# What the host lacks, the guest's own modprobe is asked for.
+# Modules that the host lacks are loaded by the guest's own modprobe.
 check_own() {
 	local lacks="for Linux ${release//+/.} in $work/none"
 

@@ -60,7 +60,7 @@ done
 vm=
 echo "killed and started again: ok"
 
-# Few descriptors, many clients who never say what they want.
+# Few descriptors, many clients that never send CONNECT.
 : >"$work/console"
 (ulimit -n 80 && exec symvmm run --name test --kernel "$guest/vmlinuz-6.1" \
 	--initrd "$guest/tiny-initrd-6.1" --memory 256M --console "file:$work/console" \

@@ -50,7 +50,7 @@ asked() {
 mib() {
 	echo $(($1 << 20))
 }
-# What a file system may count for itself, and a page or two of the module's.
+# Blocks that a file system may count for itself, and a page or two of the module.
 slack=$(mib 6)
 
 load() { # SECONDS [OPTION...]
@@ -85,7 +85,7 @@ J
 
 	asked symctl swapbypass reclaim test 16M --json
 	got=$(jq '.punched + .evicted' "$work/out")
-	# In memory, what is in use has nowhere to go; on disk, some is touched again at once.
+	# Without a file, pages in use cannot be moved; on disk, some are touched again at once.
 	[ -z "${1:-}" ] || [ "$got" -ge "$(mib 4)" ] || fail "reclaim: $(cat "$work/out")"
 	works reclaim
 	echo "    reclaimed $((got >> 10)) KiB under load: $(jq -c . "$work/out")"
@@ -98,7 +98,7 @@ J
 	asked symctl resume test
 	works resume
 
-	# It may keep what it had, until it has no use for it.
+	# It may keep the pages that it had, until it does not need them.
 	console "load ended" 200
 	wait_for 60 at_most $((64 * 1048576 + slack)) ||
 		fail "$(lent) bytes lent, and the limit is 64M"
@@ -119,7 +119,7 @@ pages_swapped_out() {
 	awk '$1 == "pswpout" { print $2 }' /proc/vmstat
 }
 
-# What it lent the host may swap itself; the guest's pages come back from there as they were.
+# The host may swap lent pages itself; the guest's pages come back from there unchanged.
 host_swap() {
 	local area=$disk/swap before out got
 	echo "$version: the host swaps what it lent"
@@ -148,7 +148,7 @@ J
 	swapoff "$area" && rm "$area"
 }
 
-# What a VM that was killed left in the file is never another's.
+# Contents left in the file by a killed VM are never shown to another.
 killed() {
 	echo "$version: killed, and again with the same file"
 	begin --swapbypass-file "$file" <<J

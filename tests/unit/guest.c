@@ -69,7 +69,7 @@ int guest_teardown(void **state)
 	bus_destroy(&g->board.mmio);
 	bus_destroy(&g->board.pio);
 	gmem_destroy(&g->board.mem);
-	/* The test removed its files; a folder that is left over fails it. */
+	/* The test must have removed its files: the folder must be empty. */
 	if (rmdir(g->dir))
 		return -1;
 	free(g);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * acpi.c, read back as a guest's firmware parser would: from the RSDP to every table,
- * each checksum, each length inside the area that is set aside.
+ * each checksum, each length inside the reserved area.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -96,7 +96,7 @@ static void test_rsdp(void **state)
 	check_sum(ACPI_GPA, 36);
 }
 
-/* Those who do not use the address in the zero page look at every 16th byte. */
+/* A kernel that does not use the address in the zero page scans every 16th byte. */
 static void test_rsdp_where_it_is_looked_for(void **state)
 {
 	assert_int_equal(ACPI_GPA % 16, 0);

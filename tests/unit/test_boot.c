@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * boot.c, bzimage.c, vmlinux.c and params.c: kernels that must be refused, and why, and
- * what is in memory after one was loaded.  The kernels are made here, of a header and a
+ * the contents of memory after one was loaded.  The kernels are made here, of a header and a
  * pattern.
  */
 #include <elf.h>
@@ -266,7 +266,7 @@ static void test_just_fits(void **state)
 	opened(f);
 }
 
-/* Zero means four, says the protocol; then the payload is further on. */
+/* By the protocol zero means four; then the payload begins later. */
 static void test_no_setup_sects(void **state)
 {
 	struct fixture *f = *state;
@@ -325,7 +325,7 @@ static void test_initrd_larger_than_memory(void **state)
 	refused(f, -E2BIG, f->initrd, "do not fit beside the kernel");
 }
 
-/* There may be memory enough, but not where this kernel looks. */
+/* Enough memory, but not where this kernel needs it. */
 static void test_initrd_out_of_reach(void **state)
 {
 	struct fixture *f = *state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* bus.c: who gets an access, and what one that nobody gets looks like. */
+/* bus.c: which region gets an access, and accesses without a region. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@ struct probe {
 	unsigned int len;
 	bool is_write;
 	uint64_t value; /* written, or to be read */
-	struct bus *bus; /* take the region away when called */
+	struct bus *bus; /* remove the region when called */
 };
 
 static void on_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,

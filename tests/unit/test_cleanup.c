@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* cleanup.c: files that go with the process, however it ends, and those that must not. */
+/* cleanup.c: files that are removed when the process ends, killed or not, and others. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -74,7 +74,7 @@ static int lock_file(void)
 	return fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB) ? fd : -1;
 }
 
-/* A VMM that ends as @end does, once it has told what it leaves. */
+/* A VMM that ends by @end, after it has sent its list. */
 static void vmm(bool seal, void (*end)(void))
 {
 	pid_t pid;
@@ -146,7 +146,7 @@ static void test_finish(void **state)
 {
 	setup(state);
 	vmm(true, replace_and_finish);
-	check_removed(); /* it has waited for it */
+	check_removed(); /* cleanup_finish() has waited */
 }
 
 static void replace_and_die(void)
@@ -172,7 +172,7 @@ static void test_killed(void **state)
 	check_removed();
 }
 
-/* A VMM that did not get as far as to tell leaves everything. */
+/* If a VMM ends before it has sent the list, nothing is removed. */
 static void test_not_sealed(void **state)
 {
 	static const char *const names[] = { "lock", "socket", "replaced", "empty", "full", "other" };
@@ -192,7 +192,7 @@ static void seal_again(void)
 	cleanup_finish();
 }
 
-/* A VMM that was taken over has nothing else removed. */
+/* A VMM that was taken over cannot have other files removed. */
 static void test_sealed(void **state)
 {
 	setup(state);
@@ -210,7 +210,7 @@ static void test_limits(void **state)
 
 	make("one", "");
 	path_of("one", path);
-	assert_int_equal(cleanup_add("/nowhere", CLEANUP_ALWAYS), 0); /* nobody was started */
+	assert_int_equal(cleanup_add("/nowhere", CLEANUP_ALWAYS), 0); /* no process was started */
 	assert_int_equal(cleanup_start(false, &err), 0);
 	assert_int_equal(cleanup_add("/nowhere", CLEANUP_ALWAYS), -ENOENT);
 	for (int i = 0; i < 8; i++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * options.c and config_file.c: the command line and the config file, and which of them
- * wins.
+ * takes precedence.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -63,7 +63,7 @@ static int read_file(struct fixture *f, const char *text)
 	return config_file_read(&f->config, f->path, &f->err);
 }
 
-/* The file is refused, at @line, for a reason that has @what in it. */
+/* The file is refused, at @line, with a message that contains @what. */
 static void file_refused(struct fixture *f, const char *text, unsigned int line,
 			 const char *what)
 {
@@ -277,7 +277,7 @@ static void test_command_line_wins(void **state)
 	assert_string_equal(f->config.kernel, "line");
 	assert_int_equal(f->config.cpus, 3);
 	assert_int_equal(f->config.memory, GiB);
-	/* What may be repeated adds up, the file's first. */
+	/* Lists are combined, the file's first. */
 	assert_int_equal(f->config.nr_disks, 2);
 	assert_string_equal(f->config.disks[0].path, "file.img");
 	assert_string_equal(f->config.disks[1].path, "line.img");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * console.c: the history, clients fast and slow, input that waits for the guest, and
- * (in a child, on a pseudo-terminal) raw mode, the escape key and the way back.
+ * console.c: the history, fast and slow clients, input that waits for the guest, and
+ * (in a child, on a pseudo-terminal) raw mode, the escape key and restoring the terminal.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -191,7 +191,7 @@ static void test_history(void **state)
 	say(100000, 100100);
 	assert_int_equal(read_until(late, buf, 100), 100);
 	assert_said(buf, 100000, 100);
-	fd = client(); /* the history alone */
+	fd = client(); /* only the history */
 	shutdown(fd, SHUT_WR);
 	assert_int_equal(read_until(fd, buf, 2 * HISTORY), HISTORY);
 	close(fd);
@@ -251,7 +251,7 @@ static void *read_all(void *arg)
 	char *buf = malloc(4 << 20);
 	size_t len;
 
-	if (write(fd, "!", 1) == 1) /* so that the writer knows that we are there */
+	if (write(fd, "!", 1) == 1) /* shows the writer that we are connected */
 		len = read_until(fd, buf, 4 << 20);
 	else
 		len = 0;
@@ -261,7 +261,7 @@ static void *read_all(void *arg)
 	return (void *)len;
 }
 
-/* One that does read gets every byte, even from a guest that prints without pause. */
+/* A client that reads gets every byte, even from a guest that prints without pause. */
 static void test_fast_client(void **state)
 {
 	pthread_t reader;
@@ -274,7 +274,7 @@ static void test_fast_client(void **state)
 	assert_int_equal(guest_wait(1), 1);
 	for (size_t at = 0; at < 4 << 20; at += 64 * 1024) {
 		say(at, at + 64 * 1024);
-		usleep(10000); /* the reader has to get its turn on a busy machine, too */
+		usleep(10000); /* the reader must run on a busy machine, too */
 	}
 	pthread_join(reader, &len);
 	assert_int_equal((size_t)len, 4 << 20);
@@ -301,7 +301,7 @@ static void test_input_waits(void **state)
 	assert_int_equal(guest_wait(2), 2);
 	assert_memory_equal(guest.got, "ly", 2);
 
-	/* More than is queued; the sender is gone before it was read. */
+	/* More than is queued; the sender disconnects before it was read. */
 	guest_reset(0, 16);
 	memset(line, 'x', sizeof(line));
 	line[9000] = 'y';
@@ -359,7 +359,7 @@ static off_t size_of(const char *name)
 	return stat(name, &st) ? -1 : st.st_size;
 }
 
-/* The file system is full for a while: the log goes on when there is room again. */
+/* The file system is full for a while: the log continues when there is room again. */
 static void test_file_without_room(void **state)
 {
 	static uint8_t text[10000];
@@ -380,7 +380,7 @@ static void test_file_without_room(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_int_equal(size_of(name), 4096);
 	for (int i = 0; i < 100 && size_of(name) != sizeof(text); i++)
-		usleep(50000); /* without another word of the guest's */
+		usleep(50000); /* without more output of the guest */
 	assert_int_equal(size_of(name), sizeof(text));
 	stop();
 	unlink(name);
@@ -410,13 +410,13 @@ static void test_file_has_a_limit(void **state)
 	assert_int_equal(pread(fd, last, 16, size_of(name) - 16), 16);
 	assert_string_equal(last, line);
 	assert_int_equal(fstat(fd, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0600); /* what a guest says is the owner's alone */
+	assert_int_equal(st.st_mode & 0777, 0600); /* only the owner may read guest output */
 	close(fd);
 	unlink(name);
 }
 
 /*
- * A symvmm in a child: stdin and stdout as given, its guest says what it gets on
+ * A symvmm in a child: stdin and stdout as given, its guest repeats its input on
  * the console, in capitals; the console is served until the escape key or a line
  * "end".
  */
@@ -512,7 +512,7 @@ static void test_terminal(void **state)
 	assert_false(is_raw(tty));
 	pid = child(tty, tty);
 	wait_raw(tty);
-	assert_int_equal(write(far, "ab\x03", 3), 3); /* Ctrl-C is the guest's */
+	assert_int_equal(write(far, "ab\x03", 3), 3); /* Ctrl-C goes to the guest */
 	assert_int_equal(read_until(far, buf, 3), 3);
 	assert_string_equal(buf, "AB\x03");
 	assert_int_equal(write(far, "\x01\x01.\x01q.", 6), 6);
@@ -585,7 +585,7 @@ static void test_pipes(void **state)
 	close(in[1]);
 	usleep(50000);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
-	close(out[0]); /* nor is that of the output */
+	close(out[0]); /* nor is the end of the output */
 	fd = client();
 	assert_int_equal(write(fd, "more", 4), 4);
 	assert_int_equal(read_until(fd, buf, 7), 7);
@@ -612,7 +612,7 @@ static void test_plain_files(void **state)
 	snprintf(name, sizeof(name), "%s/out", folder);
 	out = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	unlink(name);
-	assert_int_equal(write(out, "+", 1), 1); /* it goes on where it was */
+	assert_int_equal(write(out, "+", 1), 1); /* it continues at the old position */
 	assert_int_equal(ended(child(in, out)), 0);
 	assert_int_equal(fstat(out, &st), 0);
 	assert_int_equal(st.st_size, 9001);

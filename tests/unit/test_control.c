@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * control.c against a table of methods of the test's own: good and bad
- * requests, junk, slow readers, events, and the way it ends.
+ * requests, garbage, slow readers, events, and destroying it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -233,7 +233,7 @@ static void test_methods(void **state)
 	close(fd);
 }
 
-/* Each is answered with an error that names it, and the connection goes on. */
+/* Each is answered with an error that names it, and the connection continues. */
 static void test_bad_requests(void **state)
 {
 	int fd = client();
@@ -272,7 +272,7 @@ static void test_pieces_and_pipelines(void **state)
 	       "{\"id\":1,\"result\":{}}");
 	expect(fd, "\"method\":\"echo\"}\n", "{\"id\":2,\"result\":{}}");
 	expect(fd, "", "{\"id\":3,\"result\":{}}");
-	put(fd, "{\"id\":4,\"method\":\"echo\"}"); /* no newline, but the end */
+	put(fd, "{\"id\":4,\"method\":\"echo\"}"); /* no newline at the end */
 	shutdown(fd, SHUT_WR);
 	expect(fd, "", "{\"id\":4,\"result\":{}}");
 	assert_null(get_line(fd));
@@ -339,7 +339,7 @@ static void test_junk(void **state)
 	}
 }
 
-/* Who does not read answers is not read from: the server's memory stays bounded. */
+/* A client that reads no answers is not read from: the server's memory is bounded. */
 static void test_slow_reader(void **state)
 {
 	static const char request[] = "{\"id\":1,\"method\":\"big\"}\n";
@@ -389,7 +389,7 @@ static void test_events(void **state)
 	close(fd);
 }
 
-/* Events that nobody reads must not pile up for ever, nor hold up the others. */
+/* Events that a client does not read must not accumulate, nor delay other clients. */
 /* The rest of a line's event: its name, and what it counts. */
 static json_int_t count_of(int fd, char *name, size_t size)
 {
@@ -403,7 +403,7 @@ static json_int_t count_of(int fd, char *name, size_t size)
 	return count;
 }
 
-/* One that lags loses events, is told how many, and gets the next ones, the last above all. */
+/* A client that lags loses events, gets their number, the later ones, and always the last. */
 static void test_slow_subscriber(void **state)
 {
 	static char text[8192];
@@ -448,7 +448,7 @@ static void test_stopped_is_seen(void **state)
 
 	expect(fd, "{\"id\":1,\"method\":\"events\"}\n", "{\"id\":1,\"result\":{}}");
 	stop_loop();
-	late = client_raw(); /* connects, but will never be greeted */
+	late = client_raw(); /* connects, but never gets the greeting */
 	events_emit(server.events, "stopped", NULL);
 	control_destroy(server.control);
 	server.control = NULL;

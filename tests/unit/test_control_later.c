@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Answers that come later, and file descriptors that come with requests: order,
- * clients that leave, and that nothing a client sends fills the table of files.
+ * Deferred answers, and file descriptors that come with requests: order,
+ * clients that disconnect, and that no client can fill the table of files.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -64,7 +64,7 @@ static int method_quick(struct control_call *call)
 	return 0;
 }
 
-/* What is in the file that came along. */
+/* The contents of the file that came with the request. */
 static int method_read(struct control_call *call)
 {
 	char text[16] = "";
@@ -146,7 +146,7 @@ static int teardown(void **state)
 	pthread_join(server.thread, NULL);
 	work_destroy(server.work);
 	control_destroy(server.control);
-	if (server.later) /* the socket is gone: nothing but the memory is left */
+	if (server.later) /* the socket is destroyed: only the memory is left */
 		control_answer(server.later, NULL, NULL);
 	loop_del(server.timer);
 	events_destroy(server.events);
@@ -305,7 +305,7 @@ static void test_socket_goes(void **state)
 
 	put(fd, "{\"id\":1,\"method\":\"slow\"}\n");
 	usleep(20000);
-	close(fd); /* teardown() answers after the socket is gone */
+	close(fd); /* teardown() answers after the socket is destroyed */
 }
 
 static void await_jobs(int nr)
@@ -315,7 +315,7 @@ static void await_jobs(int nr)
 	assert_int_equal(server.nr_jobs, nr);
 }
 
-/* Several at once, ended in another order, and not held up by the worker. */
+/* Several at once, completed in another order, and not delayed by the worker. */
 static void test_elsewhere(void **state)
 {
 	int fd = client(), other = client(), busy = client();
@@ -344,7 +344,7 @@ static void *end_slowly(void *arg)
 	return NULL;
 }
 
-/* It ends while everything else does: teardown waits for it, and frees it. */
+/* It is completed during teardown, which waits for it and frees it. */
 static void test_elsewhere_at_the_end(void **state)
 {
 	int fd = client();
@@ -372,7 +372,7 @@ static void test_fd(void **state)
 	close(fd);
 }
 
-/* In pieces: the file belongs to the line that it came with the first piece of. */
+/* In pieces: the file belongs to the line whose first piece it came with. */
 static void test_fd_in_pieces(void **state)
 {
 	int fd = client(), file = text_file("x");
@@ -414,7 +414,7 @@ static void test_fds_of_the_hostile(void **state)
 	put_fds(fd, "{\"id\":1,\"method\":\"read\"}\n", files, 8);
 	expect(fd, "{\"id\":1,\"error\":{\"code\":\"EINVAL\",\"errno\":22,\"message\":"
 		   "\"more than one file descriptor came with the request\"}}");
-	/* One after the other, none with the end of a line, and then away. */
+	/* One after the other, none with the end of a line, then disconnect. */
 	for (int i = 0; i < 20; i++)
 		put_fds(fd, " ", files, 3);
 	put(fd, "\n");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* cpuid.c: what the guest is told is no more than it has. */
+/* cpuid.c: the guest's CPUID shows only what the guest has. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -185,7 +185,7 @@ static void test_text(void **state)
 	json_decref(string);
 }
 
-/* What a guest causes comes at a bounded rate; the last of a kind arrives all the same. */
+/* A guest's events have a limited rate; the last of a kind always arrives. */
 static void test_limited(void **state)
 {
 	struct events *ev;
@@ -205,11 +205,11 @@ static void test_limited(void **state)
 	assert_int_equal(log->nr, 8 + 8 + 64 + 1);
 	assert_string_equal(log->names[log->nr - 1], "idle");
 	log->quit_at = log->nr + 3;
-	loop_run(loop); /* the held ones, one of each kind, when their time has come */
+	loop_run(loop); /* the held ones, one of each kind, when the rate allows */
 	assert_int_equal(log->nr, 8 + 8 + 64 + 1 + 3);
 	assert_int_equal(log->left_out, 91 + 91 + 34);
 	assert_int_equal(log->dropped, 0);
-	/* And what is held is not lost at the end. */
+	/* Held events are not lost at the end. */
 	for (int i = 0; i < 20; i++)
 		events_emit_limited(ev, EVENTS_OF_GUEST, "broken", "blk0", NULL);
 	events_release(ev);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* exit_deadline.c: a process that does not come down leaves all the same. */
+/* exit_deadline.c: a process that cannot be taken down exits anyway. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 
 #include "host/exit_deadline.h"
 
-/* The exit status of a child that ends after @end_ms, its last words in @text. */
+/* The exit status of a child that ends after @end_ms; its stderr in @text. */
 static int child(unsigned int deadline_ms, unsigned int end_ms, char *text, size_t size)
 {
 	int fds[2], status;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* folders.c: the folders of an installation are found from where the program is. */
+/* folders.c: the folders of an installation are found from the program's location. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +26,7 @@ static void folder(const char *name)
 	assert_int_equal(mkdir(path, 0700), 0);
 }
 
-/* What this program says when it is @name in there, with @env before its command line. */
+/* This program's output when it is run as @name there, with @env before its command line. */
 static void says(const char *env, const char *name, const char *modules, const char *services)
 {
 	char path[128], cmd[256], line[512], wanted[512];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* frames.c: frames over a stream socket, however the stream is cut into pieces. */
+/* frames.c: frames over a stream socket, with the stream cut at any place. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +43,7 @@ static int wire_teardown(void **state)
 	return 0;
 }
 
-/* What the other side sends. */
+/* Data that the other side sends. */
 static void feed(struct wire *w, const void *data, size_t len)
 {
 	assert_int_equal(send(w->ends[1], data, len, 0), len);
@@ -233,7 +233,7 @@ static void test_no_room(void **state)
 	assert_int_equal(frame_writer_pending(&w->out), 4096);
 }
 
-/* Takes whole frames, in order, from @next on; those that are there, then what comes. */
+/* Takes whole frames, in order, from @next on; first those in the buffer, then new ones. */
 static unsigned int take(struct wire *w, unsigned int *next, ssize_t *received)
 {
 	unsigned int taken = 0;
@@ -253,7 +253,7 @@ static unsigned int take(struct wire *w, unsigned int *next, ssize_t *received)
 	return taken;
 }
 
-/* A reader that is slow gets whole frames, though not all of them. */
+/* A slow reader gets whole frames, but not all of them. */
 static void test_slow_reader(void **state)
 {
 	struct wire *w = *state;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Guest modules behind the initrd: which kernel it is, what is there for it, and what is
- * in memory then.
+ * Guest modules appended to the initrd: finding the kernel's release and its modules, and
+ * the result in memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -269,14 +269,14 @@ static void test_in_memory(void **state)
 	gmem_destroy(&mem);
 }
 
-/* What is added counts when it is decided whether all of it fits. */
+/* The archive counts when checking that everything fits. */
 static void test_fit(void **state)
 {
 	struct fixture *f = *state;
 
 	opened(f, true);
 	boot_close(&f->img);
-	/* Kernel and initrd alone would fill the memory to the last page. */
+	/* Kernel and initrd without it would just fit into memory. */
 	assert_int_equal(truncate(f->initrd, (off_t)(f->config.memory - 0x1400000)), 0);
 	f->config.initrd_modules = "";
 	if (boot_open(&f->img, &f->config, &f->err))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libsym's calls into the guest, against a control socket whose methods say what they
- * were asked; and symctl's settings for them.
+ * libsym's calls into the guest, against a control socket whose methods return their
+ * parameters; and symctl's settings for them.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -68,7 +68,7 @@ static int method_modules(struct control_call *call)
 
 static int method_services(struct control_call *call)
 {
-	call->result = json_object(); /* a server that is mistaken */
+	call->result = json_object(); /* a server with a wrong answer */
 	return 0;
 }
 
@@ -200,7 +200,7 @@ static void test_guest_without(void **state)
 	sym_guest_close(NULL);
 }
 
-/* The options of symvmm that go with all this. */
+/* The options of symvmm for these. */
 
 static int apply(struct vm_config *config, const char *name, const char *value)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Sending a module to a guest that is made up here: one that behaves, one that is busy,
- * that has a part already, that gets it damaged, refuses, is silent, or lies.  And having it
- * load one of its own.
+ * Sending a module to a fake guest: one that works, one that is busy, has a part already,
+ * gets damaged data, refuses, does not answer, or lies.  And having it load a module of its
+ * own.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -27,15 +27,15 @@ static const char *const handlers[] = { SYM_MOD_NEED, SYM_MOD_BEGIN, SYM_MOD_DAT
 
 static struct {
 	uint32_t generation, granted;
-	bool old; /* it does not know SYM_MOD_LOAD */
-	const char *fails; /* this handler, with */
+	bool old; /* it does not have SYM_MOD_LOAD */
+	const char *fails; /* this handler fails, with */
 	int code;
 	const char *says;
 	int times; /* how often; 0: always */
 	uint64_t have;
-	unsigned int dead_vcpus; /* the first so many take no calls */
+	unsigned int dead_vcpus; /* this many, from the first, take no calls */
 	bool has_it; /* the module is there already */
-	uint64_t slow_ms; /* what each call takes */
+	uint64_t slow_ms; /* the time that each call takes */
 	uint64_t now_ms;
 
 	unsigned int calls;
@@ -45,7 +45,7 @@ static struct {
 	uint64_t size, hash, ms;
 } guest;
 
-/* What install.c needs of the interface; this guest has two vCPUs. */
+/* The parts of the interface that install.c uses; this guest has two vCPUs. */
 
 uint64_t sym_now_ms(void);
 
@@ -116,7 +116,7 @@ static int step(struct sym_call *call, const char *name)
 		memcpy(guest.got + call->arg[0], call->payload, call->payload_len);
 	} else if (!strcmp(name, SYM_MOD_INSTALL) || !strcmp(name, SYM_MOD_LOAD)) {
 		guest.ms = call->arg[0];
-		assert_true(guest.ms < call->deadline_ms); /* it can still say that it was late */
+		assert_true(guest.ms < call->deadline_ms); /* it can still report a time-out */
 		snprintf(guest.params, sizeof(guest.params), "%.*s", (int)call->payload_len,
 			 (const char *)call->payload);
 	}
@@ -189,7 +189,7 @@ static void refused(int code, const char *why)
 
 static void test_good(void **state)
 {
-	installed("nbddddi"); /* "symbiotic" is there, or nobody would answer */
+	installed("nbddddi"); /* "symbiotic" must be loaded, since the guest answers */
 }
 
 static void test_goes_on(void **state)
@@ -269,7 +269,7 @@ static void test_silent(void **state)
 	refused(-ETIMEDOUT, "did not answer in time");
 }
 
-/* A step that is busy for ever ends with that step's time, whatever each try takes. */
+/* A step that is busy for ever ends at that step's deadline, however long each try takes. */
 static void test_busy_and_slow(void **state)
 {
 	guest.slow_ms = 400;
@@ -279,7 +279,7 @@ static void test_busy_and_slow(void **state)
 	assert_true(guest.now_ms >= 5000 && guest.now_ms < 7000);
 }
 
-/* It answers each step, but takes its time: all steps together have a deadline too. */
+/* It answers each step, but slowly: all steps together have a deadline too. */
 static void test_slow(void **state)
 {
 	guest.slow_ms = 25000;

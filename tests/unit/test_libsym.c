@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libsym against the VMM's own control socket with the methods of a make-believe VM,
- * and against servers that lie, dawdle and hang up.
+ * libsym against the VMM's own control socket with the methods of a fake VM, and against
+ * servers that send wrong answers, are slow, or disconnect.
  */
 #include <errno.h>
 #include <poll.h>
@@ -36,7 +36,7 @@ static struct {
 	struct control *control;
 	struct console *console;
 	pthread_t thread;
-	bool obedient; /* shuts down when it is asked to */
+	bool obedient; /* shuts down when asked to */
 	bool paused;
 	int stops;
 	const char *reason;
@@ -144,7 +144,7 @@ static int start(void **state)
 	return 0;
 }
 
-/* For those that the test itself did not stop. */
+/* For VMs that the test itself did not stop. */
 static int stop(void **state)
 {
 	loop_quit(vm.loop);
@@ -375,11 +375,11 @@ static void test_console(void **state)
 	assert_int_equal(sym_console_open("nobody", NULL), -ENOENT);
 }
 
-/* A server of one client: says @greeting, waits for a line, says @answer, hangs up. */
+/* A server of one client: sends @greeting, waits for a line, sends @answer, disconnects. */
 struct liar {
 	const char *greeting;
 	const char *answer;
-	bool dawdle; /* does not hang up */
+	bool dawdle; /* does not disconnect */
 	int listener;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libsym and servers whose connection ends, or whose events never do: what is said of the
- * VM must be true, and a deadline must hold.
+ * libsym and servers whose connection ends, or whose events never end: its report of the
+ * VM's state must be true, and deadlines must hold.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,13 +30,13 @@
 
 static char folder[64];
 
-/* A VMM that greets, answers "info", "events" and, as it likes, "stop" and "kill". */
+/* A VMM that sends a greeting, answers "info", "events" and, as set, "stop" and "kill". */
 static struct {
 	int listener;
-	int lock_fd; /* holds the VM's name; -1: it is free */
+	int lock_fd; /* holds the VM's name; -1: the name is free */
 	pthread_t thread;
 	const char *_Atomic stop; /* the method that is not answered: the connection ends there */
-	const char *_Atomic stopped; /* said before it ends; NULL: nothing */
+	const char *_Atomic stopped; /* sent before it ends; NULL: nothing */
 	const char *uuid;
 	atomic_bool frees_name; /* there */
 	atomic_bool floods;	/* there, in place of ending */
@@ -47,7 +47,7 @@ static struct {
 static void say(int fd, const char *text)
 {
 	if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0)
-		return; /* the client has left */
+		return; /* the client has disconnected */
 }
 
 static void end_of(int fd)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* loop.c: sources, timers, and sources deleted while their events are in hand. */
+/* loop.c: sources, timers, and sources deleted while their events are being handled. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +53,7 @@ static void test_source(void **state)
 	assert_int_equal(loop_create(&p.loop), 0);
 	assert_int_equal(loop_add(p.loop, fd, EPOLLIN, on_probe, &p, &p.source), 0);
 	assert_int_equal(loop_run(p.loop), 0);
-	assert_true(p.calls >= 3); /* level-triggered: nobody read it */
+	assert_true(p.calls >= 3); /* level-triggered: it was not read */
 	assert_int_equal(p.events, EPOLLIN);
 	assert_int_equal(loop_mod(p.source, EPOLLOUT), 0);
 	p.quit_at = p.calls + 1;

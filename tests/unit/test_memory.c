@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * memory.c: every accessor at every edge of RAM, and the rules for what may lie
- * beside it.
+ * memory.c: every accessor at every edge of RAM, and the rules for regions beside
+ * it.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -35,7 +35,7 @@ static int setup_small(void **state)
 	return 0;
 }
 
-/* Nothing of it is touched but a few pages, so its size costs nothing. */
+/* Only a few pages of it are touched, so its size costs nothing. */
 static int setup_high(void **state)
 {
 	*state = create(RAM_LOW_MAX + HIGH);
@@ -143,7 +143,7 @@ static void test_hole(void **state)
 	assert_null(gmem_map(mem, RAM_HIGH_BASE - 1, 2));
 }
 
-/* Low and high RAM are neighbours in the host: nothing may run from one to the other. */
+/* Low and high RAM are adjacent in the host: no range may cross from one to the other. */
 static void test_not_across_the_hole(void **state)
 {
 	struct guest_memory *mem = *state;
@@ -172,7 +172,7 @@ static void test_discard(void **state)
 	assert_memory_equal(gmem_map(mem, 0x1000, 6), "\0\0\0\0\0\0", 6);
 }
 
-/* Regions need page-aligned host memory; what it holds does not matter here. */
+/* Regions need page-aligned host memory; its contents do not matter here. */
 static void *page(void)
 {
 	static char pages[2 * 4096] __attribute__((aligned(4096)));
@@ -263,7 +263,7 @@ static void test_region_del(void **state)
 	assert_int_equal(gmem_region_add(mem, REGION_GPA, 4096, page(), 0), 0);
 }
 
-/* A region is the guest's to use, not the devices'. */
+/* The guest can use a region, devices cannot. */
 static void test_region_is_not_ram(void **state)
 {
 	struct guest_memory *mem = *state;

@@ -98,7 +98,7 @@ static void test_empty(void **state)
 	metrics_destroy(NULL);
 }
 
-/* A label that is not what Prometheus wants must not send the parser astray. */
+/* A label that is not valid for Prometheus must not confuse the parser. */
 static void test_bad_labels(void **state)
 {
 	static const char *const bad[] = { "a", "a=", "a=b", "a=\"", "=\"\"", "a=\"b\\" };

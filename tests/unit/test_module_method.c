@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The control method module_install: what a client may get wrong before the guest is asked. */
+/* The control method module_install: mistakes of a client, found before the guest is called. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -31,7 +31,7 @@ static void refused(int fd, json_t *params, int code, const char *why)
 	struct control_call call = { .arg = &vm, .params = params, .fd = fd };
 
 	assert_int_equal(install(&call), code);
-	assert_int_equal(call.fd, fd); /* it is closed by whoever called */
+	assert_int_equal(call.fd, fd); /* the caller closes it */
 	if (!strstr(call.err.msg, why))
 		fail_msg("\"%s\" does not say \"%s\"", call.err.msg, why);
 	json_decref(params);
@@ -41,7 +41,7 @@ static void test_parameters(void **state)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	vm.sym = (void *)&vm; /* not looked into */
+	vm.sym = (void *)&vm; /* not accessed */
 	refused(-1, json_object(), -EBADF, "a file descriptor, or the parameter 'name'");
 	refused(-1, json_pack("{s:i}", "name", 3), -EINVAL, "'name' must be a string");
 	refused(-1, json_pack("{s:s, s:n}", "name", "m", "params"), -EINVAL,

@@ -45,7 +45,7 @@ static void test_only_text(void **state)
 {
 	assert_false(panic_text_is_end(""));
 	assert_false(panic_text_is_end("login: "));
-	/* Somebody looks at an old log, and reboots. */
+	/* A user prints an old log, and reboots. */
 	assert_false(panic_text_is_end(PANIC STACK OFFSET REBOOT));
 	assert_false(panic_text_is_end(PANIC STACK OFFSET "root@guest:~# reboot -f\r\n"));
 	assert_false(panic_text_is_end("Kernel panic - not syncing: said by echo\r\n"));

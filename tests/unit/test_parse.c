@@ -18,7 +18,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* A refusal: -EINVAL, said so in terms of the option. */
+/* A refusal: -EINVAL, with a message that names the option. */
 static void refused(int ret, const struct err *err, const char *value)
 {
 	if (ret != -EINVAL)
@@ -220,7 +220,7 @@ static void test_bad_net(void **state)
 		"user,hostfwd=sctp:1:2", "user,hostfwd=tcp:0:22", "user,hostfwd=tcp:22:0",
 		"user,hostfwd=tcp:65536:22", "user,hostfwd=tcp:22:x", "user,hostfwd=tcp:a:1:2",
 		"user,hostfwd=tcp:127.0.0.1:1:2:3", "user,hostfwd=tcp::1:2",
-		"tap=t,hostfwd=tcp:1:2", /* that is the host's business */
+		"tap=t,hostfwd=tcp:1:2", /* the host has to configure that */
 		"unix", "unix=", "unix=,mac=02:00:00:00:00:01",
 	};
 

@@ -20,7 +20,7 @@
 
 static char folder[64];
 
-/* As a VM would that ends at once. */
+/* Like a VM that ends at once. */
 static int claim(const char *name, struct err *err)
 {
 	struct runtime_name rn;
@@ -57,7 +57,7 @@ static void test_name_taken(void **state)
 	assert_non_null(strstr(err.msg, pid));
 	runtime_release(&rn);
 	assert_int_equal(claim("test", &err), 0);
-	assert_int_equal(rmdir(folder), 0); /* nothing is left */
+	assert_int_equal(rmdir(folder), 0); /* the folder is empty */
 }
 
 static void test_name_of_a_dead_vm(void **state)
@@ -164,7 +164,7 @@ static bool folder_is(const char *expected)
 	return !strcmp(path, expected);
 }
 
-/* Root's does not depend on how it came to be root; that of others is of their session. */
+/* Root's folder does not depend on how it became root; others' depends on the session. */
 static void test_default_folder(void **state)
 {
 	int status;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The VMM's system call filter: what a process that was taken over may still do. */
+/* The VMM's system call filter: what a process that was taken over can still do. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -62,7 +62,7 @@ static long connect_somewhere(void)
 
 static struct sockaddr_un other = { .sun_family = AF_UNIX };
 
-/* To a program's abstract socket, which has no file that could be out of reach. */
+/* To a program's abstract socket, which has no file that could be protected. */
 static long connect_to_another(void)
 {
 	int fd = socket(AF_UNIX, UNIX_SOCKET, 0);
@@ -171,7 +171,7 @@ struct thread {
 	long (*what)(void);
 };
 
-/* As a device's thread does: it is there before the filter is. */
+/* Like a device's thread: it exists before the filter. */
 static void *be_thread(void *arg)
 {
 	struct thread *t = arg;
@@ -197,7 +197,7 @@ static void in_thread(const struct vm_config *config, enum seccomp_thread who, l
 	pthread_join(thread, NULL);
 }
 
-/* What becomes of a process with the filter for @config when a thread of its does that. */
+/* The result of a process with the filter for @config whose thread does that. */
 static int attempt(const struct vm_config *config, enum seccomp_thread who, long (*what)(void))
 {
 	int status;
@@ -254,7 +254,7 @@ static void test_never(void **state)
 	}
 }
 
-/* What some threads must be able to do, and the others cannot. */
+/* Calls that some threads must be able to make, and others must not. */
 static void test_threads(void **state)
 {
 	static const struct {
@@ -277,7 +277,7 @@ static void test_threads(void **state)
 				fail_msg("call %zu in thread %d", i, who);
 }
 
-/* A VM without the device has nobody who could. */
+/* Without the device no thread of the VM may do it. */
 static void test_by_configuration(void **state)
 {
 	struct vm_config none = { 0 };

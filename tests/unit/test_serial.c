@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The serial port and its console: what is typed before a driver listens must not be lost. */
+/* The serial port and its console: input before a driver listens must not be lost. */
 #include "guest.h"
 
 #include <stdio.h>
@@ -62,7 +62,7 @@ static void out(unsigned int reg, uint8_t v)
 	bus_access(&board->pio, PORT_COM1 + reg, &v, 1, true);
 }
 
-/* What the loop would do when it was told of room. */
+/* What the loop does when it is notified of room. */
 static void serve(void)
 {
 	uint64_t count;
@@ -159,7 +159,7 @@ static void test_output_is_no_polling(void **state)
 	assert_int_equal(in(LSR) & LSR_DR, 0);
 }
 
-/* What was in the FIFO at a reset is gone; what waits behind it is not. */
+/* A reset loses the input in the FIFO, but not the input that waits for room. */
 static void test_reset(void **state)
 {
 	char buf[256];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Services: what is refused at loading and why, their life, their exits.  The shared
- * objects are compiled here; they write what happens to them into a file.
+ * Services: errors at loading, calls of life, hooks on exits.  The shared objects are
+ * compiled here; they record their calls in a file.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -128,7 +128,7 @@ static void test_text(void **state)
 	refused(-ENOEXEC, "README.md");
 }
 
-/* A shared object all right, but not a service. */
+/* A shared object that is not a service. */
 static void test_no_symbol(void **state)
 {
 	add("nosymbol", "int x;\n", "");
@@ -274,7 +274,7 @@ static void test_hooks(void **state)
 	services_hook(all);
 	all->running = true;
 	assert_int_equal(sym_service_hook(s, SYM_EXIT_PIO, 0, 1, hook_a), -EBUSY);
-	/* Only the kinds that somebody wants. */
+	/* Only the kinds that have hooks. */
 	assert_int_equal(sym.hooks->kinds, 1 << SYM_EXIT_PIO | 1 << SYM_EXIT_MSR);
 	assert_string_equal(exit_at(SYM_EXIT_PIO, 0xf, &handled), "");
 	assert_string_equal(exit_at(SYM_EXIT_PIO, 0x10, &handled), "a");

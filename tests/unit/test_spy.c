@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * SymSpy as JSON, from pages made here: what is complete, short, not text, and unknown.
+ * SymSpy as JSON, from pages made here: complete, short, unprintable and unknown items.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -107,7 +107,7 @@ static void test_values(void **state)
 {
 	struct sym_item_value value = { .name = "phase", .comm = "prog", .pid = 42 };
 	size_t fixed = offsetof(struct sym_item_value, value);
-	uint64_t number = 'M'; /* not a text although it begins like one */
+	uint64_t number = 'M'; /* not text although it begins like text */
 	json_t *json;
 
 	begin();
@@ -117,9 +117,9 @@ static void test_values(void **state)
 	memcpy(value.value, &number, sizeof(number));
 	item(SYM_ITEM_VALUE, &value, fixed + sizeof(number));
 	item(SYM_ITEM_VALUE, &value, fixed);
-	item(SYM_ITEM_VALUE, &value, 3); /* even its name is cut short */
+	item(SYM_ITEM_VALUE, &value, 3); /* even its name is truncated */
 	memset(&value, 'z', sizeof(value));
-	item(999, &value, sizeof(value)); /* not to be taken for the rest of it */
+	item(999, &value, sizeof(value)); /* must not be read as the rest of it */
 	json = items();
 	expect_text(at(json, "values", 0), "text", "warm");
 	expect_text(at(json, "values", 0), "hex", "7761726d");

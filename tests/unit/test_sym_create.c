@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* sym_create() and the ids of vCPUs: what a VMM that embeds the interface may get wrong. */
+/* sym_create() and the ids of vCPUs: mistakes of a VMM that embeds the interface. */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * SymMod's host half: what counts as a module, where it is looked for, the archive behind
- * the initrd.
+ * SymMod's host half: checking modules, finding them, the archive appended to the
+ * initrd.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static struct sym_err err;
 
 static int check(struct module_file *f, size_t size)
 {
-	/* In memory of its very size, for the sanitizers and valgrind. */
+	/* In memory of exactly its size, for the sanitizers and valgrind. */
 	void *copy = malloc(size);
 	int ret;
 
@@ -185,7 +185,7 @@ static void test_hostile_modinfo(void **state)
 		BAD("name=a\0vermagic=6.1 \0depends=a b", "dependencies"),
 		BAD("name=a\0vermagic=6.1 \0depends=a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a",
 		    "dependencies"),
-		{ "name=a\0vermagic=6.1", 19, "which kernel" }, /* it does not end */
+		{ "name=a\0vermagic=6.1", 19, "which kernel" }, /* no NUL at the end */
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* text.c and rate.c: what reaches a terminal, and how often. */
+/* text.c and rate.c: sanitizing text, and limiting rates. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,7 @@ static void test_sanitize(void **state)
 	check("gr\xc3\xbc\xc3\x9f, \xe2\x82\xac, \xf0\x9f\x90\xa7",
 	      "gr\xc3\xbc\xc3\x9f, \xe2\x82\xac, \xf0\x9f\x90\xa7");
 	check("\x9b", "?");		/* not UTF-8: a byte alone */
-	check("\xc3", "?");		/* cut short */
+	check("\xc3", "?");		/* truncated */
 	check("\xc0\x9b", "??");	/* overlong */
 	check("\xe0\x82\x9b", "???");
 	check("\xed\xa0\x80", "???"); /* a surrogate */
@@ -51,7 +51,7 @@ static void test_rate(void **state)
 	assert_true(rate_ready(&rate, now));
 	assert_true(rate_take(&rate, now));
 	assert_false(rate_take(&rate, now));
-	/* Never more than the burst, however long nothing came. */
+	/* Never more than the burst, even after a long time. */
 	now += 3600 * NS_PER_S;
 	for (int i = 0; i < 3; i++)
 		assert_true(rate_take(&rate, now));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* unix_socket.c: whose path it is, and clients when file descriptors run out. */
+/* unix_socket.c: replacing old sockets, and clients when file descriptors run out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -57,10 +57,10 @@ static void test_live(void **state)
 	assert_int_equal(unix_listen(&other, path, 1, &err), -EADDRINUSE);
 	assert_non_null(strstr(err.msg, path));
 	assert_non_null(strstr(err.msg, "in use"));
-	fd = unix_accept(&l); /* the look at it was a client, too */
+	fd = unix_accept(&l); /* the check made a connection, too */
 	if (fd >= 0)
 		close(fd);
-	close(connect_to()); /* it was not taken away */
+	close(connect_to()); /* it was not removed */
 	unix_unlisten(&l);
 	unlink(path);
 }
@@ -91,7 +91,7 @@ static int served(unsigned int spares)
 	if (unix_listen(&l, path, spares, &err))
 		return -1;
 	for (int i = 0; i < 10; i++)
-		connect_to(); /* and stays */
+		connect_to(); /* and stay connected */
 	next = dup(0);
 	close(next);
 	limit = (struct rlimit){ next, next };
@@ -106,7 +106,7 @@ static int served(unsigned int spares)
 		}
 		count += now;
 		while (now--)
-			close(fds[now]); /* they leave: the reserve is there again */
+			close(fds[now]); /* they disconnect: the reserve can be refilled */
 		unix_refill(&l);
 	}
 	return count;
@@ -127,7 +127,7 @@ static void check_reserve(unsigned int spares, int wanted)
 
 static void test_reserve(void **state)
 {
-	check_reserve(1, 0); /* all are hung up on, none waits for ever */
+	check_reserve(1, 0); /* all are disconnected, none waits for ever */
 	check_reserve(4, 2 * 3);
 	check_reserve(8, 2 * 5);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Modules that are compressed, in each form that there is: whole, cut off, damaged, larger
- * than a module may be; and where they are looked for.
+ * Compressed modules, in each format: complete, truncated, damaged, too large; and where
+ * they are looked for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +58,7 @@ static struct module_file *module(void)
 {
 	struct module_file *f = module_make(MODINFO, sizeof(MODINFO));
 
-	/* So that it takes some room when it is compressed. */
+	/* So that it has some size when compressed. */
 	for (size_t i = sizeof(MODINFO); i < sizeof(f->modinfo); i++)
 		f->modinfo[i] = i * i * 37 >> 3;
 	return f;
@@ -111,7 +111,7 @@ static void test_damaged(void **state)
 	free(f);
 }
 
-/* The first bytes are of no form, whatever the name says. */
+/* The first bytes are of no known format, whatever the name is. */
 static void test_wrong_magic(void **state)
 {
 	struct module_file *f = module();
@@ -133,7 +133,7 @@ static void test_not_a_module(void **state)
 		refused(form->pack(text, sizeof(text)), -ENOEXEC, "", "not a kernel module");
 }
 
-/* A little file that would fill the memory; and just so much that it is still a module. */
+/* A small file that would fill the memory; and one of the maximum size of a module. */
 static void test_bomb(void **state)
 {
 	struct module_file *f = module();
@@ -153,7 +153,7 @@ static void test_bomb(void **state)
 	free(f);
 }
 
-/* A dictionary of 1.5 GiB, in a file that says so and has nothing else. */
+/* A file whose header declares a dictionary of 1.5 GiB, and no data. */
 static void test_xz_memory(void **state)
 {
 	struct module_file *f = module();

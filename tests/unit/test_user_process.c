@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The process of user-mode networking (net/user_process.c): what it does, what it says
- * when it cannot, how it ends, and what it keeps its hands off.
+ * The process of user-mode networking (net/user_process.c): its work, its error reports,
+ * how it ends, and its limits.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,7 +37,7 @@ struct user {
 	struct net_backend *be;
 	struct err err;
 	char reason[256]; /* why the link went down; "" while it is up */
-	uint8_t frame[2048]; /* the last answer of ARP's */
+	uint8_t frame[2048]; /* the last ARP answer */
 	size_t len;
 	uint8_t flags; /* of the last frame's virtio header */
 };
@@ -51,7 +51,7 @@ static bool on_frame(void *arg, const uint8_t *frame, size_t len)
 	len -= NET_HDR_LEN;
 	assert_in_range(len, 42, sizeof(u->frame));
 	if (memcmp(frame + 12, "\10\6", 2) || frame[21] != 2)
-		return true; /* not an answer of ARP's */
+		return true; /* not an ARP answer */
 	u->len = len;
 	memcpy(u->frame, frame, len);
 	return true;
@@ -83,7 +83,7 @@ static int teardown(void **state)
 	if (u->be)
 		u->be->ops->destroy(u->be);
 	net_processes_stop(u->np);
-	/* Nothing is left behind. */
+	/* No process or file is left. */
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
 	free(u);
@@ -124,7 +124,7 @@ static long now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* The card's thread, until an answer of ARP's came or the link went down. */
+/* The card's thread, until an ARP answer came or the link went down. */
 static void wait_frame(struct user *u)
 {
 	struct poll_set set = { 0 };
@@ -165,7 +165,7 @@ static void ask(struct user *u)
 	assert_memory_equal(u->frame + 28, "\12\0\2\2\2\1\2\3\4\5\12\0\2\17", 14);
 }
 
-/* A datagram from a port of the guest's to port 9 of the host. */
+/* A datagram from a port of the guest to port 9 of the host. */
 static void send_udp(struct user *u, uint16_t port, uint16_t offset_flags)
 {
 	uint8_t f[46] = { 0x52, 0x55, 10, 0, 2, 2, 2, 1, 2, 3, 4, 5, 8, 0 }, *ip = f + 14;
@@ -224,7 +224,7 @@ static unsigned long ticks(pid_t pid)
 	return user + system;
 }
 
-/* There, and no zombie that somebody else is to reap. */
+/* It exists, and is not a zombie that another process has to reap. */
 static bool is_alive(pid_t pid)
 {
 	char path[64], state = 'Z';
@@ -387,7 +387,7 @@ static void test_parent_killed(void **state)
 	close(fds[1]);
 }
 
-/* Of what we have open it has nothing, whatever the flags. */
+/* It has none of our open descriptors, whatever their flags. */
 static void test_inherits_nothing(void **state)
 {
 	struct user *u = *state;
@@ -403,7 +403,7 @@ static void test_inherits_nothing(void **state)
 		close(fds[i]);
 }
 
-/* More ports of the guest's than it has descriptors: the rest is dropped, in peace. */
+/* More ports of the guest than it has descriptors: the rest is dropped, without errors. */
 static void test_udp_ports(void **state)
 {
 	struct user *u = *state;
@@ -475,7 +475,7 @@ static void test_fragment_limit(void **state)
 	unsigned int n;
 
 	make_fragment(whole, false, 0);
-	whole[20] = 0x40; /* "don't fragment" is no fragment */
+	whole[20] = 0x40; /* "don't fragment": not a fragment */
 	make_fragment(frame, true, 0);
 	for (n = 0; user_fragment_ok(&limit, frame, sizeof(frame), now); n++)
 		assert_true(n < 10000);
@@ -488,12 +488,12 @@ static void test_fragment_limit(void **state)
 	for (unsigned int i = 0; i < 100000; i++, now += second / 50000)
 		n += user_fragment_ok(&limit, frame, sizeof(frame), now);
 	assert_in_range(n, 100, 102);
-	/* A second's worth is not saved for ever. */
+	/* Unused tokens do not accumulate. */
 	now += 1000000 * second;
 	for (n = 0; user_fragment_ok(&limit, frame, sizeof(frame), now); n++)
 		assert_true(n < 10000);
 	assert_int_equal(n, 409);
-	/* Too short to be told. */
+	/* Too short to tell. */
 	assert_true(user_fragment_ok(&limit, frame, 33, now));
 }
 
@@ -533,7 +533,7 @@ int main(void)
 		TEST(test_killed_at_its_start),
 		cmocka_unit_test(test_fragment_limit),
 	};
-	/* These have libslirp in the process, for which a sanitizer leaves no memory. */
+	/* These load libslirp in the process, for which a sanitizer leaves no memory. */
 	const struct CMUnitTest whole[] = {
 		TEST(test_answers),
 		TEST(test_checksums),

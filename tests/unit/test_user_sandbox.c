@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the process of user-mode networking may do (net/user_sandbox.c), tried by a child
- * that confines itself as that does.
+ * The sandbox of user-mode networking (net/user_sandbox.c), tried by a child that confines
+ * itself in the same way.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,7 +34,7 @@ static char dir[] = "/tmp/symkit-test.XXXXXX";
 static char file[64];
 static int spare; /* an internet socket that is open already */
 
-/* The errno, negative, or 0, that @fn gives in there; or ENDED. */
+/* The result of @fn in the sandbox: 0 or -errno; or ENDED. */
 static int inside(int (*fn)(void))
 {
 	int fds[2], ret = ENDED, status;
@@ -112,7 +112,7 @@ static void test_sockets(void **state)
 {
 	assert_int_equal(inside(tcp), 0);
 	assert_int_equal(inside(udp), 0);
-	/* libslirp and the C library ask for these, and can take a no. */
+	/* libslirp and the C library try these, and can handle a refusal. */
 	assert_int_equal(inside(raw), -EACCES);
 	assert_int_equal(inside(ip6), -EACCES);
 	assert_int_equal(inside(local), -EACCES);

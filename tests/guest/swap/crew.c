@@ -28,7 +28,7 @@ void gate_open(void)
 	pthread_rwlock_unlock(&gate);
 }
 
-/* Or whoever forks would wait for ever. */
+/* Otherwise a fork would wait for ever. */
 static void gate_make(void)
 {
 	pthread_rwlockattr_t attr;

@@ -33,7 +33,7 @@ static void provide(struct answerer *a, size_t nr)
 				    .len = PAGE };
 
 	page_make(page, a->set->seed, nr, 1);
-	/* Before whoever waits for the page goes on. */
+	/* Before the thread that waits for the page continues. */
 	__atomic_fetch_add(&a->missing, 1, __ATOMIC_RELAXED);
 	if (ioctl(a->fd, UFFDIO_COPY, &copy) && errno != EEXIST)
 		die("UFFDIO_COPY: %m");
