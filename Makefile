@@ -4,13 +4,13 @@
 B	:= build
 CFLAGS	?= -O2 -g
 PREFIX	?= /usr/local
-# SymMod's own, for what reads modules: symctl too.
+# SymMod's libraries, for programs that read modules: symctl too.
 MOD_PKGS := libelf liblzma libzstd zlib
 PKGS	:= jansson libconfig slirp libseccomp libxxhash $(MOD_PKGS)
 VERSION	:= 0.1.0
 
-# A warning is an error under "make test", which says so in WERROR: another compiler has others.
-# libseccomp's macros leave a field out.
+# Warnings are errors under "make test", by WERROR; other compilers have other warnings.
+# libseccomp's macros do not initialize all fields.
 WARN	:= -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-missing-field-initializers \
 	-Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
 ALL_CFLAGS = -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -fstack-protector-strong \
@@ -43,8 +43,8 @@ $(B)/libvmm.a: $(filter-out $(B)/vmm/cli/main.o,$(VMM_OBJ))
 	@rm -f $@ && $(AR) rcs $@ $^
 
 # The symbiotic interface's host side, for this VMM and for others.
-# One object for each part, so that whoever embeds it sees no names but ours, and needs the
-# libraries of SymMod only for SymMod.
+# One object for each part, so that a VMM that embeds it sees only names with our prefixes,
+# and needs the libraries of SymMod only for SymMod.
 $(B)/symhost/core.o: $(filter $(B)/symbiotic/% $(B)/symcall/%,$(SYM_OBJ))
 $(B)/symhost/symmod.o: $(filter $(B)/symmod/%,$(SYM_OBJ))
 $(B)/symhost/swapbypass.o: $(filter $(B)/swapbypass/%,$(SYM_OBJ))
@@ -62,7 +62,7 @@ $(B)/symvmm: $(B)/vmm/cli/main.o $(B)/libvmm.a $(B)/libsymhost.a
 	@$(CC) $(CFLAGS) -o $@ -Wl,--whole-archive $< $(B)/libvmm.a $(B)/libsymhost.a \
 		-Wl,--no-whole-archive -Wl,--dynamic-list=vmm/services/services.list $(LDFLAGS) $(PKG_LIBS)
 
-# Services call symvmm itself; what they may call is listed, the rest stays inside.
+# Services call symvmm itself; only the listed symbols are exported.
 $(B)/symvmm: vmm/services/services.list
 
 $(B)/services/%.so: examples/services/%.c
@@ -80,7 +80,7 @@ $(B)/libsym.so.0: $(LIB_OBJ) libsym/libsym.map
 $(B)/libsym.a: $(LIB_OBJ)
 	@rm -f $@ && $(AR) rcs $@ $^
 
-# symctl carries the library inside, so that it runs from the build tree.
+# symctl links the library statically, so that it runs from the build tree.
 $(B)/symctl: $(CTL_OBJ) $(B)/libsym.a \
 		$(addprefix $(B)/symmod/,modinfo.o unpack.o repo.o folders.o) $(B)/symbiotic/err.o
 	@echo "  LD      $@"
@@ -161,7 +161,7 @@ install: all
 	for page in $(MAN); do install -m 644 $$page \
 		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; done
 
-# What install would put there, and the folders that are symkit's alone.
+# Files that install would write, and folders that only symkit uses.
 uninstall:
 	stage=$$(mktemp -d) && $(MAKE) -s install DESTDIR=$$stage && \
 		(cd $$stage && find . ! -type d -print0) | (cd "$(DESTDIR)/" && xargs -0 rm -f) && \

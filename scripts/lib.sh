@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What the scripts share: messages, and where things are kept.
-# shellcheck disable=SC2034 # used by those that source this
+# Shared by the scripts: messages, and the paths of caches.
+# shellcheck disable=SC2034 # used by the scripts that source this
 
 symkit_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 symkit_cache=${SYMKIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/symkit}

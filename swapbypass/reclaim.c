@@ -147,7 +147,7 @@ static int one_round(struct sym_window *w, uint64_t pages, struct sym_window_rec
 	int ret = ask(w, pages, &round), last;
 
 	if (ret == -ENODEV || ret == -ENOSYS)
-		return ret; /* nobody was asked */
+		return ret; /* the guest was not called */
 	if (!ret)
 		ret = punch(w, &round, &out->punched);
 	/* Even after an error: the guest may be keeping the slots out of use. */

@@ -173,8 +173,8 @@ static int check_ready(struct sym *sym, const char *name, struct sym_err *err)
 	if (!sym_generation(sym))
 		return not_ready(err);
 	if (!(sym_granted(sym) & SYM_FEATURE_MODULES))
-		return sym_fail(err, -ENOTSUP,
-				   "the guest is not ready: its symbiotic module does not support modules");
+		return sym_fail(err, -ENOTSUP, "the guest is not ready: "
+				"its symbiotic module does not support modules");
 	if (guest_has(sym, name))
 		return sym_fail(err, -EEXIST, "module %s is in the guest already", name);
 	return 0;

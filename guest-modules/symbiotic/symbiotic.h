@@ -63,7 +63,7 @@ struct module *sym_handler_owner(unsigned int entry);
 struct sym_slot {
 	/*
 	 * The handler that this slot runs.  It is set before the table is read, so that
-	 * whoever clears an entry sees its users; this works where RCU does not.
+	 * code that clears an entry sees its users; this works where RCU does not.
 	 */
 	struct sym_handler *running;
 	/*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * To functions of the kernel by a return, which needs no ENDBR at the other end, and from
+ * Jumps to functions of the kernel by a return, which needs no ENDBR at the target, and from
  * the kernel's fault handler to ours.
  */
 #include <linux/linkage.h>
@@ -15,7 +15,7 @@
 	RET
 .endm
 
-/* The arguments stay where they are, those on the stack too. */
+/* The arguments are unchanged, including those on the stack. */
 .macro THROUGH name
 SYM_FUNC_START(symswap_k_\name)
 	GOTO \name
@@ -36,7 +36,7 @@ THROUGH swapoff_ia32
 THROUGH look_around
 THROUGH hmm
 
-/* Where ftrace sends those who call do_swap_page(vmf). */
+/* ftrace redirects calls of do_swap_page(vmf) here. */
 SYM_FUNC_START(symswap_h_fault)
 	pushq	%rdi
 	call	symswap_fault

@@ -34,8 +34,8 @@ static const char *advice(int verdict)
 		return "ring 0 is interpreted: Linux guests would appear to hang. Use a host with "
 		       "hardware or nested virtualization, or QEMU (tests/rig/run does so)";
 	case CHECK_DENIED:
-		return "this user may not use KVM, so its capabilities are unknown: run as root, or "
-		       "join the group of /dev/kvm";
+		return "this user may not use KVM, so its capabilities are unknown: run as root, "
+		       "or join the group of /dev/kvm";
 	default:
 		return "no guest can run here: load kvm_amd or kvm_intel, enable virtualization "
 		       "in the firmware, or enable nesting in the outer hypervisor";

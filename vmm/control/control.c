@@ -111,7 +111,7 @@ static int call_events(struct control_client *client, const json_t *id, const js
 	if (history && !json_is_boolean(history))
 		return err_set(err, -EINVAL, "parameter 'history' must be true or false");
 	if (client->subscription >= 0)
-		return err_set(err, -EALREADY, "this connection has subscribed to the events already");
+		return err_set(err, -EALREADY, "this connection is subscribed to the events already");
 	answer(client, id, "result", json_object());
 	ret = events_subscribe(events, json_is_true(history), on_event, client);
 	if (ret < 0)

@@ -26,7 +26,7 @@ static inline uint64_t clock_ms(void)
 	return clock_ns() / NS_PER_MS;
 }
 
-/* clock_boot_ns - nanoseconds of CLOCK_BOOTTIME, which goes on while the host sleeps. */
+/* clock_boot_ns - nanoseconds of CLOCK_BOOTTIME, which includes suspend of the host. */
 static inline uint64_t clock_boot_ns(void)
 {
 	struct timespec ts;

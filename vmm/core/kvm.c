@@ -44,8 +44,8 @@ int kvm_open(struct err *err)
 
 	if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
 		return err_set(err, -errno,
-			       "/dev/kvm: does not exist: this host has no KVM, or its module is not "
-			       "loaded (modprobe kvm_amd or kvm_intel)");
+			       "/dev/kvm: does not exist: this host has no KVM, or its module is "
+			       "not loaded (modprobe kvm_amd or kvm_intel)");
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		return err_set(err, -errno,
 			       "/dev/kvm: permission denied: run as root or join its group (kvm)");

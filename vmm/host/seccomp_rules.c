@@ -152,7 +152,7 @@ static const struct {
 	{ KVM_GET_TSC_KHZ, LOOP, "a reset: the command line" },
 	{ TCGETS, ALL, "terminal" },
 	{ TIOCGPGRP, LOOP, "terminal, after a stop and continue" },
-	{ TCSETSW, ALL, "terminal, restored at the end, whoever ends" },
+	{ TCSETSW, ALL, "terminal, restored by the thread that exits" },
 	{ TCSETS, LOOP, "the same" },
 	{ TCSETSF, LOOP, "the same" },
 };

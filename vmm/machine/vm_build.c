@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a machine consists of.  The order here is the order on the PCI bus, so a
+ * Building a machine.  The order here is the order on the PCI bus, so a
  * guest finds its disks first, then its network cards.
  */
 #include <errno.h>

@@ -42,7 +42,7 @@ struct sym_window_config {
 	uint32_t level; /* SYM_WINDOW_*: wanted */
 	const char *file; /* holds the window; NULL: a memfd */
 	const char *name; /* of the VM, for the file's mark */
-	/* The guest exceeded its limit; @text is one line.  Any thread, no lock held.  May be NULL. */
+	/* The guest exceeded its limit; @text is one line.  Any thread, no lock held; or NULL. */
 	void (*violation)(void *arg, const char *text);
 	void *arg;
 };
