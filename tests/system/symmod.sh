@@ -67,7 +67,7 @@ variant() {
 }
 make_variants() {
 	echo "no module, but text that is long enough to be one if it were: $(seq 50)" >"$work/text.ko"
-	head -c 20000 "$own/symexample.ko" >"$work/cut.ko"
+	head -c 3000 "$own/symexample.ko" >"$work/cut.ko"
 	cp "$own/symexample.ko" "$work/arm.ko"
 	printf '\xb7' | dd of="$work/arm.ko" bs=1 seek=18 conv=notrunc status=none # e_machine
 	variant needy.ko 's/depends=symbiotic/depends=symabsent/'
@@ -75,7 +75,7 @@ make_variants() {
 	xz -c "$own/symexample.ko" >"$work/symexample.ko.xz"
 	zstd -q -c "$own/symexample.ko" >"$work/symexample.ko.zst"
 	gzip -c "$own/symtest.ko" >"$work/symtest.ko.gz"
-	head -c 3000 "$work/symexample.ko.xz" >"$work/cut.ko.xz"
+	head -c 1000 "$work/symexample.ko.xz" >"$work/cut.ko.xz"
 	tar -cf "$work/ko.img" -C "$own" symexample.ko
 	variant magic.ko "s/\\(vermagic=[^ ]*\\) SMP /\\1 UMP /"
 }
@@ -94,7 +94,7 @@ check_refused() {
 		module install test "$work/cut.ko"
 	refused 'cut.ko.xz: truncated xz data$' module install test "$work/cut.ko.xz"
 	refused 'absent.ko: No such file or directory$' module install test "$work/absent.ko"
-	refused 'symexample needs module symabsent, which the guest has not' \
+	refused 'symexample needs module symabsent, which the guest does not have' \
 		module install test "$work/needy.ko"
 	# The guest's own loader has the last word.
 	refused 'symexample: the guest refused it \(load\): .*Invalid module format' \

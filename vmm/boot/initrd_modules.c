@@ -104,7 +104,7 @@ static int open_module(struct boot_image *img, const char *name, struct sym_err 
 	return ret;
 }
 
-/* @optional: a module that is not there is no error; what is missing is told instead. */
+/* @optional: a missing module is no error; the reason goes to @img->missing. */
 static int add_module(struct boot_image *img, const char *name, bool optional, struct err *err)
 {
 	struct sym_err why = { 0 };
