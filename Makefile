@@ -6,7 +6,7 @@ CFLAGS	?= -O2 -g
 PREFIX	?= /usr/local
 # SymMod's libraries, for programs that read modules: symctl too.
 MOD_PKGS := libelf liblzma libzstd zlib
-PKGS	:= jansson libconfig slirp libseccomp libxxhash $(MOD_PKGS)
+PKGS	:= jansson libconfig slirp libseccomp libxxhash liburing $(MOD_PKGS)
 VERSION	:= 0.1.0
 
 # Warnings are errors under "make test", by WERROR; other compilers have other warnings.

@@ -4,9 +4,14 @@
 UNIT	:= $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_LIB := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
+comma := ,
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_LIB) $(B)/libvmm.a $(B)/libsymhost.a $(B)/libsym.a
 	@echo "  LD      $@"
-	@$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PKG_LIBS) -lcmocka
+	@$(CC) $(CFLAGS) -o $@ $^ $(TEST_LDFLAGS) $(LDFLAGS) $(PKG_LIBS) -lcmocka
+
+# The test stands between the disk and io_uring.
+$(B)/tests/unit/test_blk_ring: TEST_LDFLAGS := $(addprefix -Wl$(comma)--wrap=io_uring_,submit \
+	queue_init_params peek_batch_cqe)
 
 TINY_LIB := $(B)/tests/tiny/machine.o $(B)/tests/tiny/machine_guest.o
 # Its guest stands in for the interface.

@@ -254,7 +254,7 @@ static void find_devices(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct disk_config disk = { .path = image_path };
+	struct disk_config disk = { .path = image_path, .io = DISK_IO_RING };
 	struct net_config card = { .kind = NET_USER, .fd = -1 };
 	struct err err = { 0 };
 
@@ -266,7 +266,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	image_fd = memfd_create("image", 0);
 	check(image_fd >= 0 && !ftruncate(image_fd, IMAGE_SIZE));
 	snprintf(image_path, sizeof(image_path), "/proc/self/fd/%d", image_fd);
-	config.name = "fuzz";
 	bus_init(&board.pio);
 	bus_init(&board.mmio);
 	irq_init(&board.irq);

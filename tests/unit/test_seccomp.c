@@ -100,6 +100,21 @@ static long write_to_disk(void)
 	return pwrite(STDERR_FILENO, "", 0, 0) < 0 && errno != ESPIPE ? -1 : 0;
 }
 
+static long new_ring(void)
+{
+	return syscall(SYS_io_uring_setup, 1, NULL);
+}
+
+static long change_ring(void)
+{
+	return syscall(SYS_io_uring_register, -1, 0, NULL, 0);
+}
+
+static long use_ring(void)
+{
+	return syscall(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0) < 0 && errno == EBADF ? 0 : -1;
+}
+
 static long kill_another(void)
 {
 	return kill(getppid(), 0);
@@ -241,7 +256,7 @@ static void test_never(void **state)
 {
 	static long (*const attempts[])(void) = {
 		any_socket, raw_socket, datagram_socket, listen_somewhere, new_process,
-		new_program, look_into_another, new_code, kill_another,
+		new_program, look_into_another, new_code, kill_another, new_ring, change_ring,
 	};
 
 	for (enum seccomp_thread who = 0; who < SECCOMP_THREADS; who++) {
@@ -264,6 +279,7 @@ static void test_threads(void **state)
 		{ unix_socket, 1 << SECCOMP_VSOCK },
 		{ connect_somewhere, 1 << SECCOMP_VSOCK },
 		{ write_to_disk, 1 << SECCOMP_DISK },
+		{ use_ring, 1 << SECCOMP_DISK },
 		{ accept_client, 1 << SECCOMP_LOOP | 1 << SECCOMP_VSOCK },
 		{ new_thread, 1 << SECCOMP_LOOP },
 		{ new_vm, 1 << SECCOMP_LOOP },

@@ -15,11 +15,14 @@
 #define CONFIG_MAX_FWDS 16
 #define CONFIG_MAX_SERVICES 16
 
+enum disk_io { DISK_IO_AUTO, DISK_IO_SYNC, DISK_IO_RING };
+
 struct disk_config {
 	char *path;
 	bool readonly;
 	bool notify_exit; /* its notifications exit to userspace, for hooks of services */
 	bool raw; /* format=raw was given: no guessing from its contents */
+	enum disk_io io; /* how its requests are made; the tests choose */
 	char serial[21]; /* virtio-blk serial, at most 20 bytes */
 };
 

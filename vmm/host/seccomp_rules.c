@@ -65,6 +65,7 @@ static const struct rule rules[] = {
 	{ SCMP_SYS(preadv), DISK, "disk reads" },
 	{ SCMP_SYS(pwritev), DISK, "disk writes" },
 	{ SCMP_SYS(pwrite64), DISK, "write-zeroes" },
+	{ SCMP_SYS(io_uring_enter), DISK, "disk requests; the ring is restricted" },
 	{ SCMP_SYS(fdatasync), DISK, "disk flush" },
 	{ SCMP_SYS(fallocate), LOOP | DISK | WORKER, "discard; freeing pages of a window" },
 	{ SCMP_SYS(pread64), LOOP | WORKER, "kernel and initrd at a reset; modules" },

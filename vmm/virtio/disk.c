@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define SECTOR 512
@@ -67,6 +69,14 @@ static int check_size(int fd, const char *path, uint64_t *size, struct err *err)
 	return 0;
 }
 
+bool disk_in_memory(int fd)
+{
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ||
+				     fs.f_type == HUGETLBFS_MAGIC);
+}
+
 int disk_open(const struct disk_config *config, uint64_t *size, struct err *err)
 {
 	const char *path = config->path;
@@ -76,6 +86,9 @@ int disk_open(const struct disk_config *config, uint64_t *size, struct err *err)
 	if (fd < 0)
 		return err_errno(err, "disk %s", path);
 	ret = check_size(fd, path, size, err);
+	/* That was for FIFOs; with it io_uring would give up where it had to wait. */
+	if (!ret && fcntl(fd, F_SETFL, 0))
+		ret = err_errno(err, "disk %s", path);
 	if (!ret && !config->raw)
 		ret = check_format(fd, path, err);
 	if (!ret)

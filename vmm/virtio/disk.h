@@ -18,6 +18,9 @@
  */
 int disk_open(const struct disk_config *config, uint64_t *size, struct err *err);
 
+/* disk_in_memory - the image @fd is in a file system that has no other storage. */
+bool disk_in_memory(int fd);
+
 /*
  * disk_lock - lock the image @fd, for ourselves or @shared with other readers.  Waits two
  * seconds for whoever has it; -EBUSY with @err naming him, -errno.

@@ -52,9 +52,32 @@ int virtio_init(struct virtio_device *dev, struct board *board, const struct vir
 	return 0;
 }
 
-void virtio_free_common(struct virtio_device *dev)
+void virtio_hold(struct virtio_device *dev)
+{
+	dev->in_flight++;
+}
+
+void virtio_release(struct virtio_device *dev)
+{
+	dev->in_flight--;
+	pthread_cond_broadcast(&dev->idle);
+}
+
+/* Nothing new begins from here on; lock held. */
+static void cancel_io(struct virtio_device *dev)
 {
 	__atomic_fetch_add(&dev->cancel, 1, __ATOMIC_SEQ_CST);
+	if (dev->in_flight && dev->has_thread)
+		eventfd_write(dev->queues[0].kick_fd, 1);
+	while (dev->in_flight)
+		pthread_cond_wait(&dev->idle, &dev->lock);
+}
+
+void virtio_free_common(struct virtio_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	cancel_io(dev);
+	pthread_mutex_unlock(&dev->lock);
 	if (dev->has_thread && !eventfd_write(dev->quit_fd, 1))
 		pthread_join(dev->thread, NULL);
 	if (dev->quit_fd >= 0)
@@ -68,30 +91,20 @@ void virtio_free_common(struct virtio_device *dev)
 
 void virtio_io_begin(struct virtio_device *dev)
 {
-	dev->in_flight = true;
+	virtio_hold(dev);
 	pthread_mutex_unlock(&dev->lock);
 }
 
 bool virtio_io_end(struct virtio_device *dev)
 {
 	pthread_mutex_lock(&dev->lock);
-	dev->in_flight = false;
-	pthread_cond_broadcast(&dev->idle);
+	virtio_release(dev);
 	return !dev->cancel;
 }
 
 bool virtio_cancelled(const struct virtio_device *dev)
 {
 	return __atomic_load_n(&dev->cancel, __ATOMIC_SEQ_CST);
-}
-
-/* The device must not touch the driver's memory after a reset (2.4.1): wait for that. */
-static void cancel_io(struct virtio_device *dev)
-{
-	__atomic_fetch_add(&dev->cancel, 1, __ATOMIC_SEQ_CST);
-	while (dev->in_flight)
-		pthread_cond_wait(&dev->idle, &dev->lock);
-	__atomic_fetch_sub(&dev->cancel, 1, __ATOMIC_SEQ_CST);
 }
 
 void virtio_broken(struct virtio_device *dev, const char *fmt, ...)
@@ -124,7 +137,9 @@ void virtio_reset(struct virtio_device *dev)
 {
 	bool was_up;
 
+	/* The device must not touch the driver's memory after a reset (2.4.1): wait for that. */
 	cancel_io(dev);
+	__atomic_fetch_sub(&dev->cancel, 1, __ATOMIC_SEQ_CST);
 	was_up = dev->status & VIRTIO_CONFIG_S_DRIVER_OK;
 	dev->status = 0;
 	dev->features = 0;
@@ -191,9 +206,8 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status)
 void virtio_serve(struct virtio_device *dev, unsigned int q)
 {
 	pthread_mutex_lock(&dev->lock);
-	dev->queues[q].budget = VIRTQ_BUDGET;
-	dev->queues[q].budget_bytes = VIRTQ_BUDGET_BYTES;
-	if (dev->queues[q].live && !dev->broken)
+	virtq_turn(&dev->queues[q]);
+	if (dev->queues[q].live && !dev->broken && !dev->cancel)
 		dev->ops->notify(dev, q);
 	pthread_mutex_unlock(&dev->lock);
 }

@@ -103,9 +103,9 @@ struct virtio_device {
 	uint8_t status;
 	uint8_t generation; /* of the device configuration */
 	bool broken; /* the driver broke a rule; until reset */
-	bool in_flight; /* between virtio_io_begin() and virtio_io_end() */
+	unsigned int in_flight; /* what a reset waits for, see virtio_io_begin() */
 	unsigned int cancel; /* what is in flight is not wanted any more; read without the lock */
-	pthread_cond_t idle; /* in_flight has become false */
+	pthread_cond_t idle; /* in_flight has become less */
 	bool notify_exit; /* no ioeventfd: doorbells exit, for services to see */
 	struct virtq queues[VIRTIO_QUEUES];
 	struct bus_region notify_region;
@@ -166,6 +166,14 @@ void virtio_io_begin(struct virtio_device *dev);
 bool virtio_io_end(struct virtio_device *dev);
 bool virtio_cancelled(const struct virtio_device *dev);
 
+/*
+ * virtio_hold, virtio_release - requests are in flight while the thread waits for what comes,
+ * the lock let go.  A reset, or the VM's end, wakes it, so that poll_done hurries them, and then
+ * waits for virtio_release(); what is done after it is not given back.  Lock held.
+ */
+void virtio_hold(struct virtio_device *dev);
+void virtio_release(struct virtio_device *dev);
+
 /* Serve one notification; for the loop, the device's thread and the fuzzer. */
 void virtio_serve(struct virtio_device *dev, unsigned int q);
 
@@ -175,6 +183,12 @@ void virtio_serve(struct virtio_device *dev, unsigned int q);
  * Returns 1, 0 when there is none, or -EINVAL after virtio_broken().  Lock held.
  */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
+
+/* virtq_more - another one is there to be popped. */
+bool virtq_more(const struct virtq *vq);
+
+/* virtq_turn - a new turn, with what a queue may take in one. */
+void virtq_turn(struct virtq *vq);
 
 /* virtq_spend - @bytes were moved for the request popped last: they count as part of its turn. */
 void virtq_spend(struct virtq *vq, size_t bytes);

@@ -27,6 +27,12 @@ static uint16_t *avail_event(struct virtq *vq)
 	return (uint16_t *)&vq->used->ring[vq->size];
 }
 
+void virtq_turn(struct virtq *vq)
+{
+	vq->budget = VIRTQ_BUDGET;
+	vq->budget_bytes = VIRTQ_BUDGET_BYTES;
+}
+
 int virtq_live(struct virtq *vq)
 {
 	const struct guest_memory *mem = vq->dev->mem;
@@ -43,8 +49,7 @@ int virtq_live(struct virtq *vq)
 	vq->next_avail = 0;
 	vq->next_used = 0;
 	vq->signalled = 0;
-	vq->budget = VIRTQ_BUDGET;
-	vq->budget_bytes = VIRTQ_BUDGET_BYTES;
+	virtq_turn(vq);
 	vq->event_idx = vq->dev->features >> VIRTIO_RING_F_EVENT_IDX & 1;
 	vq->live = true;
 	return 0;
@@ -164,6 +169,11 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *c)
 	vq->next_avail++;
 	vq->budget--;
 	return 1;
+}
+
+bool virtq_more(const struct virtq *vq)
+{
+	return load16(&vq->avail->idx) != vq->next_avail;
 }
 
 void virtq_unpop(struct virtq *vq)
