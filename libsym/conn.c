@@ -129,8 +129,7 @@ static ssize_t send_some(struct sym_conn *conn, const char *text, size_t len, in
 	return sendmsg(conn->fd, &msg, MSG_NOSIGNAL);
 }
 
-static int send_all(struct sym_conn *conn, const char *text, size_t len, int fd,
-		    int64_t deadline)
+static int send_all(struct sym_conn *conn, const char *text, size_t len, int fd, int64_t deadline)
 {
 	while (len) {
 		ssize_t n = send_some(conn, text, len, fd);
@@ -183,8 +182,7 @@ static int buf_fill(struct sym_conn *conn, int64_t deadline)
 	ssize_t n;
 
 	while (!ret) {
-		n = recv(conn->fd, conn->buf + conn->buf_len, conn->buf_size - conn->buf_len,
-			 0);
+		n = recv(conn->fd, conn->buf + conn->buf_len, conn->buf_size - conn->buf_len, 0);
 		if (n > 0) {
 			conn->buf_len += n;
 			return 0;
@@ -267,7 +265,8 @@ int sym__call(struct sym_conn *conn, const char *method, json_t *params, json_t 
 
 int sym__dump(struct sym_conn *conn, json_t *json, char **text)
 {
-	*text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16));
+	*text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY |
+					 JSON_REAL_PRECISION(16));
 	json_decref(json);
 	return *text ? 0 : sym__fail(conn, -ENOMEM, "out of memory");
 }
@@ -308,8 +307,7 @@ int sym__call_long(struct sym_conn *conn, const char *method, json_t *params, in
 	return ret;
 }
 
-int sym_call_method(struct sym_conn *conn, const char *method, const char *params,
-		    char **result)
+int sym_call_method(struct sym_conn *conn, const char *method, const char *params, char **result)
 {
 	json_t *in = NULL, *out = NULL;
 	int ret;

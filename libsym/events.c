@@ -26,7 +26,8 @@ void sym__keep_event(struct sym_conn *conn, const json_t *json)
 	if (!event)
 		return;
 	event->next = NULL;
-	event->text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(16));
+	event->text = json_dumps(json,
+				 JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(16));
 	if (!event->text) {
 		free(event);
 		return;

@@ -48,8 +48,9 @@ int sym_upcall(struct sym_conn *conn, const struct sym_upcall *call, char **resu
 
 	sym__clear_error(conn);
 	if (sym__opts(&known, call) || !known.handler)
-		return sym__fail(conn, -EINVAL, "sym_upcall: no handler is named, or options "
-						"that this library does not know");
+		return sym__fail(conn, -EINVAL,
+				 "sym_upcall: no handler is named, or options "
+				 "that this library does not know");
 	params = upcall_params(&known);
 	if (!params || (known.payload && !json_object_get(params, "payload"))) {
 		json_decref(params);
@@ -70,9 +71,10 @@ int sym_module_install(struct sym_conn *conn, int fd, const char *params)
 
 int sym_module_load(struct sym_conn *conn, const char *name, const char *params)
 {
-	return sym__call_long(conn, "module_install",
-			      json_pack("{s:s, s:s}", "name", name, "params",
-					params ? params : ""), -1, INSTALL_MS, NULL);
+	return sym__call_long(
+		conn, "module_install",
+		json_pack("{s:s, s:s}", "name", name, "params", params ? params : ""), -1,
+		INSTALL_MS, NULL);
 }
 
 /* The array @key of @method's answer. */
@@ -116,9 +118,10 @@ int sym_service_call(struct sym_conn *conn, const char *service, const char *ver
 
 	for (; args && *args; args++)
 		json_array_append_new(list, json_string(*args));
-	ret = sym__call_long(conn, "service",
-			     json_pack("{s:s, s:s, s:o}", "name", service, "verb", verb, "args",
-				       list), -1, SERVICE_MS, &result);
+	ret = sym__call_long(
+		conn, "service",
+		json_pack("{s:s, s:s, s:o}", "name", service, "verb", verb, "args", list), -1,
+		SERVICE_MS, &result);
 	if (ret)
 		return ret;
 	value = json_object_get(result, "text");

@@ -12,8 +12,8 @@
 
 #include "symkit/sym.h"
 
-#define SYM_PROTOCOL 1
-#define SYM_LINE_MAX (4 * 1024 * 1024) /* of an answer */
+#define SYM_PROTOCOL   1
+#define SYM_LINE_MAX   (4 * 1024 * 1024) /* of an answer */
 #define SYM_EVENTS_MAX 1024
 #define SYM_TIMEOUT_MS 10000
 

@@ -127,8 +127,7 @@ static char *live_name(const char *runtime, const char *file)
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0) {
-		alive = !connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
-			errno == EAGAIN;
+		alive = !connect(fd, (struct sockaddr *)&addr, sizeof(addr)) || errno == EAGAIN;
 		close(fd);
 	}
 	if (alive)

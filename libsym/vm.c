@@ -59,7 +59,8 @@ int sym_vm_info(struct sym_conn *conn, struct sym_info **info)
 	};
 	if (!box->info.name || !box->info.uuid || !box->info.state) {
 		sym_info_free(&box->info);
-		return sym__fail(conn, -EPROTO, "VM '%s' sent an incomplete description", conn->name);
+		return sym__fail(conn, -EPROTO, "VM '%s' sent an incomplete description",
+				 conn->name);
 	}
 	*info = &box->info;
 	return 0;
@@ -154,8 +155,7 @@ static int kill_and_wait(struct sym_conn *conn, struct sym_conn *watch, char **e
 		return sym__fail(conn, ret, "%s", watch->error);
 	ret = wait_gone(watch, KILL_TIMEOUT_MS, event);
 	if (ret == -ETIMEDOUT)
-		sym__fail(conn, ret, "VM '%s' did not stop, even by force",
-			  conn->name);
+		sym__fail(conn, ret, "VM '%s' did not stop, even by force", conn->name);
 	else if (ret)
 		sym__fail(conn, ret, "%s", watch->error);
 	return ret;
@@ -211,7 +211,8 @@ int sym_vm_stop(struct sym_conn *conn, const struct sym_stop_opts *opts, char **
 	sym__clear_error(conn);
 	ret = sym__opts(&known, opts);
 	if (ret)
-		return sym__fail(conn, ret, "sym_vm_stop: options that this library does not know");
+		return sym__fail(conn, ret,
+				 "sym_vm_stop: options that this library does not know");
 	if (!known.timeout_ms)
 		known.timeout_ms = STOP_TIMEOUT_MS;
 	ret = open_watch(conn, &watch);
@@ -257,8 +258,8 @@ int sym_metrics(struct sym_conn *conn, enum sym_metrics_format format, char **te
 	json_t *result, *value;
 	int ret;
 
-	ret = sym__call(conn, "metrics", json_pack("{s:s}", "format",
-						   want_json ? "json" : "prometheus"), &result);
+	ret = sym__call(conn, "metrics",
+			json_pack("{s:s}", "format", want_json ? "json" : "prometheus"), &result);
 	if (ret)
 		return ret;
 	value = json_object_get(result, want_json ? "metrics" : "text");

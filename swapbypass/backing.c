@@ -56,7 +56,7 @@ static int discard_leftover(struct backing *b, const struct stat *st, struct sym
 	    pread(b->fd, &mark, sizeof(mark), st->st_size - sizeof(mark)) != sizeof(mark) ||
 	    memcmp(mark.magic, MAGIC, sizeof(MAGIC)))
 		return sym_fail(err, -EEXIST, "%s: not empty, and not a swap window of symkit",
-				   b->file);
+				b->file);
 	keep_name(b->leftover, sizeof(b->leftover), mark.name, sizeof(mark.name));
 	b->created = mark.created == 'c';
 	return ftruncate(b->fd, 0) ? fail_errno(err, b->file) : 0;
@@ -87,9 +87,11 @@ static int check_space(const struct backing *b, struct sym_err *err)
 	room = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (room >= b->size + sizeof(struct mark))
 		return 0;
-	return sym_fail(err, -ENOSPC, "%s: the window has %llu MiB, the file system %llu MiB "
-			   "free", b->file, (unsigned long long)b->size >> 20,
-			   (unsigned long long)room >> 20);
+	return sym_fail(err, -ENOSPC,
+			"%s: the window has %llu MiB, the file system %llu MiB "
+			"free",
+			b->file, (unsigned long long)b->size >> 20,
+			(unsigned long long)room >> 20);
 }
 
 /* One write sets the file's length and the mark: a crash leaves both or neither. */
@@ -122,8 +124,7 @@ static int take_file(struct backing *b, const char *name, struct sym_err *err)
 	return ret ? ret : put_mark(b, name, err);
 }
 
-static int make_file(struct backing *b, const char *file, const char *name,
-		     struct sym_err *err)
+static int make_file(struct backing *b, const char *file, const char *name, struct sym_err *err)
 {
 	int ret;
 
@@ -166,7 +167,7 @@ int backing_create(struct backing *b, uint64_t size, const char *file, const cha
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, b->fd, 0);
 	if (map == MAP_FAILED)
 		return sym_fail(err, -errno, "%s: cannot map: %s", file ? file : "memfd",
-				   strerror(errno));
+				strerror(errno));
 	b->map = map;
 	/* Keep guest pages out of core dumps. */
 	madvise(map, size, MADV_DONTDUMP);

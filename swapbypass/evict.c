@@ -50,8 +50,9 @@ static uint64_t evict_to_file(const struct backing *b, const struct sym_window_r
 	for (unsigned int i = 0; i < nr; i++) {
 		if (!in_use(&runs[i], &at, &len))
 			continue;
-		sync_file_range(b->fd, at, len, SYNC_FILE_RANGE_WAIT_BEFORE |
-				SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+		sync_file_range(b->fd, at, len,
+				SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+					SYNC_FILE_RANGE_WAIT_AFTER);
 		posix_fadvise(b->fd, at, len, POSIX_FADV_DONTNEED);
 		after += out_of_memory(b, at, len);
 	}

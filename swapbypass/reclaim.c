@@ -93,7 +93,8 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 	ret = sym_call_by_name(w->sym, SYM_WINDOW_RECLAIM, &vcpu, &call);
 	if (ret)
 		return ret;
-	ret = runs_check(round->runs, call.reply_len, w->backing.size / PAGE, call.value[0], pages);
+	ret = runs_check(round->runs, call.reply_len, w->backing.size / PAGE, call.value[0],
+			 pages);
 	if (ret < 0)
 		return ret;
 	round->nr = ret;

@@ -11,10 +11,10 @@
 #include "swapbypass/window.h"
 #include "symbiotic/sym.h"
 
-#define ACK_TIMEOUT_S 120 /* then a lower limit applies even if it was never acknowledged */
+#define ACK_TIMEOUT_S	    120 /* then a lower limit applies even if it was never acknowledged */
 #define MAX_PARTIAL_RETURNS 3
-#define PIECES	      4096 /* in which an excess is punched out */
-#define PIECE_MIN     (64 * PAGE)
+#define PIECES		    4096 /* in which an excess is punched out */
+#define PIECE_MIN	    (64 * PAGE)
 
 static uint64_t min(uint64_t a, uint64_t b)
 {
@@ -207,8 +207,10 @@ void sym_window_enforce(struct sym_window *w)
 	if (answer_is_final(ret))
 		punched = punch_excess(w, &view, resets);
 	snprintf(text, sizeof(text),
-		 "the guest has %llu KiB of the window, its limit is %llu KiB; %llu KiB were taken "
-		 "from the end", (unsigned long long)lent >> 10, (unsigned long long)limit >> 10,
+		 "the guest has %llu KiB of the window, its limit is %llu KiB; %llu KiB were "
+		 "taken "
+		 "from the end",
+		 (unsigned long long)lent >> 10, (unsigned long long)limit >> 10,
 		 (unsigned long long)punched >> 10);
 	if (w->violation)
 		w->violation(w->arg, text);

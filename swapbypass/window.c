@@ -39,10 +39,11 @@ static int check_config(const struct sym_window_config *c, struct sym_err *err)
 		return sym_fail(err, -EINVAL, "the configuration is not valid");
 	if (c->bytes % PAGE || c->bytes < SYM_WINDOW_MIN || c->bytes > SYM_WINDOW_MAX)
 		return sym_fail(err, -EINVAL,
-				   "the size must be a multiple of 4096, from 1M to 1T");
+				"the size must be a multiple of 4096, from 1M to 1T");
 	if (!limit_ok(c->limit, c->bytes))
-		return sym_fail(err, -EINVAL, "the limit must be a multiple of 4096, at most "
-						 "the window's size");
+		return sym_fail(err, -EINVAL,
+				"the limit must be a multiple of 4096, at most "
+				"the window's size");
 	return 0;
 }
 
@@ -52,7 +53,7 @@ static int add(struct sym_window *w, struct sym_err *err)
 
 	if (ret)
 		return sym_fail(err, ret, "no room for it at guest address 0x%llx: %s",
-				   (unsigned long long)w->gpa, strerror(-ret));
+				(unsigned long long)w->gpa, strerror(-ret));
 	w->added = true;
 	show(w);
 	return 0;
@@ -71,9 +72,16 @@ int sym_window_create(struct sym *sym, const struct sym_host_ops *ops, void *vm,
 	if (!w)
 		return sym_fail(err, -ENOMEM, "out of memory");
 	*w = (struct sym_window){
-		.sym = sym, .ops = ops, .vm = vm, .gpa = config->gpa, .limit = config->limit,
-		.level = config->level, .changes = 1, .violation = config->violation,
-		.arg = config->arg, .backing = { .fd = -1 },
+		.sym = sym,
+		.ops = ops,
+		.vm = vm,
+		.gpa = config->gpa,
+		.limit = config->limit,
+		.level = config->level,
+		.changes = 1,
+		.violation = config->violation,
+		.arg = config->arg,
+		.backing = { .fd = -1 },
 	};
 	pthread_mutex_init(&w->lock, NULL);
 	ret = backing_create(&w->backing, config->bytes, config->file, config->name, err);

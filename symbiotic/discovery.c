@@ -9,8 +9,8 @@
 
 #include "symbiotic/sym.h"
 
-#define LEAF1_ECX_VMX	 (1u << 5)
-#define LEAF8_1_ECX_SVM	 (1u << 2)
+#define LEAF1_ECX_VMX	(1u << 5)
+#define LEAF8_1_ECX_SVM (1u << 2)
 
 /*
  * A kick that finds the vCPU in a nested guest would read and change the wrong registers, and
@@ -26,7 +26,8 @@ static void hide_nested(struct kvm_cpuid2 *cpuid)
 	}
 }
 
-static struct kvm_cpuid_entry2 *leaf(struct kvm_cpuid2 *cpuid, unsigned int max, uint32_t function)
+static struct kvm_cpuid_entry2 *leaf(struct kvm_cpuid2 *cpuid, unsigned int max,
+				     uint32_t function)
 {
 	for (uint32_t i = 0; i < cpuid->nent; i++)
 		if (cpuid->entries[i].function == function)

@@ -145,13 +145,12 @@ static bool kernel_code(uint64_t gva)
 static int check_setup(const struct sym *sym, const struct sym_call_setup *setup)
 {
 	if (setup->magic != SYM_CALL_MAGIC || setup->version != SYM_ABI_VERSION ||
-	    setup->size != sizeof(struct sym_call_area) ||
-	    setup->generation != sym->generation)
+	    setup->size != sizeof(struct sym_call_area) || setup->generation != sym->generation)
 		return -EPROTO;
 	if (!kernel_code(setup->entry) || !kernel_address(setup->stack) ||
 	    !kernel_address(setup->gs_base) || setup->stack % 16 ||
-	    (setup->cr3_user_bits & ~0x1fffull) || !setup->cs || !setup->ss ||
-	    setup->cs & 7 || setup->ss & 7)
+	    (setup->cr3_user_bits & ~0x1fffull) || !setup->cs || !setup->ss || setup->cs & 7 ||
+	    setup->ss & 7)
 		return -EINVAL;
 	return 0;
 }
@@ -161,8 +160,8 @@ uint64_t sym_kernel_map(const struct sym *sym, const struct kvm_sregs *sregs, ui
 {
 	unsigned int shift = sregs->cr4 & CR4_LA57 ? 48 : 39;
 	uint64_t table = sregs->cr3 & ~cr3_user_bits & PTE_ADDR, entry;
-	const uint64_t *at = sym->ops->mem_map(sym->vm, table + (gva >> shift & 511) * sizeof(*at),
-					       sizeof(*at));
+	const uint64_t *at = sym->ops->mem_map(
+		sym->vm, table + (gva >> shift & 511) * sizeof(*at), sizeof(*at));
 
 	if (!at)
 		return 0;

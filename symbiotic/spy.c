@@ -209,8 +209,8 @@ static bool good_name(const char *name, size_t size)
 
 static unsigned int take_handlers(struct handler_table *table, const void *buf)
 {
-	struct handler_hash *hash =
-		table->current == &table->hash[0] ? &table->hash[1] : &table->hash[0];
+	struct handler_hash *hash = table->current == &table->hash[0] ? &table->hash[1] :
+									&table->hash[0];
 	const struct sym_item *item = NULL;
 	unsigned int refused = 0;
 

@@ -106,8 +106,7 @@ static void forgotten(struct call_vcpu *cv, int what, uint32_t before)
 	}
 	/* From now on KVM stores the registers at each exit of this vCPU, for hypercalls. */
 	if (what & SYM_FORGET_VCPU && cv->sym->sync_regs)
-		cv->run->kvm_valid_regs =
-			sym->vcpu[cv->id].area ? KVM_SYNC_X86_REGS : 0;
+		cv->run->kvm_valid_regs = sym->vcpu[cv->id].area ? KVM_SYNC_X86_REGS : 0;
 }
 
 static bool msr_exit(struct call_vcpu *cv)

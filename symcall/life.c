@@ -31,8 +31,8 @@ int sym_create(const struct sym_host_ops *ops, void *vm, const struct sym_config
 		return -E2BIG;
 	sym = calloc(1, sizeof(*sym) + nr_vcpus * sizeof(sym->vcpu[0]));
 	if (sym)
-		sym->calls = calloc(1, sizeof(*sym->calls) +
-					       nr_vcpus * sizeof(sym->calls->vcpu[0]));
+		sym->calls = calloc(1,
+				    sizeof(*sym->calls) + nr_vcpus * sizeof(sym->calls->vcpu[0]));
 	if (!sym || !sym->calls) {
 		free(sym);
 		return -ENOMEM;

@@ -19,10 +19,20 @@
 #define EFER_LMA	(1ull << 10)
 
 static const struct kvm_segment flat_code = {
-	.limit = 0xffffffff, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1,
+	.limit = 0xffffffff,
+	.type = 11,
+	.present = 1,
+	.s = 1,
+	.l = 1,
+	.g = 1,
 };
 static const struct kvm_segment flat_data = {
-	.limit = 0xffffffff, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1,
+	.limit = 0xffffffff,
+	.type = 3,
+	.present = 1,
+	.s = 1,
+	.db = 1,
+	.g = 1,
 };
 
 /*
@@ -86,8 +96,8 @@ static bool kernel_segments(struct kvm_sregs *sregs, const struct sym_call_setup
 	uint64_t cr3 = sregs->cr3 & ~setup->cr3_user_bits;
 
 	/* Ignore SS: after an interrupt from user mode it is null in the kernel. */
-	if (sregs->cs.selector == setup->cs && sregs->cs.l &&
-	    sregs->gs.base == setup->gs_base && sregs->cr3 == cr3)
+	if (sregs->cs.selector == setup->cs && sregs->cs.l && sregs->gs.base == setup->gs_base &&
+	    sregs->cr3 == cr3)
 		return false;
 	sregs->cs = flat_code;
 	sregs->cs.selector = setup->cs;
@@ -128,8 +138,7 @@ static int enter_full(struct call_vcpu *cv, struct frame *frame, const struct sy
 	/* The events have the interrupt that is being delivered. */
 	memset(frame->sregs.interrupt_bitmap, 0, sizeof(frame->sregs.interrupt_bitmap));
 	handler = *frame;
-	frame->sregs_changed = handler.sregs_changed =
-		kernel_segments(&handler.sregs, setup);
+	frame->sregs_changed = handler.sregs_changed = kernel_segments(&handler.sregs, setup);
 	frame->events_changed = handler.events_changed = no_events(&handler.events);
 	set_call_regs(&handler.regs, setup, call, context, token);
 	if (frame->mp_state == KVM_MP_STATE_HALTED) {
@@ -194,8 +203,7 @@ static void abandon(struct call_vcpu *cv, const struct sym_call *call, uint64_t 
 	cv->timed_out = true;
 	pthread_mutex_lock(&sym->lock);
 	if (sym->vcpu[cv->id].area && token >> 32 == sym->generation)
-		__atomic_store_n(&sym->vcpu[cv->id].area->host.aborted, token,
-				 __ATOMIC_RELEASE);
+		__atomic_store_n(&sym->vcpu[cv->id].area->host.aborted, token, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&sym->lock);
 	sym_count(&sym->stats.timeouts);
 	sym_emit(sym, SYM_EVENT_TIMEOUT, cv->id, call->handler,
@@ -213,7 +221,7 @@ static void take_result(struct call_vcpu *cv, struct sym_call *call,
 }
 
 static int run_to_end(struct call_vcpu *cv, struct sym_call *call, uint64_t token,
-			 const struct sym_call_area *area)
+		      const struct sym_call_area *area)
 {
 	int ret;
 
@@ -334,7 +342,8 @@ int nested_run(struct call_vcpu *cv, struct sym_call *call, uint32_t context)
 	if (!++cv->nested_number)
 		cv->nested_number = 1;
 	__atomic_store_n(&cv->nested_deadline,
-			 (uint64_t)cv->nested_number << 32 | deadline_tick(sym, call->deadline_ms),
+			 (uint64_t)cv->nested_number << 32 |
+				 deadline_tick(sym, call->deadline_ms),
 			 __ATOMIC_SEQ_CST);
 	deadline_start(sym);
 	ret = at == AT_HYPERCALL ? nest_light(cv, call, context, token, area) :

@@ -16,12 +16,12 @@
 #include "symbiotic/text.h"
 #include "sym/symmod.h"
 
-#define DATA_DEADLINE_MS 5000u
-#define LOAD_DEADLINE_MS 30000u
-#define MODPROBE_MS	 25000u /* below the call's deadline, so that the guest can report it */
+#define DATA_DEADLINE_MS  5000u
+#define LOAD_DEADLINE_MS  30000u
+#define MODPROBE_MS	  25000u /* below the call's deadline, so that the guest can report it */
 #define TOTAL_DEADLINE_MS 120000u /* for all steps together, whatever the guest answers */
-#define TRIES 3 /* of a transfer that arrives damaged */
-#define DAMAGED 1
+#define TRIES		  3 /* of a transfer that arrives damaged */
+#define DAMAGED		  1
 
 struct transfer {
 	struct sym *sym;
@@ -34,7 +34,8 @@ struct transfer {
 
 static struct transfer transfer_new(struct sym *sym, struct sym_err *err)
 {
-	return (struct transfer){ .sym = sym, .err = err,
+	return (struct transfer){ .sym = sym,
+				  .err = err,
 				  .until_ms = sym_now_ms() + TOTAL_DEADLINE_MS };
 }
 
@@ -91,8 +92,8 @@ static int step_failed(struct transfer *t, int code, const char *name, const cha
 	case -ECANCELED:
 		return sym_fail(t->err, code, "module %s: %s (%s)", name, text, step);
 	default:
-		return sym_fail(t->err, code, "module %s: the guest refused it (%s): %s", name, step,
-				t->reply[0] ? t->reply : strerror(-code));
+		return sym_fail(t->err, code, "module %s: the guest refused it (%s): %s", name,
+				step, t->reply[0] ? t->reply : strerror(-code));
 	}
 }
 
@@ -129,9 +130,10 @@ static int need_all(struct transfer *t, const struct symmod_image *image)
 		    ret == -ECANCELED || ret == -EAGAIN)
 			return step_failed(t, ret, image->name, "dependencies");
 		if (ret)
-			return sym_fail(t->err, -ENOENT,
-					   "module %s needs module %s, which the guest does not have%s%s",
-					   image->name, name, t->reply[0] ? ": " : "", t->reply);
+			return sym_fail(
+				t->err, -ENOENT,
+				"module %s needs module %s, which the guest does not have%s%s",
+				image->name, name, t->reply[0] ? ": " : "", t->reply);
 	}
 	return 0;
 }
@@ -150,7 +152,7 @@ static int send(struct transfer *t, const struct symmod_image *image, const char
 
 	if (ret)
 		return step_failed(t, ret, image->name, "begin");
-	for (at = t->value <= image->size ? t->value : 0; at < image->size; ) {
+	for (at = t->value <= image->size ? t->value : 0; at < image->size;) {
 		size_t n = image->size - at < SYM_CALL_PAYLOAD ? image->size - at :
 								 SYM_CALL_PAYLOAD;
 
@@ -173,15 +175,15 @@ static int check_ready(struct sym *sym, const char *name, struct sym_err *err)
 	if (!sym_generation(sym))
 		return not_ready(err);
 	if (!(sym_granted(sym) & SYM_FEATURE_MODULES))
-		return sym_fail(err, -ENOTSUP, "the guest is not ready: "
+		return sym_fail(err, -ENOTSUP,
+				"the guest is not ready: "
 				"its symbiotic module does not support modules");
 	if (guest_has(sym, name))
 		return sym_fail(err, -EEXIST, "module %s is in the guest already", name);
 	return 0;
 }
 
-static int check_guest(struct sym *sym, const struct symmod_image *image,
-		       struct sym_err *err)
+static int check_guest(struct sym *sym, const struct symmod_image *image, struct sym_err *err)
 {
 	struct sym_item_kernel kernel;
 	int ret = check_ready(sym, image->name, err);
@@ -199,7 +201,7 @@ static int check_length(const char *name, const char *params, struct sym_err *er
 	if (strlen(params) <= SYMMOD_MAX_PARAMS)
 		return 0;
 	return sym_fail(err, -E2BIG, "module %s: more than %d bytes of parameters", name,
-			   SYMMOD_MAX_PARAMS);
+			SYMMOD_MAX_PARAMS);
 }
 
 int symmod_install(struct sym *sym, const struct symmod_image *image, const char *params,
@@ -233,13 +235,13 @@ static int load_failed(struct transfer *t, int code, const char *name)
 	switch (code) {
 	case -ENOSYS: /* an older symbiotic module */
 		return sym_fail(t->err, code,
-				   "module %s: the guest's symbiotic module cannot ask its modprobe",
-				   name);
+				"module %s: the guest's symbiotic module cannot ask its modprobe",
+				name);
 	case -ENOENT:
 		return sym_fail(t->err, code, "module %s: the guest has no modprobe", name);
 	case -EIO:
 		return sym_fail(t->err, code, "module %s: the guest's modprobe failed: %s", name,
-				   t->reply[0] ? t->reply : "it gave no reason");
+				t->reply[0] ? t->reply : "it gave no reason");
 	default:
 		return step_failed(t, code, name, "modprobe");
 	}

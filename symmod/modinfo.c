@@ -106,7 +106,8 @@ static int take_modinfo(const char *file, const Elf_Data *data, struct symmod_im
 
 	if (!name || !symmod_name_ok(name))
 		return sym_fail(err, -ENOEXEC, "%s: a module without a name", file);
-	if (!vermagic || strlen(vermagic) >= sizeof(image->vermagic) || !sym_printable(vermagic, strlen(vermagic)) ||
+	if (!vermagic || strlen(vermagic) >= sizeof(image->vermagic) ||
+	    !sym_printable(vermagic, strlen(vermagic)) ||
 	    strcspn(vermagic, " ") >= sizeof(image->release))
 		return sym_fail(err, -ENOEXEC, "%s: does not say which kernel it is for", file);
 	strcpy(image->name, name);
@@ -114,33 +115,31 @@ static int take_modinfo(const char *file, const Elf_Data *data, struct symmod_im
 	snprintf(image->release, sizeof(image->release), "%.*s", (int)strcspn(vermagic, " "),
 		 vermagic);
 	if (depends && take_depends(depends, image))
-		return sym_fail(err, -ENOEXEC, "%s: its list of dependencies is not valid",
-				   file);
+		return sym_fail(err, -ENOEXEC, "%s: its list of dependencies is not valid", file);
 	return 0;
 }
 
-static int check_elf(const char *file, Elf *elf, struct symmod_image *image,
-		     struct sym_err *err)
+static int check_elf(const char *file, Elf *elf, struct symmod_image *image, struct sym_err *err)
 {
 	const Elf64_Ehdr *ehdr;
 	Elf_Data *data;
 
 	if (!elf || elf_kind(elf) != ELF_K_ELF)
-		return sym_fail(err, -ENOEXEC, "%s: not a kernel module (not an ELF file)",
-				   file);
+		return sym_fail(err, -ENOEXEC, "%s: not a kernel module (not an ELF file)", file);
 	ehdr = elf64_getehdr(elf);
 	if (!ehdr || ehdr->e_machine != EM_X86_64 || ehdr->e_ident[EI_DATA] != ELFDATA2LSB)
 		return sym_fail(err, -ENOEXEC, "%s: wrong architecture, x86-64 is needed", file);
 	if (ehdr->e_type != ET_REL)
-		return sym_fail(err, -ENOEXEC,
-				   "%s: not a kernel module (not a relocatable file)", file);
+		return sym_fail(err, -ENOEXEC, "%s: not a kernel module (not a relocatable file)",
+				file);
 	if (ehdr->e_shoff > image->size ||
 	    (image->size - ehdr->e_shoff) / sizeof(Elf64_Shdr) < ehdr->e_shnum)
-		return sym_fail(err, -ENOEXEC, "%s: not a complete kernel module (truncated)", file);
+		return sym_fail(err, -ENOEXEC, "%s: not a complete kernel module (truncated)",
+				file);
 	/* libelf returns pointers into the file: they must be aligned for their type. */
 	if (ehdr->e_shoff % _Alignof(Elf64_Shdr))
 		return sym_fail(err, -ENOEXEC, "%s: damaged: its section headers are not aligned",
-				   file);
+				file);
 	data = find_modinfo(elf);
 	if (!data || !data->d_buf)
 		return sym_fail(err, -ENOEXEC, "%s: not a kernel module (no .modinfo)", file);
@@ -185,8 +184,7 @@ static bool has_param(const Elf_Data *data, const char *name, size_t len)
 	return false;
 }
 
-int symmod_check_params(const struct symmod_image *image, const char *params,
-			struct sym_err *err)
+int symmod_check_params(const struct symmod_image *image, const char *params, struct sym_err *err)
 {
 	Elf *elf = elf_memory(image->data, image->size);
 	const Elf_Data *data = elf ? find_modinfo(elf) : NULL;
@@ -197,15 +195,14 @@ int symmod_check_params(const struct symmod_image *image, const char *params,
 
 		if (!has_param(data, params, n))
 			ret = sym_fail(err, -EINVAL, "module %s has no parameter '%.*s'",
-					  image->name, (int)(n < 64 ? n : 64), params);
+				       image->name, (int)(n < 64 ? n : 64), params);
 		params += strcspn(params, " \t\n");
 	}
 	elf_end(elf);
 	return ret;
 }
 
-static int read_all(int fd, const char *file, struct symmod_image *image,
-		    struct sym_err *err)
+static int read_all(int fd, const char *file, struct symmod_image *image, struct sym_err *err)
 {
 	size_t done = 0;
 	struct stat st;
@@ -217,8 +214,7 @@ static int read_all(int fd, const char *file, struct symmod_image *image,
 	if (st.st_size < (off_t)sizeof(Elf64_Ehdr))
 		return sym_fail(err, -ENOEXEC, "%s: not a kernel module (too short)", file);
 	if (st.st_size > SYM_MOD_MAX)
-		return sym_fail(err, -EFBIG, "%s: larger than %u MiB", file,
-				   SYM_MOD_MAX >> 20);
+		return sym_fail(err, -EFBIG, "%s: larger than %u MiB", file, SYM_MOD_MAX >> 20);
 	image->size = st.st_size;
 	image->data = malloc(image->size);
 	if (!image->data)
@@ -264,5 +260,5 @@ int symmod_match(const struct symmod_image *image, const char *release, struct s
 	if (!strcmp(image->release, release))
 		return 0;
 	return sym_fail(err, -ENOEXEC, "module %s is for Linux %s, the guest runs %s",
-			   image->name, image->release, release);
+			image->name, image->release, release);
 }

@@ -72,17 +72,16 @@ static int open_either(const char *dir, int dir_len, const char *release, const 
 	return fd;
 }
 
-int symmod_find(const char *dirs, const char *release, const char *name, char *path,
-		size_t size, struct sym_err *err)
+int symmod_find(const char *dirs, const char *release, const char *name, char *path, size_t size,
+		struct sym_err *err)
 {
 	if (!dirs || !*dirs)
 		dirs = symmod_default_dirs();
 	if (!symmod_name_ok(name))
-		return sym_fail(err, -EINVAL, "'%.64s' cannot be the name of a module",
-				   name);
+		return sym_fail(err, -EINVAL, "'%.64s' cannot be the name of a module", name);
 	if (!release_ok(release))
 		return sym_fail(err, -EINVAL, "'%.64s' cannot be the release of a kernel",
-				   release);
+				release);
 	for (const char *dir = dirs; *dir;) {
 		int len = strcspn(dir, ":"), fd;
 
@@ -93,6 +92,5 @@ int symmod_find(const char *dirs, const char *release, const char *name, char *p
 			return sym_fail(err, fd, "%.200s: %s", path, strerror(-fd));
 		dir += len + (dir[len] == ':');
 	}
-	return sym_fail(err, -ENOENT, "no module %s for Linux %s in %.300s", name, release,
-			   dirs);
+	return sym_fail(err, -ENOENT, "no module %s for Linux %s in %.300s", name, release, dirs);
 }

@@ -121,18 +121,16 @@ static const struct format *format_of(const struct symmod_image *image)
 	return NULL;
 }
 
-static int failed(const char *file, const struct format *format, int code,
-		  struct sym_err *err)
+static int failed(const char *file, const struct format *format, int code, struct sym_err *err)
 {
 	switch (code) {
 	case -ENODATA:
 		return sym_fail(err, -ENOEXEC, "%s: truncated %s data", file, format->name);
 	case -EFBIG:
 		return sym_fail(err, code, "%s: larger than %u MiB when decompressed", file,
-				   SYM_MOD_MAX >> 20);
+				SYM_MOD_MAX >> 20);
 	case -ENOMEM:
-		return sym_fail(err, code, "%s: decompressing it needs too much memory",
-				   file);
+		return sym_fail(err, code, "%s: decompressing it needs too much memory", file);
 	default:
 		return sym_fail(err, -ENOEXEC, "%s: damaged %s data", file, format->name);
 	}

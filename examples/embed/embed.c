@@ -166,11 +166,21 @@ static void *op_vcpu(void *vm, unsigned int id)
 }
 
 static const struct sym_host_ops ops = {
-	.version = SYM_HOST_OPS_VERSION, .size = sizeof(ops), .mem_read = op_read,
-	.mem_write = op_write, .mem_map = op_map, .get_state = op_get_state,
-	.set_state = op_set_state, .run = op_run, .handle_exit = op_handle_exit,
-	.flush = op_flush, .kick = op_kick, .region_add = op_region_add,
-	.region_del = op_region_del, .doorbell = op_doorbell, .nr_vcpus = op_nr_vcpus,
+	.version = SYM_HOST_OPS_VERSION,
+	.size = sizeof(ops),
+	.mem_read = op_read,
+	.mem_write = op_write,
+	.mem_map = op_map,
+	.get_state = op_get_state,
+	.set_state = op_set_state,
+	.run = op_run,
+	.handle_exit = op_handle_exit,
+	.flush = op_flush,
+	.kick = op_kick,
+	.region_add = op_region_add,
+	.region_del = op_region_del,
+	.doorbell = op_doorbell,
+	.nr_vcpus = op_nr_vcpus,
 	.vcpu = op_vcpu,
 };
 
@@ -188,7 +198,8 @@ static void on_event(void *arg, const struct sym_event *event)
 static void start_state(struct vm *vm)
 {
 	uint64_t *tables = (uint64_t *)(vm->mem + 0x1000);
-	struct kvm_regs regs = { .rip = KERNEL_BASE + KERNEL_GPA, .rflags = 2,
+	struct kvm_regs regs = { .rip = KERNEL_BASE + KERNEL_GPA,
+				 .rflags = 2,
 				 .rsp = KERNEL_BASE + KERNEL_GPA - 8 };
 	struct kvm_sregs sregs;
 
@@ -198,10 +209,12 @@ static void start_state(struct vm *vm)
 	tables[1025] = 2 << 20 | 0x83;
 	if (ioctl(vm->vcpu, KVM_GET_SREGS, &sregs))
 		die("KVM_GET_SREGS");
-	sregs.cs = (struct kvm_segment){ .limit = ~0u, .selector = 0x10, .type = 11,
-					 .present = 1, .s = 1, .l = 1, .g = 1 };
-	sregs.ss = (struct kvm_segment){ .limit = ~0u, .selector = 0x18, .type = 3,
-					 .present = 1, .s = 1, .db = 1, .g = 1 };
+	sregs.cs = (struct kvm_segment){
+		.limit = ~0u, .selector = 0x10, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1
+	};
+	sregs.ss = (struct kvm_segment){
+		.limit = ~0u, .selector = 0x18, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1
+	};
 	sregs.ds = sregs.es = sregs.ss;
 	sregs.gs.base = KERNEL_BASE;
 	sregs.cr3 = 0x1000;
@@ -214,12 +227,16 @@ static void start_state(struct vm *vm)
 
 static void create(struct vm *vm)
 {
-	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + CPUID_MAX * sizeof(cpuid->entries[0]));
+	struct kvm_cpuid2 *cpuid = calloc(1,
+					  sizeof(*cpuid) + CPUID_MAX * sizeof(cpuid->entries[0]));
 	struct kvm_userspace_memory_region ram = { .memory_size = MEMORY };
 	/* [2] The features offered to the guest. */
-	struct sym_config config = { .size = sizeof(config), .name = "embed", .uuid = "",
+	struct sym_config config = { .size = sizeof(config),
+				     .name = "embed",
+				     .uuid = "",
 				     .features = SYM_FEATURE_SPY | SYM_FEATURE_CALL,
-				     .event = on_event, .arg = vm };
+				     .event = on_event,
+				     .arg = vm };
 
 	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm->kvm < 0)
@@ -239,8 +256,8 @@ static void create(struct vm *vm)
 		die("the symbiotic interface");
 
 	vm->vcpu = ioctl(vm->fd, KVM_CREATE_VCPU, 0);
-	vm->run = mmap(NULL, ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
-		       PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
+	vm->run = mmap(NULL, ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
+		       MAP_SHARED, vm->vcpu, 0);
 	cpuid->nent = CPUID_MAX;
 	/* [4] Add its leaves to each vCPU's CPUID. */
 	if (vm->run == MAP_FAILED || ioctl(vm->kvm, KVM_GET_SUPPORTED_CPUID, cpuid) ||

@@ -33,8 +33,7 @@ static void print(const char *text)
 
 static void wrmsr(uint32_t msr, uint64_t value)
 {
-	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"(value >> 32)
-			 : "memory");
+	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"(value >> 32) : "memory");
 }
 
 static uint64_t rdmsr(uint32_t msr)
@@ -50,7 +49,9 @@ static int64_t hypercall(uint32_t nr, uint64_t arg)
 	int64_t ret = nr;
 
 	__asm__ volatile("outl %%eax, %1"
-			 : "+a"(ret) : "N"(SYM_PORT), "D"(COOKIE), "S"(arg) : "memory");
+			 : "+a"(ret)
+			 : "N"(SYM_PORT), "D"(COOKIE), "S"(arg)
+			 : "memory");
 	return ret;
 }
 
@@ -122,8 +123,12 @@ static void make_pages(uint32_t generation)
 	struct sym_spy_header *head = (struct sym_spy_header *)spy;
 
 	*head = (struct sym_spy_header){
-		.magic = SYM_SPY_MAGIC, .version = SYM_ABI_VERSION, .kind = SYM_SPY_GUEST,
-		.size = sizeof(spy), .used = sizeof(*head), .generation = generation,
+		.magic = SYM_SPY_MAGIC,
+		.version = SYM_ABI_VERSION,
+		.kind = SYM_SPY_GUEST,
+		.size = sizeof(spy),
+		.used = sizeof(*head),
+		.generation = generation,
 	};
 	add_handler(head, "example.add", 1);
 	add_handler(head, "example.turns", 2);
@@ -138,10 +143,15 @@ static void make_pages(uint32_t generation)
 	copy_text(task.task.comm, "loop");
 
 	area.guest.setup = (struct sym_call_setup){
-		.magic = SYM_CALL_MAGIC, .version = SYM_ABI_VERSION, .size = sizeof(area),
-		.generation = generation, .entry = (uint64_t)call_entry,
+		.magic = SYM_CALL_MAGIC,
+		.version = SYM_ABI_VERSION,
+		.size = sizeof(area),
+		.generation = generation,
+		.entry = (uint64_t)call_entry,
 		.stack = (uint64_t)(call_stack + sizeof(call_stack)),
-		.gs_base = KERNEL_BASE, .cs = 0x10, .ss = 0x18,
+		.gs_base = KERNEL_BASE,
+		.cs = 0x10,
+		.ss = 0x18,
 	};
 }
 
@@ -151,8 +161,9 @@ static uint32_t find(void)
 	for (uint32_t leaf = 0x40000000; leaf < 0x40010000; leaf += 0x100) {
 		uint32_t eax = leaf, text[4] = { 0 };
 
-		__asm__ volatile("cpuid" : "+a"(eax), "=b"(text[0]), "=c"(text[1]),
-				 "=d"(text[2]) : "2"(0));
+		__asm__ volatile("cpuid"
+				 : "+a"(eax), "=b"(text[0]), "=c"(text[1]), "=d"(text[2])
+				 : "2"(0));
 		if (!__builtin_memcmp(text, SYM_CPUID_SIGNATURE, 12))
 			return leaf;
 	}
@@ -166,7 +177,8 @@ __attribute__((section(".text.start"), used)) void start(void)
 	if (!find()) {
 		print("no symbiotic interface here\n");
 	} else {
-		__asm__ volatile("cpuid" : "=a"(version), "=b"(features), "=c"(msr), "=d"(port)
+		__asm__ volatile("cpuid"
+				 : "=a"(version), "=b"(features), "=c"(msr), "=d"(port)
 				 : "0"(find() + SYM_CPUID_FEATURES), "2"(0));
 		wrmsr(msr + SYM_MSR_COOKIE, COOKIE);
 		wrmsr(msr + SYM_MSR_FEATURES, SYM_FEATURE_SPY | SYM_FEATURE_CALL);

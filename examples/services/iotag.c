@@ -121,8 +121,8 @@ static int iotag_init(struct sym_service_vm *vm, const char *args, void **state)
 	iotag.vm = vm;
 	if (*args)
 		return sym_service_fail(vm, -EINVAL, "takes no arguments");
-	ret = sym_service_counter(vm, "iotag_requests_total", "Notifications charged to a process",
-				  &iotag.requests);
+	ret = sym_service_counter(vm, "iotag_requests_total",
+				  "Notifications charged to a process", &iotag.requests);
 	if (!ret)
 		ret = sym_service_counter(vm, "iotag_unknown_total", "Notifications not charged",
 					  &iotag.unknown);
@@ -137,10 +137,6 @@ static const struct sym_service_verb verbs[] = {
 };
 
 SYM_SERVICE = {
-	SYM_SERVICE_HEAD,
-	.name = "iotag",
-	.about = "disk requests by process of the guest",
-	.init = iotag_init,
-	.life = iotag_life,
-	.verbs = verbs,
+	SYM_SERVICE_HEAD,   .name = "iotag",	.about = "disk requests by process of the guest",
+	.init = iotag_init, .life = iotag_life, .verbs = verbs,
 };

@@ -29,7 +29,8 @@ static void raise_event(const char *state, const struct sym_item_memory *mem)
 
 	snprintf(data, sizeof(data),
 		 "{\"state\":\"%s\",\"total\":%llu,\"available\":%llu,\"swap_total\":%llu,"
-		 "\"swap_free\":%llu}", state, (unsigned long long)mem->total & INT64_MAX,
+		 "\"swap_free\":%llu}",
+		 state, (unsigned long long)mem->total & INT64_MAX,
 		 (unsigned long long)mem->available & INT64_MAX,
 		 (unsigned long long)mem->swap_total & INT64_MAX,
 		 (unsigned long long)mem->swap_free & INT64_MAX);
@@ -71,9 +72,10 @@ static void pressure_life(void *state, enum sym_service_life what)
 static int verb_stat(void *state, int argc, const char *const *argv,
 		     struct sym_service_answer *answer)
 {
-	sym_service_print(answer, "{\"pressed\":%s,\"low\":%u,\"high\":%u,\"total\":%llu,"
-			  "\"available\":%llu}\n", pressure.pressed ? "true" : "false",
-			  pressure.low, pressure.high,
+	sym_service_print(answer,
+			  "{\"pressed\":%s,\"low\":%u,\"high\":%u,\"total\":%llu,"
+			  "\"available\":%llu}\n",
+			  pressure.pressed ? "true" : "false", pressure.low, pressure.high,
 			  (unsigned long long)pressure.last.total & INT64_MAX,
 			  (unsigned long long)pressure.last.available & INT64_MAX);
 	return 0;
@@ -91,7 +93,8 @@ static int pressure_init(struct sym_service_vm *vm, const char *args, void **sta
 	if (!pressure.high)
 		pressure.high = pressure.low + pressure.low / 2;
 	if (!pressure.low || pressure.high < pressure.low || pressure.high > 100)
-		return sym_service_fail(vm, -EINVAL, "LOW and HIGH: from 1 to 100, in this order");
+		return sym_service_fail(vm, -EINVAL,
+					"LOW and HIGH: from 1 to 100, in this order");
 	ret = sym_service_counter(vm, "pressure_events_total", "Events of memory pressure",
 				  &pressure.events);
 	if (!ret)

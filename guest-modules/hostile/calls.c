@@ -37,7 +37,8 @@ static long hostile_returns(u64 arg)
 	hostile_expect(hostile_call(SYM_HC_RETURN, HOSTILE_COOKIE, last, 0, 0, 0), -EINVAL);
 	hostile_expect(hostile_call(SYM_HC_RETURN, HOSTILE_COOKIE, last + 1, 0, 0, 0), -EINVAL);
 	hostile_expect(hostile_call(SYM_HC_RETURN, HOSTILE_COOKIE,
-				    (u64)hostile.generation << 32 | 1, 0, 0, 0), -EINVAL);
+				    (u64)hostile.generation << 32 | 1, 0, 0, 0),
+		       -EINVAL);
 	hostile_expect(hostile_call(SYM_HC_COMPLETE, HOSTILE_COOKIE, 1000, 0, 0, 0), -EINVAL);
 	hostile_expect(hostile_call(SYM_HC_COMPLETE, HOSTILE_COOKIE, ~0ull, 0, 0, 0), -EINVAL);
 	hostile_expect(hostile_call(SYM_HC_NOP, HOSTILE_COOKIE ^ 1, 0, 0, 0, 0), -EPERM);
@@ -99,7 +100,8 @@ static long hostile_other(u64 ms)
 	while (time_before(jiffies, end)) {
 		if (READ_ONCE(hostile_waiting) == 1) {
 			hostile_expect(hostile_call(SYM_HC_RETURN, HOSTILE_COOKIE,
-						    READ_ONCE(hostile_token), 0, 0, 0), -EINVAL);
+						    READ_ONCE(hostile_token), 0, 0, 0),
+				       -EINVAL);
 			WRITE_ONCE(hostile_waiting, 2);
 			met++;
 		}
@@ -116,7 +118,7 @@ static void hostile_post(struct sym_call_area *area, u32 lie)
 		struct sym_call_result *result = &area->guest.result[i];
 		u64 token = READ_ONCE(area->host.request[i].token);
 
-		*result = (struct sym_call_result) {
+		*result = (struct sym_call_result){
 			.status = lie & 1 ? 7 : INT_MIN,
 			.payload_len = ~0u,
 			.value = { ~0ull, ~0ull },
@@ -173,7 +175,8 @@ static long hostile_random(u64 ms)
 		/* Areas that the VMM writes to must be our own memory. */
 		if (dice % 3 == 0)
 			hostile_wrmsr(dice % 16 == SYM_MSR_SPY_GUEST ? dice % 16 :
-				      SYM_MSR_SPY_VCPU, gpa);
+								       SYM_MSR_SPY_VCPU,
+				      gpa);
 		else if (dice % 3 == 1)
 			hostile_wrmsr(SYM_MSR_SPY_GUEST + dice % 4, virt_to_phys(own) | 1);
 		hostile_call(dice % 5, HOSTILE_COOKIE, get_random_u64() >> dice % 64,
@@ -190,16 +193,10 @@ static long hostile_gone(u64 arg)
 }
 
 const struct hostile_command hostile_calls[] = {
-	{ "mode", hostile_mode },
-	{ "returns", hostile_returns },
-	{ "wrong", hostile_wrong },
-	{ "calls", hostile_services },
-	{ "ports", hostile_ports },
-	{ "ports-off", hostile_ports_off },
-	{ "other", hostile_other },
-	{ "posts", hostile_posts },
-	{ "changes", hostile_changes },
-	{ "random", hostile_random },
-	{ "leave", hostile_gone },
-	{ }
+	{ "mode", hostile_mode },	{ "returns", hostile_returns },
+	{ "wrong", hostile_wrong },	{ "calls", hostile_services },
+	{ "ports", hostile_ports },	{ "ports-off", hostile_ports_off },
+	{ "other", hostile_other },	{ "posts", hostile_posts },
+	{ "changes", hostile_changes }, { "random", hostile_random },
+	{ "leave", hostile_gone },	{}
 };

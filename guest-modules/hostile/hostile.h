@@ -13,9 +13,9 @@
 
 #include <symkit/kernel.h>
 
-#define HOSTILE_CPUS	8
-#define HOSTILE_COOKIE	0x600dc0ffee15bad5ull
-#define HOSTILE_STACK	16384u
+#define HOSTILE_CPUS   8
+#define HOSTILE_COOKIE 0x600dc0ffee15bad5ull
+#define HOSTILE_STACK  16384u
 
 struct hostile_cpu {
 	struct sym_spy_vcpu *page;

@@ -47,8 +47,7 @@ static int hostile_do(char *line)
 	return 0;
 }
 
-static ssize_t hostile_write(struct file *file, const char __user *user, size_t len,
-			     loff_t *at)
+static ssize_t hostile_write(struct file *file, const char __user *user, size_t len, loff_t *at)
 {
 	char line[80];
 	int err;
@@ -69,8 +68,7 @@ static ssize_t hostile_read(struct file *file, char __user *user, size_t len, lo
 	ssize_t ret;
 
 	mutex_lock(&hostile_lock);
-	ret = simple_read_from_buffer(user, len, at, hostile_result,
-				      strlen(hostile_result));
+	ret = simple_read_from_buffer(user, len, at, hostile_result, strlen(hostile_result));
 	mutex_unlock(&hostile_lock);
 	return ret;
 }

@@ -27,7 +27,7 @@ static notrace void hostile_many_calls(void)
 	hostile_call(SYM_HC_COMPLETE, HOSTILE_COOKIE, 0, 0, 0, 0);
 	hostile_call(SYM_HC_SERVICE, HOSTILE_COOKIE, 1, 2, 3, 4);
 	hostile_call(SYM_HC_SERVICE + 99, HOSTILE_COOKIE, 1, 2, 3, 4);
-	asm volatile("outb %%al, $0x99" : : "a" (0));
+	asm volatile("outb %%al, $0x99" : : "a"(0));
 }
 
 static notrace void hostile_string(void)
@@ -35,7 +35,7 @@ static notrace void hostile_string(void)
 	const void *from = hostile.spy;
 	u64 count = ~0ull;
 
-	asm volatile("rep outsb" : "+S" (from), "+c" (count) : "d" (0x99) : "memory");
+	asm volatile("rep outsb" : "+S"(from), "+c"(count) : "d"(0x99) : "memory");
 }
 
 static notrace void hostile_wait(void)
@@ -88,7 +88,8 @@ notrace void hostile_run(u64 token, u64 what, u64 len)
 		break;
 	case MODE_FLAGS:
 		asm volatile("pushfq; orq %0, (%%rsp); popfq"
-			     : : "i" (X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_ID)
+			     :
+			     : "i"(X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_ID)
 			     : "memory", "cc");
 		break;
 	case MODE_FAULT:

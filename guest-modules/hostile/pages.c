@@ -19,9 +19,20 @@ static u64 hostile_gpa(const void *page)
 static long hostile_outside(u64 end)
 {
 	static const u64 bad[] = {
-		0x1000, 1ull << 40 | 1, 0xd0000001, 0xfffffffffffff001ull,
-		0x7ffffffffffff001ull, 0xfee00001, ~0ull, 2, 3, 0x1003, 0x1801,
-		0xffffffffffffe001ull, 1ull << 52 | 0x1001, 1ull << 63 | 0x1001,
+		0x1000,
+		1ull << 40 | 1,
+		0xd0000001,
+		0xfffffffffffff001ull,
+		0x7ffffffffffff001ull,
+		0xfee00001,
+		~0ull,
+		2,
+		3,
+		0x1003,
+		0x1801,
+		0xffffffffffffe001ull,
+		1ull << 52 | 0x1001,
+		1ull << 63 | 0x1001,
 	};
 	u32 msr, i;
 	int err = hostile_register();
@@ -183,19 +194,19 @@ static long hostile_lie(u64 n)
 		break;
 	case 11: /* short ones, of every type */
 		for (i = 0; i < 64; i++)
-			item[i] = (struct sym_item) { .type = i };
+			item[i] = (struct sym_item){ .type = i };
 		head->used = sizeof(*head) + 64 * sizeof(*item);
 		break;
 	case 12: /* the last one reaches beyond the end */
 		head->used = SYM_SPY_GUEST_SIZE;
 		memset(item, 0, SYM_SPY_GUEST_SIZE - sizeof(*head));
 		item = (void *)(hostile.spy + SYM_SPY_GUEST_SIZE - sizeof(*item));
-		*item = (struct sym_item) { .type = SYM_ITEM_HANDLER, .len = 64 };
+		*item = (struct sym_item){ .type = SYM_ITEM_HANDLER, .len = 64 };
 		break;
 	case 13: /* unprintable text without a NUL */
 		memset(&page->task, 0xff, sizeof(page->task));
 		memset(item + 1, 0xff, 1024);
-		*item = (struct sym_item) { .type = SYM_ITEM_KERNEL, .len = 200 };
+		*item = (struct sym_item){ .type = SYM_ITEM_KERNEL, .len = 200 };
 		break;
 	case 14:
 		get_random_bytes(head + 1, SYM_SPY_GUEST_SIZE - sizeof(*head));
@@ -221,7 +232,7 @@ static long hostile_table(u64 arg)
 		struct sym_item *item = (void *)(hostile.spy + at);
 		struct sym_item_handler *h = (void *)(item + 1);
 
-		*item = (struct sym_item) { .type = SYM_ITEM_HANDLER, .len = sizeof(*h) };
+		*item = (struct sym_item){ .type = SYM_ITEM_HANDLER, .len = sizeof(*h) };
 		memset(h, 0, sizeof(*h));
 		snprintf(h->name, sizeof(h->name), "hostile.%u", i);
 		h->number = i + 10;
@@ -309,11 +320,11 @@ static void hostile_bad_setups(void *info)
 
 	hostile_setup(area, smp_processor_id());
 	good = *s;
-#define TRY(what) \
-	do { \
-		*s = good; \
-		what; \
-		hostile_try(SYM_MSR_CALL_AREA, gpa); \
+#define TRY(what)                                                                                \
+	do {                                                                                     \
+		*s = good;                                                                       \
+		what;                                                                            \
+		hostile_try(SYM_MSR_CALL_AREA, gpa);                                             \
 	} while (0)
 	TRY(s->magic = 0);
 	TRY(s->version++);
@@ -368,18 +379,16 @@ static long hostile_far(u64 arg)
 	return err;
 }
 
-const struct hostile_command hostile_pages[] = {
-	{ "outside", hostile_outside },
-	{ "order", hostile_order },
-	{ "overlap", hostile_overlap },
-	{ "move", hostile_move },
-	{ "odd", hostile_odd },
-	{ "change", hostile_change },
-	{ "lie", hostile_lie },
-	{ "table", hostile_table },
-	{ "storm", hostile_storm },
-	{ "again", hostile_again },
-	{ "setups", hostile_setups },
-	{ "far", hostile_far },
-	{ }
-};
+const struct hostile_command hostile_pages[] = { { "outside", hostile_outside },
+						 { "order", hostile_order },
+						 { "overlap", hostile_overlap },
+						 { "move", hostile_move },
+						 { "odd", hostile_odd },
+						 { "change", hostile_change },
+						 { "lie", hostile_lie },
+						 { "table", hostile_table },
+						 { "storm", hostile_storm },
+						 { "again", hostile_again },
+						 { "setups", hostile_setups },
+						 { "far", hostile_far },
+						 {} };

@@ -34,9 +34,9 @@ long hostile_call(u32 nr, u64 cookie, u64 a, u64 b, u64 c, u64 d)
 	u64 rax = nr;
 
 	asm volatile("outl %%eax, %[port]"
-		     : "+a" (rax)
-		     : "D" (cookie), "S" (a), "d" (b), "r" (r8), "r" (r9), "r" (r10),
-		       [port] "N" (SYM_PORT)
+		     : "+a"(rax)
+		     : "D"(cookie), "S"(a), "d"(b), "r"(r8), "r"(r9),
+		       "r"(r10), [port] "N"(SYM_PORT)
 		     : "memory");
 	return rax;
 }
@@ -51,7 +51,7 @@ void hostile_setup(struct sym_call_area *area, unsigned int cpu)
 	u64 gs_base;
 
 	rdmsrl(MSR_GS_BASE, gs_base);
-	area->guest.setup = (struct sym_call_setup) {
+	area->guest.setup = (struct sym_call_setup){
 		.magic = SYM_CALL_MAGIC,
 		.version = SYM_ABI_VERSION,
 		.size = sizeof(struct sym_call_area),
@@ -69,8 +69,10 @@ void hostile_setup(struct sym_call_area *area, unsigned int cpu)
 /* The names that the tests and their service use. */
 void hostile_spy_page(void)
 {
-	static const char * const names[] = {
-		"symtest.echo", "symtest.error", "hostile.nested",
+	static const char *const names[] = {
+		"symtest.echo",
+		"symtest.error",
+		"hostile.nested",
 	};
 	struct sym_spy_header *head = (void *)hostile.spy;
 	u32 at = sizeof(*head), i;
@@ -87,7 +89,7 @@ void hostile_spy_page(void)
 		handler->contexts = SYM_CONTEXT_ALL;
 		at += sizeof(*item) + sizeof(*handler);
 	}
-	*head = (struct sym_spy_header) {
+	*head = (struct sym_spy_header){
 		.magic = SYM_SPY_MAGIC,
 		.version = SYM_ABI_VERSION,
 		.kind = SYM_SPY_GUEST,

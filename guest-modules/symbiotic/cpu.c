@@ -52,7 +52,7 @@ static void sym_cpu_fill(struct sym_cpu *cpu, unsigned int number)
 	/* An abandoned nested handler does not run any more, since we run on its CPU. */
 	WRITE_ONCE(cpu->slot[SYM_CALL_NESTED].running, NULL);
 	rdmsrl(MSR_GS_BASE, gs_base);
-	*setup = (struct sym_call_setup) {
+	*setup = (struct sym_call_setup){
 		.magic = SYM_CALL_MAGIC,
 		.version = SYM_ABI_VERSION,
 		.size = sizeof(struct sym_call_area),
@@ -118,8 +118,8 @@ int sym_cpus_start(void)
 {
 	int err;
 
-	err = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "symbiotic:online",
-				sym_cpu_online, sym_cpu_offline);
+	err = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "symbiotic:online", sym_cpu_online,
+				sym_cpu_offline);
 	if (err < 0)
 		return err;
 	sym_state = err;
@@ -138,7 +138,8 @@ void sym_cpus_free(void)
 {
 	int number;
 
-	for_each_possible_cpu(number) {
+	for_each_possible_cpu(number)
+	{
 		struct sym_cpu *cpu = per_cpu_ptr(&sym_cpus, number);
 
 		free_page((unsigned long)cpu->page);

@@ -65,8 +65,7 @@ notrace void sym_nested_run(struct sym_nested *nested)
 		call.arg[i] = nested->arg[i];
 	WRITE_ONCE(cpu->nested, nested->token);
 	if (call.context == SYM_CONTEXT_EXIT || call.context == SYM_CONTEXT_KICK)
-		nested->status = sym_dispatch(&cpu->slot[SYM_CALL_NESTED],
-					      nested->number, &call);
+		nested->status = sym_dispatch(&cpu->slot[SYM_CALL_NESTED], nested->number, &call);
 	else
 		nested->status = -EPERM;
 	nested->reply_len = call.reply_len;

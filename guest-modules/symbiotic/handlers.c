@@ -32,15 +32,14 @@ static struct sym_handler *sym_handler_free_entry(const char *name)
 	return found ?: ERR_PTR(-ENOSPC);
 }
 
-struct sym_handler *sym_handler_register_owner(const char *name, u32 contexts,
-					       sym_handler_fn fn, void *arg,
-					       struct module *owner)
+struct sym_handler *sym_handler_register_owner(const char *name, u32 contexts, sym_handler_fn fn,
+					       void *arg, struct module *owner)
 {
 	struct sym_handler *entry;
 	u32 number;
 
-	if (!name || !*name || strlen(name) >= SYM_NAME_LEN || !fn || !owner ||
-	    !contexts || contexts & ~SYM_CONTEXT_ALL)
+	if (!name || !*name || strlen(name) >= SYM_NAME_LEN || !fn || !owner || !contexts ||
+	    contexts & ~SYM_CONTEXT_ALL)
 		return ERR_PTR(-EINVAL);
 	mutex_lock(&sym_lock);
 	entry = sym_handler_free_entry(name);
@@ -81,10 +80,9 @@ static bool sym_handler_runs(const struct sym_handler *entry)
 {
 	int cpu, i;
 
-	for_each_possible_cpu(cpu)
-		for (i = 0; i < SYM_CALL_SLOTS; i++)
-			if (sym_slot_runs(per_cpu_ptr(&sym_cpus, cpu), i, entry))
-				return true;
+	for_each_possible_cpu(cpu) for (i = 0; i < SYM_CALL_SLOTS;
+					i++) if (sym_slot_runs(per_cpu_ptr(&sym_cpus, cpu), i,
+							       entry)) return true;
 	return false;
 }
 

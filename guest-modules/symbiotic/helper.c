@@ -83,11 +83,9 @@ static int sym_helper_wait(struct subprocess_info *info, struct sym_helper *help
 	return ret;
 }
 
-static int sym_helper_exec(const char *folder, const char *const *argv,
-			   struct sym_helper *helper)
+static int sym_helper_exec(const char *folder, const char *const *argv, struct sym_helper *helper)
 {
-	static char *env[] = { "HOME=/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
-			       NULL };
+	static char *env[] = { "HOME=/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL };
 	struct subprocess_info *info;
 	char *path;
 	int ret = -ENOMEM;
@@ -95,8 +93,8 @@ static int sym_helper_exec(const char *folder, const char *const *argv,
 	path = kasprintf(GFP_KERNEL, "%s/%s", folder, argv[0]);
 	if (!path)
 		return ret;
-	info = call_usermodehelper_setup(path, (char **)argv, env, GFP_KERNEL,
-					 sym_helper_init, NULL, helper);
+	info = call_usermodehelper_setup(path, (char **)argv, env, GFP_KERNEL, sym_helper_init,
+					 NULL, helper);
 	if (info)
 		ret = sym_helper_wait(info, helper);
 	if (helper->loads)

@@ -18,8 +18,8 @@ static int sym_host_check(const struct sym_spy_header *head)
 {
 	if (head->magic != SYM_SPY_MAGIC || head->version != SYM_ABI_VERSION ||
 	    head->kind != SYM_SPY_HOST || head->size != SYM_PAGE_SIZE ||
-	    head->generation != sym_vmm.generation ||
-	    head->used < sizeof(*head) || head->used > SYM_PAGE_SIZE)
+	    head->generation != sym_vmm.generation || head->used < sizeof(*head) ||
+	    head->used > SYM_PAGE_SIZE)
 		return -EPROTO;
 	return 0;
 }

@@ -19,9 +19,9 @@ static __always_inline long sym_out(u64 cookie, u32 nr, u64 a, u64 b, u64 c)
 	u64 rax = nr;
 
 	asm volatile("outl %%eax, %[port]"
-		     : "+a" (rax)
-		     : "D" (cookie), "S" (a), "d" (b), "r" (r8), "r" (r9), "r" (r10),
-		       [port] "N" (SYM_PORT)
+		     : "+a"(rax)
+		     : "D"(cookie), "S"(a), "d"(b), "r"(r8), "r"(r9),
+		       "r"(r10), [port] "N"(SYM_PORT)
 		     : "memory");
 	return rax;
 }

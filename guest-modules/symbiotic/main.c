@@ -15,8 +15,9 @@
 #include "hypercall.h"
 #include "symbiotic.h"
 
-#define SYM_KNOWN (SYM_FEATURE_SPY | SYM_FEATURE_CALL | SYM_FEATURE_DOORBELL | \
-		   SYM_FEATURE_MODULES | SYM_FEATURE_WINDOW)
+#define SYM_KNOWN                                                                                \
+	(SYM_FEATURE_SPY | SYM_FEATURE_CALL | SYM_FEATURE_DOORBELL | SYM_FEATURE_MODULES |       \
+	 SYM_FEATURE_WINDOW)
 
 DEFINE_MUTEX(sym_lock);
 struct sym_vmm sym_vmm;
@@ -62,8 +63,8 @@ static int sym_discover(void)
 	}
 	/* The port is part of our instructions. */
 	if (port != SYM_PORT || !(sym_vmm.offered & SYM_FEATURE_SPY)) {
-		pr_info("the VMM offers port %#x and features %#x, which we cannot use\n",
-			port, sym_vmm.offered);
+		pr_info("the VMM offers port %#x and features %#x, which we cannot use\n", port,
+			sym_vmm.offered);
 		return -ENODEV;
 	}
 	return 0;
@@ -90,8 +91,8 @@ static int sym_register(u32 want)
 		return -EIO;
 	sym_vmm.granted = granted & want;
 	sym_vmm.generation = generation;
-	return sym_vmm.granted & SYM_FEATURE_SPY && generation && generation <= U32_MAX ?
-		0 : -EPROTO;
+	return sym_vmm.granted & SYM_FEATURE_SPY && generation && generation <= U32_MAX ? 0 :
+											  -EPROTO;
 }
 
 /* Undo sym_start(), also if it was only partly done. */

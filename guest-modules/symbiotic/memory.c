@@ -72,7 +72,7 @@ static DECLARE_DEFERRABLE_WORK(sym_memory_work, sym_memory_renew);
 
 static void sym_memory_renew(struct work_struct *work)
 {
-	struct sym_item_memory memory = { };
+	struct sym_item_memory memory = {};
 
 	sym_memory_read(&memory);
 	if (++sym_swap_age > SYM_SWAP_EVERY || memory.swap_free > sym_swap_total ||

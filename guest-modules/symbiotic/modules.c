@@ -72,8 +72,7 @@ static void sym_modules_add(const struct module *module, u32 flags)
 	item->flags = flags;
 }
 
-static bool sym_modules_listed(struct module *const *list, int count,
-			       const struct module *module)
+static bool sym_modules_listed(struct module *const *list, int count, const struct module *module)
 {
 	while (count--)
 		if (list[count] == module)

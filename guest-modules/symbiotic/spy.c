@@ -121,7 +121,7 @@ void sym_changed_locked(u32 what)
 int sym_spy_start(void)
 {
 	memset(sym_page, 0, SYM_SPY_GUEST_SIZE);
-	*sym_page = (struct sym_spy_header) {
+	*sym_page = (struct sym_spy_header){
 		.magic = SYM_SPY_MAGIC,
 		.version = SYM_ABI_VERSION,
 		.kind = SYM_SPY_GUEST,

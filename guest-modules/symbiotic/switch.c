@@ -83,7 +83,7 @@ void sym_switch_set_page(unsigned int number, struct sym_spy_vcpu *page)
 void sym_switch_init_page(struct sym_spy_vcpu *page)
 {
 	memset(page, 0, SYM_PAGE_SIZE);
-	page->head = (struct sym_spy_header) {
+	page->head = (struct sym_spy_header){
 		.magic = SYM_SPY_MAGIC,
 		.version = SYM_ABI_VERSION,
 		.kind = SYM_SPY_VCPU,

@@ -21,9 +21,9 @@
  * With these limits everything fits into the guest's page:
  * 32 + 208 + 2 * 72 + 200 + 32 * 72 + 64 * 72 + 64 * 128 < SYM_SPY_GUEST_SIZE
  */
-#define SYM_MAX_MODULES		32
-#define SYM_MAX_HANDLERS	64
-#define SYM_MAX_VALUES		64
+#define SYM_MAX_MODULES	 32
+#define SYM_MAX_HANDLERS 64
+#define SYM_MAX_VALUES	 64
 
 /* The VMM's properties, from its CPUID leaves and MSRs. */
 struct sym_vmm {
@@ -151,8 +151,7 @@ void sym_host_exit(void);
 int sym_host_vm(struct sym_item_vm *vm);
 
 /* value.c: @owner is a struct module or, with @user, a struct file. */
-int sym_value_put(const void *owner, bool user, const char *name, const void *value,
-		  size_t len);
+int sym_value_put(const void *owner, bool user, const char *name, const void *value, size_t len);
 int sym_value_drop(const void *owner, bool user, const char *name);
 void sym_values_forget(const void *owner);
 

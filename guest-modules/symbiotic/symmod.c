@@ -11,7 +11,7 @@
 
 #include "symbiotic.h"
 
-#define SYM_MOD_FILE "/proc/self/fd/0" /* opened by helper.c */
+#define SYM_MOD_FILE   "/proc/self/fd/0" /* opened by helper.c */
 #define SYM_MOD_MS_MAX 60000 /* for modprobe */
 
 static DEFINE_MUTEX(sym_mod_lock);
@@ -19,8 +19,7 @@ static DEFINE_MUTEX(sym_mod_lock);
 /* A copy of the payload as NUL-terminated text, or ERR_PTR. */
 static char *sym_mod_text(const struct sym_upcall *call)
 {
-	return kmemdup_nul(call->payload, call->payload_len, GFP_KERNEL) ?:
-		ERR_PTR(-ENOMEM);
+	return kmemdup_nul(call->payload, call->payload_len, GFP_KERNEL) ?: ERR_PTR(-ENOMEM);
 }
 
 static bool sym_mod_name_ok(const char *name)
@@ -229,12 +228,9 @@ static const struct {
 	const char *name;
 	sym_handler_fn fn;
 } sym_mod_table[] = {
-	{ SYM_MOD_NEED, sym_mod_need },
-	{ SYM_MOD_BEGIN, sym_mod_begin },
-	{ SYM_MOD_DATA, sym_mod_data },
-	{ SYM_MOD_INSTALL, sym_mod_install },
-	{ SYM_MOD_REMOVE, sym_mod_remove },
-	{ SYM_MOD_LOAD, sym_mod_load },
+	{ SYM_MOD_NEED, sym_mod_need },	    { SYM_MOD_BEGIN, sym_mod_begin },
+	{ SYM_MOD_DATA, sym_mod_data },	    { SYM_MOD_INSTALL, sym_mod_install },
+	{ SYM_MOD_REMOVE, sym_mod_remove }, { SYM_MOD_LOAD, sym_mod_load },
 };
 
 static struct sym_handler *sym_mod_handlers[ARRAY_SIZE(sym_mod_table)];

@@ -9,10 +9,10 @@
 
 #include "symbiotic.h"
 
-#define SYM_VALUES_OF_FILE	8
-#define SYM_VALUES_OF_USER	16 /* of all files of a user who is not root */
-#define SYM_VALUES_OF_USERS	40 /* of all users who are not root */
-#define SYM_VALUES_OF_FILES	48 /* the rest is for the kernel's own modules */
+#define SYM_VALUES_OF_FILE  8
+#define SYM_VALUES_OF_USER  16 /* of all files of a user who is not root */
+#define SYM_VALUES_OF_USERS 40 /* of all users who are not root */
+#define SYM_VALUES_OF_FILES 48 /* the rest is for the kernel's own modules */
 
 struct sym_value {
 	const void *owner; /* NULL: free */
@@ -31,8 +31,8 @@ static struct sym_value *sym_value_find(const void *owner, bool user, const char
 	struct sym_value *value;
 
 	for (value = sym_values; value < sym_values + SYM_MAX_VALUES; value++)
-		if (value->owner && value->user == user &&
-		    (!user || value->owner == owner) && !strcmp(value->item.name, name))
+		if (value->owner && value->user == user && (!user || value->owner == owner) &&
+		    !strcmp(value->item.name, name))
 			return value;
 	return NULL;
 }
@@ -84,8 +84,8 @@ static void sym_value_name_owner(struct sym_value *value)
 	}
 }
 
-static int sym_value_put_locked(const void *owner, bool user, const char *name,
-				const void *from, size_t len)
+static int sym_value_put_locked(const void *owner, bool user, const char *name, const void *from,
+				size_t len)
 {
 	struct sym_value *value = sym_value_find(owner, user, name);
 
@@ -113,8 +113,7 @@ static int sym_value_put_locked(const void *owner, bool user, const char *name,
 	return 0;
 }
 
-int sym_value_put(const void *owner, bool user, const char *name, const void *from,
-		  size_t len)
+int sym_value_put(const void *owner, bool user, const char *name, const void *from, size_t len)
 {
 	int ret;
 
@@ -173,8 +172,7 @@ void sym_values_show(void)
 	}
 }
 
-int sym_value_set_owner(const char *name, const void *value, size_t len,
-			struct module *owner)
+int sym_value_set_owner(const char *name, const void *value, size_t len, struct module *owner)
 {
 	return sym_value_put(owner, false, name, value, len);
 }

@@ -12,8 +12,9 @@
 
 #include "symswap.h"
 
-#define SYMSWAP_NOT_VMA (VM_SHARED | VM_MAYSHARE | VM_LOCKED | VM_HUGETLB | VM_PFNMAP | \
-			 VM_MIXEDMAP | VM_IO | VM_MERGEABLE | SYMSWAP_SHADOW_STACK)
+#define SYMSWAP_NOT_VMA                                                                          \
+	(VM_SHARED | VM_MAYSHARE | VM_LOCKED | VM_HUGETLB | VM_PFNMAP | VM_MIXEDMAP | VM_IO |    \
+	 VM_MERGEABLE | SYMSWAP_SHADOW_STACK)
 #ifdef VM_SHADOW_STACK
 #define SYMSWAP_SHADOW_STACK VM_SHADOW_STACK
 #else
@@ -174,8 +175,7 @@ unsigned int symswap_fault(struct vm_fault *vmf)
 	entry = pte_to_swp_entry(vmf->orig_pte);
 	if (non_swap_entry(entry) || swp_type(entry) != si->type)
 		return SYMSWAP_PASS;
-	if (!symswap_bypassing() || !symswap_fault_plain(vmf) ||
-	    pte_swp_uffd_wp(vmf->orig_pte))
+	if (!symswap_bypassing() || !symswap_fault_plain(vmf) || pte_swp_uffd_wp(vmf->orig_pte))
 		ret = SYMSWAP_PASS;
 	else
 		ret = symswap_fault_ours(vmf, si);

@@ -66,8 +66,8 @@ bool symswap_may_fill(void)
 {
 	const struct swap_info_struct *si = symswap_area();
 
-	return !si || symswap_used(si) <= max(READ_ONCE(symswap_limit),
-					      READ_ONCE(symswap_grandfathered));
+	return !si || symswap_used(si) <=
+			      max(READ_ONCE(symswap_limit), READ_ONCE(symswap_grandfathered));
 }
 
 static bool symswap_hold_one(void)

@@ -96,8 +96,7 @@ bool symswap_kernel_init(bool force, char *why)
 		}
 	}
 	if (!force && !symswap_known_release()) {
-		snprintf(why, SYMSWAP_WHY, "not verified on Linux %s",
-			 init_utsname()->release);
+		snprintf(why, SYMSWAP_WHY, "not verified on Linux %s", init_utsname()->release);
 		return false;
 	}
 	if (!boot_cpu_has(X86_FEATURE_NX) || pgprot_val(PAGE_SHARED) & _PAGE_SPECIAL) {

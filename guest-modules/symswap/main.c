@@ -103,9 +103,8 @@ static int symswap_register(void)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(symswap_handlers); i++) {
-		symswap_handlers[i] = sym_handler_register(symswap_calls[i].name,
-							   SYM_CONTEXT_THREAD,
-							   symswap_calls[i].fn, NULL);
+		symswap_handlers[i] = sym_handler_register(
+			symswap_calls[i].name, SYM_CONTEXT_THREAD, symswap_calls[i].fn, NULL);
 		if (IS_ERR(symswap_handlers[i])) {
 			symswap_unregister();
 			return PTR_ERR(symswap_handlers[i]);
@@ -124,7 +123,8 @@ static void symswap_begin(struct work_struct *work)
 	level = symswap_level(why);
 	pr_info("%u MiB at %#llx, %s%s%s\n", symswap.slots >> (20 - PAGE_SHIFT), symswap.gpa,
 		level == SYM_WINDOW_BYPASS ? "bypass" :
-		level == SYM_WINDOW_DEVICE ? "synchronous device" : "off",
+		level == SYM_WINDOW_DEVICE ? "synchronous device" :
+					     "off",
 		*why ? ": " : "", why);
 }
 
@@ -170,8 +170,8 @@ static int __init symswap_init(void)
 	}
 	err = symswap_window_init(&window);
 	if (err) {
-		pr_err("cannot use a window of %#llx bytes at %#llx: error %d\n",
-		       window.size, window.gpa, err);
+		pr_err("cannot use a window of %#llx bytes at %#llx: error %d\n", window.size,
+		       window.gpa, err);
 		return err;
 	}
 	symswap_wanted = min_t(u32, window.level, SYM_WINDOW_BYPASS);

@@ -110,8 +110,7 @@ static void symswap_answer_free(struct symswap_answer *answer, const struct swap
 static bool symswap_free_already(unsigned int slot)
 {
 	return symswap_held_next(slot) == slot ||
-	       bsearch(&slot, symswap_grabbed, symswap_nr_grabbed, sizeof(slot),
-		       symswap_compare);
+	       bsearch(&slot, symswap_grabbed, symswap_nr_grabbed, sizeof(slot), symswap_compare);
 }
 
 /* Go around once at most.  A page that is mapped gets a second chance. */

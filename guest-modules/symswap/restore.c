@@ -108,7 +108,8 @@ static void symswap_test_delay(const pte_t *pte, unsigned long address)
 		return;
 	udelay(READ_ONCE(walk_delay_us));
 	if (!PageTable(virt_to_page(pte)))
-		pr_err_ratelimited("error: the page table at %#lx was freed meanwhile\n", address);
+		pr_err_ratelimited("error: the page table at %#lx was freed meanwhile\n",
+				   address);
 }
 
 static void symswap_restore_pmd(struct symswap_process *p, pmd_t *at, unsigned long start,
@@ -136,8 +137,8 @@ static void symswap_restore_pmd(struct symswap_process *p, pmd_t *at, unsigned l
 }
 
 /* The next part of [address, end), one page table, that may have mappings. */
-static pmd_t *symswap_next_pmd(struct mm_struct *mm, unsigned long address,
-			       unsigned long end, unsigned long *next)
+static pmd_t *symswap_next_pmd(struct mm_struct *mm, unsigned long address, unsigned long end,
+			       unsigned long *next)
 {
 	pgd_t *pgd = pgd_offset(mm, address);
 	p4d_t *p4d;
@@ -158,8 +159,7 @@ static pmd_t *symswap_next_pmd(struct mm_struct *mm, unsigned long address,
 	return pmd_offset(pud, address);
 }
 
-void symswap_restore_range(struct symswap_process *p, unsigned long start,
-			   unsigned long end)
+void symswap_restore_range(struct symswap_process *p, unsigned long start, unsigned long end)
 {
 	struct mm_struct *mm = p->notifier.mm;
 	unsigned long next;

@@ -22,7 +22,7 @@
 
 #include <symkit/kernel.h>
 
-#define SYMSWAP_DISK "symswap0"
+#define SYMSWAP_DISK  "symswap0"
 #define SYMSWAP_MAGIC "SWAPSPACE2" /* of a swap device's signature */
 
 /*
@@ -203,8 +203,7 @@ bool symswap_process_open(const struct symswap_process *p, unsigned long address
 void symswap_process_close(struct symswap_process *p, unsigned long start, unsigned long end);
 void symswap_process_close_live(struct symswap_process *p, unsigned long start,
 				unsigned long end);
-void symswap_process_reopen(struct symswap_process *p, unsigned long start,
-			    unsigned long end);
+void symswap_process_reopen(struct symswap_process *p, unsigned long start, unsigned long end);
 unsigned int symswap_processes(void);
 void symswap_process_restore_all(void);
 void symswap_process_exit(void);
@@ -218,8 +217,7 @@ unsigned int symswap_fault(struct vm_fault *vmf);
  * (nothing may be mapped there meanwhile), or by slot.  _range and _live: as for the two
  * ways to close a range.
  */
-void symswap_restore_range(struct symswap_process *p, unsigned long start,
-			   unsigned long end);
+void symswap_restore_range(struct symswap_process *p, unsigned long start, unsigned long end);
 void symswap_restore_live(struct symswap_process *p, unsigned long start, unsigned long end);
 void symswap_restore_slot(unsigned int slot);
 /* If the slot's page is mapped: has it been used since the last call? */

@@ -24,8 +24,8 @@ bool symswap_pte(pte_t pte, unsigned int *slot)
 {
 	unsigned long pfn = pte_pfn(pte);
 
-	if (!pte_present(pte) || !pte_special(pte) || !pte_devmap(pte) ||
-	    pfn < symswap.pfn || pfn - symswap.pfn >= symswap.slots)
+	if (!pte_present(pte) || !pte_special(pte) || !pte_devmap(pte) || pfn < symswap.pfn ||
+	    pfn - symswap.pfn >= symswap.slots)
 		return false;
 	*slot = pfn - symswap.pfn;
 	return true;
@@ -37,8 +37,8 @@ static int symswap_window_check(const struct sym_item_window *window)
 	u64 end = window->gpa + window->size;
 
 	if (!window->size || (window->gpa | window->size) & ~PAGE_MASK || end < window->gpa ||
-	    end - 1 > BIT_ULL(boot_cpu_data.x86_phys_bits) - 1 ||
-	    window->size < SZ_1M || window->size > 1ull << 40)
+	    end - 1 > BIT_ULL(boot_cpu_data.x86_phys_bits) - 1 || window->size < SZ_1M ||
+	    window->size > 1ull << 40)
 		return -EINVAL;
 	/* If it had struct pages the kernel would treat it as RAM. */
 	if (region_intersects(window->gpa, window->size, IORESOURCE_SYSTEM_RAM,

@@ -44,8 +44,8 @@ static int symtest_parse(char *line, struct symtest_job *job)
 	}
 	if (sscanf(line, "port %i %llu", &job->nr, &job->count) == 2)
 		job->port = true;
-	else if (sscanf(line, "call %i %llu %lli %lli %lli", &job->nr, &job->count,
-			&job->arg[0], &job->arg[1], &job->arg[2]) < 2)
+	else if (sscanf(line, "call %i %llu %lli %lli %lli", &job->nr, &job->count, &job->arg[0],
+			&job->arg[1], &job->arg[2]) < 2)
 		return -EINVAL;
 	return job->irqoff && job->count > SYMTEST_IRQOFF_MAX ? -ERANGE : 0;
 }
@@ -75,8 +75,8 @@ static int symtest_run(const struct symtest_job *job)
 	}
 	if (job->irqoff)
 		local_irq_restore(flags);
-	snprintf(symtest_result, sizeof(symtest_result), "last %ld errors %llu ns %llu\n",
-		 last, errors, ktime_get_ns() - start);
+	snprintf(symtest_result, sizeof(symtest_result), "last %ld errors %llu ns %llu\n", last,
+		 errors, ktime_get_ns() - start);
 	return 0;
 }
 
@@ -90,10 +90,9 @@ static int symtest_host(const char *name)
 	return 0;
 }
 
-static ssize_t symtest_write(struct file *file, const char __user *user, size_t len,
-			     loff_t *at)
+static ssize_t symtest_write(struct file *file, const char __user *user, size_t len, loff_t *at)
 {
-	struct symtest_job job = { };
+	struct symtest_job job = {};
 	char line[128];
 	int err;
 
@@ -119,8 +118,7 @@ static ssize_t symtest_read(struct file *file, char __user *user, size_t len, lo
 	ssize_t ret;
 
 	mutex_lock(&symtest_lock);
-	ret = simple_read_from_buffer(user, len, at, symtest_result,
-				      strlen(symtest_result));
+	ret = simple_read_from_buffer(user, len, at, symtest_result, strlen(symtest_result));
 	mutex_unlock(&symtest_lock);
 	return ret;
 }

@@ -13,14 +13,14 @@
 
 #include "ctl.h"
 
-#define ESCAPE 0x01 /* Ctrl-A */
-#define HISTORY_MAX (64 * 1024)
+#define ESCAPE		   0x01 /* Ctrl-A */
+#define HISTORY_MAX	   (64 * 1024)
 #define HISTORY_TIMEOUT_MS 10000
 
 static const char help[] = "\r\n"
-	"Ctrl-A x       detach; the guest keeps running\r\n"
-	"Ctrl-A Ctrl-A  send a Ctrl-A\r\n"
-	"Ctrl-A h       this help\r\n";
+			   "Ctrl-A x       detach; the guest keeps running\r\n"
+			   "Ctrl-A Ctrl-A  send a Ctrl-A\r\n"
+			   "Ctrl-A h       this help\r\n";
 
 const struct ctl_option console_options[] = {
 	{ "history", NULL, "print the output so far, and exit", set_history },
@@ -178,8 +178,10 @@ static int on_terminal(struct ctl *ctl, struct session *s)
 	tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	if (ret < 0)
 		return ctl_error("%s: console: %s", ctl->name, strerror(-ret));
-	fprintf(stderr, ret ? "\n[%s has closed its console]\n" :
-			      "\n[detached from %s, which keeps running]\n", ctl->name);
+	fprintf(stderr,
+		ret ? "\n[%s has closed its console]\n" :
+		      "\n[detached from %s, which keeps running]\n",
+		ctl->name);
 	return signalled ? 1 : 0;
 }
 

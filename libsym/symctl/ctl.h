@@ -80,8 +80,7 @@ int set_history(struct ctl *ctl, const char *arg);
 
 /* ctl_error - one line on stderr; returns 1.  ctl_usage - the same, returns CTL_USAGE. */
 int ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-int ctl_usage(const struct ctl *ctl, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+int ctl_usage(const struct ctl *ctl, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
  * ctl_open - connect to the command's VM; NULL after a message, which names the VMs

@@ -36,8 +36,8 @@ const struct ctl_option stop_options[] = {
 static int print_stopped(struct ctl *ctl, bool forced, const char *text)
 {
 	json_t *event = text ? json_loads(text, 0, NULL) : NULL;
-	const char *reason = json_string_value(json_object_get(json_object_get(event, "data"),
-							       "reason"));
+	const char *reason =
+		json_string_value(json_object_get(json_object_get(event, "data"), "reason"));
 	int ret = 0;
 
 	if (ctl->json) {
@@ -68,8 +68,7 @@ int cmd_stop(struct ctl *ctl)
 		return 1;
 	ret = sym_vm_stop(conn, &opts, &event);
 	if (ret < 0 && !ctl->force)
-		ctl_error("%s: %s (use --force to stop it)", ctl->name,
-			  sym_conn_error(conn));
+		ctl_error("%s: %s (use --force to stop it)", ctl->name, sym_conn_error(conn));
 	else if (ret < 0)
 		ctl_error("%s: %s", ctl->name, sym_conn_error(conn));
 	sym_close(conn);
@@ -78,8 +77,7 @@ int cmd_stop(struct ctl *ctl)
 	return ret;
 }
 
-static int change_state(struct ctl *ctl, int (*change)(struct sym_conn *conn),
-			const char *state)
+static int change_state(struct ctl *ctl, int (*change)(struct sym_conn *conn), const char *state)
 {
 	struct sym_conn *conn = ctl_open(ctl);
 
@@ -89,8 +87,7 @@ static int change_state(struct ctl *ctl, int (*change)(struct sym_conn *conn),
 		return ctl_failed(ctl, conn);
 	sym_close(conn);
 	if (ctl->json)
-		return ctl_print_json(json_pack("{s:s, s:s}", "name", ctl->name, "state",
-						state));
+		return ctl_print_json(json_pack("{s:s, s:s}", "name", ctl->name, "state", state));
 	return 0;
 }
 

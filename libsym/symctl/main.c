@@ -17,8 +17,8 @@ static const struct ctl_command commands[] = {
 	{ "console", true, "use the guest's console",
 	  "On a terminal, Ctrl-A x detaches; the guest keeps running.  Otherwise the last\n"
 	  "64 KiB of output and all that follows go to standard output, and standard input\n"
-	  "goes to the guest, until the VM stops.\n", console_options, cmd_console,
-	  NULL, 0, 0 },
+	  "goes to the guest, until the VM stops.\n",
+	  console_options, cmd_console, NULL, 0, 0 },
 	{ "stop", true, "shut the guest down, and wait for it",
 	  "Presses the power button; a guest that ignores it is stopped with --force only.\n",
 	  stop_options, cmd_stop, NULL, 0, 0 },
@@ -37,15 +37,15 @@ static const struct ctl_command commands[] = {
 	{ "module", false, "install, list or remove modules in a running guest",
 	  "module install NAME MODULE|FILE [PARAM=VALUE]...\n"
 	  "module list NAME\n"
-	  "module remove NAME MODULE\n", module_options, cmd_module,
-	  "install|list|remove NAME ...", 2, 64 },
+	  "module remove NAME MODULE\n",
+	  module_options, cmd_module, "install|list|remove NAME ...", 2, 64 },
 	{ "swapbypass", false, "control the memory that a guest swaps to",
 	  "swapbypass on|device|off NAME   map swapped pages in place, use the memory as a swap\n"
 	  "                                device only, or not at all\n"
 	  "swapbypass stat NAME            show how it is used\n"
 	  "swapbypass limit NAME SIZE      set how much of it the guest may use\n"
-	  "swapbypass reclaim NAME SIZE    take this much of it back\n", NULL, cmd_swapbypass,
-	  "on|device|off|stat|limit|reclaim NAME [SIZE]", 2, 3 },
+	  "swapbypass reclaim NAME SIZE    take this much of it back\n",
+	  NULL, cmd_swapbypass, "on|device|off|stat|limit|reclaim NAME [SIZE]", 2, 3 },
 	{ "service", true, "use a service of the VM; without one, list them", NULL, NULL,
 	  cmd_service, "[SERVICE VERB [ARG]...]", 0, 64 },
 	{ .name = NULL },
@@ -98,7 +98,8 @@ static int print_help(const struct ctl_command *command)
 		for (command = commands; command->name; command++)
 			printf("  %-10s%-5s %s\n", command->name,
 			       command->takes_vm ? " NAME" : "", command->help);
-		printf("\n'symctl COMMAND --help' shows a command's options.  Common options:\n\n");
+		printf("\n'symctl COMMAND --help' shows a command's options.  Common "
+		       "options:\n\n");
 	}
 	print_options(common_options);
 	return 0;
@@ -116,8 +117,7 @@ static const struct ctl_command *find_command(const char *name)
 static void merge_options(const struct ctl_command *command, struct option *out,
 			  const struct ctl_option **table)
 {
-	const struct ctl_option *tables[] = { command ? command->options : NULL,
-					      common_options };
+	const struct ctl_option *tables[] = { command ? command->options : NULL, common_options };
 	int nr = 0;
 
 	for (int i = 0; i < 2; i++)
@@ -127,8 +127,9 @@ static void merge_options(const struct ctl_command *command, struct option *out,
 			table[nr] = o;
 			out[nr++] = (struct option){
 				.name = o->name,
-				.has_arg = !o->arg ? no_argument : *o->arg == '[' ?
-					   optional_argument : required_argument,
+				.has_arg = !o->arg	  ? no_argument :
+					   *o->arg == '[' ? optional_argument :
+							    required_argument,
 			};
 		}
 	out[nr] = (struct option){ 0 };
@@ -195,7 +196,7 @@ static int run_command(struct ctl *ctl, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct ctl ctl = { .open = { .size = sizeof(ctl.open) },
-		.upcall = { .size = sizeof(ctl.upcall) } };
+			   .upcall = { .size = sizeof(ctl.upcall) } };
 	int status = parse_options(&ctl, argc, argv);
 	const char *name;
 

@@ -39,8 +39,10 @@ static void print_texts(const json_t *json)
 
 static void print_stat(const json_t *json)
 {
-	static const char *const figures[] = { "slots", "used", "mapped", "held", "maps",
-					       "restores", "passed", "reads", "writes", "exits" };
+	static const char *const figures[] = {
+		"slots",    "used",   "mapped", "held",	  "maps",
+		"restores", "passed", "reads",	"writes", "exits"
+	};
 
 	print_line("level", ctl_string(json, "level"));
 	if (strcmp(ctl_string(json, "level"), ctl_string(json, "wanted")))
@@ -78,8 +80,8 @@ static const struct action {
 	bool takes_size;
 	void (*print)(const json_t *json);
 } actions[] = {
-	{ "on", false, print_change }, { "device", false, print_change },
-	{ "off", false, print_change }, { "stat", false, print_stat },
+	{ "on", false, print_change },	 { "device", false, print_change },
+	{ "off", false, print_change },	 { "stat", false, print_stat },
 	{ "limit", true, print_change }, { "reclaim", true, print_reclaimed },
 };
 

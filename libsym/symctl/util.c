@@ -34,8 +34,8 @@ int ctl_usage(const struct ctl *ctl, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	ctl_error("%s%s%s (try 'symctl %s%s--help')", command ? command : "",
-		  command ? ": " : "", line, command ? command : "", command ? " " : "");
+	ctl_error("%s%s%s (try 'symctl %s%s--help')", command ? command : "", command ? ": " : "",
+		  line, command ? command : "", command ? " " : "");
 	return CTL_USAGE;
 }
 
@@ -92,8 +92,9 @@ json_int_t ctl_integer(const json_t *json, const char *key)
 int ctl_print_json(json_t *json)
 {
 	size_t style = isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT;
-	int ret = json_dumpf(json, stdout, style | JSON_ENSURE_ASCII | JSON_ENCODE_ANY |
-						 JSON_REAL_PRECISION(16));
+	int ret = json_dumpf(json, stdout,
+			     style | JSON_ENSURE_ASCII | JSON_ENCODE_ANY |
+				     JSON_REAL_PRECISION(16));
 
 	json_decref(json);
 	putchar('\n');

@@ -19,8 +19,8 @@ const struct ctl_option events_options[] = {
 
 static void print_value(const char *key, const json_t *value)
 {
-	char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT |
-							       JSON_ENCODE_ANY);
+	char *text = json_is_string(value) ? NULL :
+					     json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 	const char *string = json_string_value(value);
 	bool quote = string && (!*string || strpbrk(string, " \t\"="));
 
@@ -47,7 +47,7 @@ static void print_event(const char *text)
 		strftime(stamp, sizeof(stamp), "%F %T", &tm);
 	printf("%s.%03d ", stamp, (int)((when - seconds) * 1000));
 	ctl_print_text(stdout, name ? name : "?");
-	json_object_foreach(data, key, value)
+	json_object_foreach (data, key, value)
 		print_value(key, value);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		if (json_object_get(event, counts[i]))

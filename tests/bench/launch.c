@@ -81,8 +81,7 @@ static void open_counter(char *spec)
 		.inherit = 1,
 		.enable_on_exec = 1,
 	};
-	char *system = strtok(spec, ":"), *event = strtok(NULL, ":"),
-	     *filter = strtok(NULL, "");
+	char *system = strtok(spec, ":"), *event = strtok(NULL, ":"), *filter = strtok(NULL, "");
 	int fd;
 
 	if (!system || !event || nr_counters == MAX_COUNTERS) {

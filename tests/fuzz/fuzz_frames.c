@@ -14,12 +14,12 @@
 
 #define CUTS 8
 
-#define check(cond)                                             \
-	do {                                                    \
-		if (!(cond)) {                                  \
-			fprintf(stderr, "failed: %s\n", #cond); \
-			abort();                                \
-		}                                               \
+#define check(cond)                                                                              \
+	do {                                                                                     \
+		if (!(cond)) {                                                                   \
+			fprintf(stderr, "failed: %s\n", #cond);                                  \
+			abort();                                                                 \
+		}                                                                                \
 	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -29,18 +29,18 @@ struct fuzz_head {
 };
 
 enum fuzz_op {
-	FUZZ_KICK,	/* offer descriptor @b in queue @a, and serve it */
-	FUZZ_OFFER,	/* only offer it */
-	FUZZ_SERVE,	/* only serve it */
-	FUZZ_POLL,	/* what the device's thread does in between */
-	FUZZ_HOST,	/* something comes from the host: see host_*() */
-	FUZZ_POKE,	/* the driver writes byte @a to memory at @b */
-	FUZZ_COMMON,	/* write @b to the common register at @a */
-	FUZZ_CONFIG,	/* read (or, @b odd, write) the device's configuration at @a */
-	FUZZ_PCI,	/* write @b to the device's PCI configuration at @a */
-	FUZZ_MSIX,	/* write @b to the vector table at @a */
-	FUZZ_DOORBELL,	/* write to port @a of the doorbells */
-	FUZZ_RESTART,	/* reset, and set it up again */
+	FUZZ_KICK, /* offer descriptor @b in queue @a, and serve it */
+	FUZZ_OFFER, /* only offer it */
+	FUZZ_SERVE, /* only serve it */
+	FUZZ_POLL, /* what the device's thread does in between */
+	FUZZ_HOST, /* something comes from the host: see host_*() */
+	FUZZ_POKE, /* the driver writes byte @a to memory at @b */
+	FUZZ_COMMON, /* write @b to the common register at @a */
+	FUZZ_CONFIG, /* read (or, @b odd, write) the device's configuration at @a */
+	FUZZ_PCI, /* write @b to the device's PCI configuration at @a */
+	FUZZ_MSIX, /* write @b to the vector table at @a */
+	FUZZ_DOORBELL, /* write to port @a of the doorbells */
+	FUZZ_RESTART, /* reset, and set it up again */
 	FUZZ_OPS
 };
 

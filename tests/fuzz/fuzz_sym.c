@@ -146,10 +146,18 @@ static void *op_vcpu(void *vm, unsigned int id)
 }
 
 static const struct sym_host_ops ops = {
-	.version = SYM_HOST_OPS_VERSION, .size = sizeof(ops), .mem_map = op_map,
-	.get_state = op_state, .set_state = op_set_state, .run = op_run,
-	.handle_exit = op_handle_exit, .flush = op_flush, .kick = op_kick,
-	.doorbell = op_doorbell, .nr_vcpus = op_nr_vcpus, .vcpu = op_vcpu,
+	.version = SYM_HOST_OPS_VERSION,
+	.size = sizeof(ops),
+	.mem_map = op_map,
+	.get_state = op_state,
+	.set_state = op_set_state,
+	.run = op_run,
+	.handle_exit = op_handle_exit,
+	.flush = op_flush,
+	.kick = op_kick,
+	.doorbell = op_doorbell,
+	.nr_vcpus = op_nr_vcpus,
+	.vcpu = op_vcpu,
 };
 
 static void on_event(void *arg, const struct sym_event *event)
@@ -247,14 +255,23 @@ static void exit_now(unsigned int id)
 static void make_pages(void)
 {
 	struct sym_spy_header head = {
-		.magic = SYM_SPY_MAGIC, .version = SYM_ABI_VERSION, .kind = SYM_SPY_GUEST,
-		.size = SYM_SPY_GUEST_SIZE, .used = sizeof(head),
+		.magic = SYM_SPY_MAGIC,
+		.version = SYM_ABI_VERSION,
+		.kind = SYM_SPY_GUEST,
+		.size = SYM_SPY_GUEST_SIZE,
+		.used = sizeof(head),
 		.generation = sym_generation(sym),
 	};
 	struct sym_call_setup setup = {
-		.magic = SYM_CALL_MAGIC, .version = SYM_ABI_VERSION,
-		.size = sizeof(struct sym_call_area), .generation = head.generation,
-		.entry = HIGH, .stack = HIGH + 64, .gs_base = HIGH, .cs = 16, .ss = 24,
+		.magic = SYM_CALL_MAGIC,
+		.version = SYM_ABI_VERSION,
+		.size = sizeof(struct sym_call_area),
+		.generation = head.generation,
+		.entry = HIGH,
+		.stack = HIGH + 64,
+		.gs_base = HIGH,
+		.cs = 16,
+		.ss = 24,
 	};
 
 	for (unsigned int i = 0; i < SYM_PAGE_SIZE / sizeof(uint64_t); i++)
@@ -285,8 +302,8 @@ static void register_all(void)
 	wrmsr(0, SYM_MSR_SPY_HOST, SHOW_GPA | 1), exit_now(0);
 	for (unsigned int i = 0; i < NR_VCPUS; i++) {
 		wrmsr(i, SYM_MSR_SPY_VCPU, (TASK_GPA + i * SYM_PAGE_SIZE) | 1), exit_now(i);
-		wrmsr(i, SYM_MSR_CALL_AREA,
-		      (AREA_GPA + i * sizeof(struct sym_call_area)) | 1), exit_now(i);
+		wrmsr(i, SYM_MSR_CALL_AREA, (AREA_GPA + i * sizeof(struct sym_call_area)) | 1),
+			exit_now(i);
 	}
 }
 
@@ -295,7 +312,8 @@ static void add_handler(const struct step *s)
 {
 	struct sym_spy_header *head = (void *)(memory + SPY_GPA);
 	uint32_t used = head->used % SYM_SPY_GUEST_SIZE & ~7u;
-	struct sym_item item = { .type = SYM_ITEM_HANDLER, .len = sizeof(struct sym_item_handler) };
+	struct sym_item item = { .type = SYM_ITEM_HANDLER,
+				 .len = sizeof(struct sym_item_handler) };
 	struct sym_item_handler h = { .number = s->a, .contexts = s->b };
 
 	memcpy(h.name, &s->value, sizeof(s->value));
@@ -484,8 +502,12 @@ static int take_step(unsigned int id)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct sym_config config = {
-		.size = sizeof(config), .name = "fuzz", .uuid = "", .features = 15,
-		.sync_regs = SYNC_ALL, .event = on_event,
+		.size = sizeof(config),
+		.name = "fuzz",
+		.uuid = "",
+		.features = 15,
+		.sync_regs = SYNC_ALL,
+		.event = on_event,
 	};
 
 	memory = calloc(1, MEMORY); /* of its own, so that the sanitizer knows its ends */

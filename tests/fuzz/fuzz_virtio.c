@@ -43,12 +43,12 @@
 
 #define COMMON(name) offsetof(struct virtio_pci_common_cfg, name)
 
-#define check(cond)                                             \
-	do {                                                    \
-		if (!(cond)) {                                  \
-			fprintf(stderr, "failed: %s\n", #cond); \
-			abort();                                \
-		}                                               \
+#define check(cond)                                                                              \
+	do {                                                                                     \
+		if (!(cond)) {                                                                   \
+			fprintf(stderr, "failed: %s\n", #cond);                                  \
+			abort();                                                                 \
+		}                                                                                \
 	} while (0)
 
 static struct board board = { .name = "fuzz", .vm_fd = -1 };
@@ -115,8 +115,7 @@ static void net_deliver(const uint8_t *frame, size_t len)
 	net.nr_held = len;
 }
 
-static void net_send(struct net_backend *be, const struct iovec *iov, unsigned int nr,
-		     size_t len)
+static void net_send(struct net_backend *be, const struct iovec *iov, unsigned int nr, size_t len)
 {
 	static uint8_t frame[NET_FRAME_MAX];
 	size_t at = 0;
@@ -196,8 +195,8 @@ static void wall_in(struct guest_memory *mem)
 
 	check(p != MAP_FAILED);
 	munmap(mem->host, mem->size);
-	mem->host = mmap(p + GUARD, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-			 -1, 0);
+	mem->host = mmap(p + GUARD, RAM, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	check(mem->host == p + GUARD);
 }
 

@@ -15,14 +15,14 @@
 #include "fuzz_input.h"
 
 /* Queue q: 16 descriptors, then the two rings; data behind them. */
-#define QUEUE	  0x200
-#define SIZE_LOG  4
-#define DESC(q)	  ((q) * QUEUE)
-#define AVAIL(q)  ((q) * QUEUE + 0x100)
-#define USED(q)	  ((q) * QUEUE + 0x140)
-#define DATA	  0x600
-#define MEMORY	  0xa00
-#define SCRATCH	  0x4000 /* behind what the file holds: buffers to be filled */
+#define QUEUE	 0x200
+#define SIZE_LOG 4
+#define DESC(q)	 ((q)*QUEUE)
+#define AVAIL(q) ((q)*QUEUE + 0x100)
+#define USED(q)	 ((q)*QUEUE + 0x140)
+#define DATA	 0x600
+#define MEMORY	 0xa00
+#define SCRATCH	 0x4000 /* behind what the file holds: buffers to be filled */
 
 #define OUT 0
 #define IN  VRING_DESC_F_WRITE

@@ -62,12 +62,13 @@ __attribute__((noinline)) static uint64_t round_trip(const uint64_t *v, uint64_t
 		"mov %%r15, 120(%%rax)\n\t"
 		"pop %%rax\n\t"
 		"movdqu %%xmm0, (%%rax); movdqu %%xmm1, 16(%%rax); movdqu %%xmm2, 32(%%rax)\n\t"
-		"movdqu %%xmm3, 48(%%rax); movdqu %%xmm7, 64(%%rax); movdqu %%xmm15, 80(%%rax)\n\t"
+		"movdqu %%xmm3, 48(%%rax); movdqu %%xmm7, 64(%%rax); movdqu %%xmm15, "
+		"80(%%rax)\n\t"
 		"pop %%rbx; pop %%rbp\n\t"
 		: "=&c"(flags)
 		: [v] "a"(v), [o] "d"(out), [x] "S"(x), [xo] "D"(x_out), [w] "r"(r8)
-		: "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1",
-		  "xmm2", "xmm3", "xmm7", "xmm15", "memory", "cc");
+		: "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3",
+		  "xmm7", "xmm15", "memory", "cc");
 	return flags;
 }
 
@@ -83,8 +84,8 @@ static void *check(void *arg)
 		memcpy(out, v, sizeof(out));
 		memset(x_out, 0, sizeof(x_out));
 		if ((round_trip(v, out, x, x_out,
-				device ? (const volatile void *)device : &word) & MASK) !=
-			    (FLAGS & MASK) ||
+				device ? (const volatile void *)device : &word) &
+		     MASK) != (FLAGS & MASK) ||
 		    memcmp(v, out, sizeof(v)) || memcmp(x, x_out, sizeof(x))) {
 			printf("regcheck: REGISTERS CHANGED\n");
 			exit(1);

@@ -20,8 +20,7 @@ int main(int argc, char **argv)
 	to.sin_port = htons(atoi(argv[2]));
 	count = atoi(argv[3]);
 	for (unsigned int i = 0; i < count; i++) {
-		struct sockaddr_in from = { .sin_family = AF_INET,
-					    .sin_port = htons(2000 + i) };
+		struct sockaddr_in from = { .sin_family = AF_INET, .sin_port = htons(2000 + i) };
 		int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 		if (fd >= 0 && !bind(fd, (struct sockaddr *)&from, sizeof(from)) &&

@@ -17,11 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MIB	(1ul << 20)
-#define AREA	((char *)0x500000000000ul)
+#define MIB	  (1ul << 20)
+#define AREA	  ((char *)0x500000000000ul)
 #define AREA_SIZE (16 * MIB)
 #define KEPT_SIZE (8 * MIB)
-#define PAGE	4096ul
+#define PAGE	  4096ul
 
 static atomic_bool over;
 static unsigned long reads, maps;

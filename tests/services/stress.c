@@ -88,9 +88,15 @@ static void start_one(struct stress *s, struct flight *f)
 	int ret;
 
 	f->call = (struct sym_call){
-		.handler = s->handler, .context = s->context, .payload = f->payload,
-		.payload_len = PAYLOAD, .reply = f->reply, .reply_max = PAYLOAD,
-		.deadline_ms = 30000, .done = ended, .arg_done = f,
+		.handler = s->handler,
+		.context = s->context,
+		.payload = f->payload,
+		.payload_len = PAYLOAD,
+		.reply = f->reply,
+		.reply_max = PAYLOAD,
+		.deadline_ms = 30000,
+		.done = ended,
+		.arg_done = f,
 	};
 	fill(&f->call, s->started);
 	memset(f->payload, s->started, PAYLOAD / 2);
@@ -147,8 +153,7 @@ static uint32_t context_of(const char *name)
 					    0;
 }
 
-static int run(void *state, int argc, const char *const *argv,
-	       struct sym_service_answer *answer)
+static int run(void *state, int argc, const char *const *argv, struct sym_service_answer *answer)
 {
 	struct stress *s = state;
 	uint32_t context = argc == 2 ? context_of(argv[0]) : 0;
@@ -194,8 +199,8 @@ static int exits(void *state, int argc, const char *const *argv,
 	}
 	sym_service_print(answer, "port %llu mmio %llu hypercall %llu bad %llu last %d",
 			  (unsigned long long)s->port, (unsigned long long)s->mmio,
-			  (unsigned long long)s->hypercalls,
-			  (unsigned long long)s->exits_bad, s->exit_last);
+			  (unsigned long long)s->hypercalls, (unsigned long long)s->exits_bad,
+			  s->exit_last);
 	return 0;
 }
 
@@ -310,15 +315,12 @@ static int init(struct sym_service_vm *vm, const char *args, void **state)
 }
 
 static const struct sym_service_verb verbs[] = {
-	{ "run", "CONTEXT COUNT", run },
-	{ "status", "", status },
-	{ "exits", "on|off", exits },
-	{ "time", "CONTEXT COUNT", time_calls },
-	{ "spy", "COUNT", time_spy },
-	{ NULL, NULL, NULL },
+	{ "run", "CONTEXT COUNT", run }, { "status", "", status },
+	{ "exits", "on|off", exits },	 { "time", "CONTEXT COUNT", time_calls },
+	{ "spy", "COUNT", time_spy },	 { NULL, NULL, NULL },
 };
 
 SYM_SERVICE = {
 	SYM_SERVICE_HEAD, .name = "stress", .about = "upcalls for the tests",
-	.init = init, .exit = free, .verbs = verbs,
+	.init = init,	  .exit = free,	    .verbs = verbs,
 };

@@ -14,9 +14,10 @@ int __wrap_sym_msr_write(struct sym *sym, unsigned int id, uint32_t index, uint6
 
 /* In turn, one for each generation; what is random has the generation for a seed. */
 static const char *const words[] = {
-	"magic", "version", "kind", "size", "used", "short", "generation", "odd", "zero",
-	"ones", "page", "area-magic", "area-generation", "area-zero", "area", "item",
-	"beyond", "tiny", "text", "items", "area-vcpu", "requests", "nothing",
+	"magic",    "version", "kind",	 "size", "used",       "short",		  "generation",
+	"odd",	    "zero",    "ones",	 "page", "area-magic", "area-generation", "area-zero",
+	"area",	    "item",    "beyond", "tiny", "text",       "items",		  "area-vcpu",
+	"requests", "nothing",
 };
 
 static bool is(const char *what, const char *word)
@@ -79,8 +80,9 @@ static void wild_requests(struct sym_call_area *area, unsigned int seed)
 	for (unsigned int i = 0; i < SYM_CALL_SLOTS; i++) {
 		struct sym_call_request *r = &area->host.request[i];
 
-		r->context = i % 3 == 2 ? r->context : i % 3 ? SYM_CONTEXT_INTERRUPT :
-							       SYM_CONTEXT_THREAD;
+		r->context = i % 3 == 2 ? r->context :
+			     i % 3	? SYM_CONTEXT_INTERRUPT :
+					  SYM_CONTEXT_THREAD;
 		r->handler %= i % 2 ? 6 : ~0u;
 		r->payload_len = i == 5 ? SYM_CALL_PAYLOAD + 1 : r->payload_len;
 	}

@@ -14,12 +14,12 @@
 #include "core/layout.h"
 #include "machine/cpuid.h"
 
-#define PML4_GPA 0x2000
-#define PDPT_GPA 0x3000
-#define OTHER_GPA 0x90000 /* another kernel's PML4, and its PDPT */
-#define PD_GPA	 0x4000
+#define PML4_GPA	0x2000
+#define PDPT_GPA	0x3000
+#define OTHER_GPA	0x90000 /* another kernel's PML4, and its PDPT */
+#define PD_GPA		0x4000
 #define PTE_KERNEL_USER 7 /* present, writable, user */
-#define PTE_LARGE 0x80
+#define PTE_LARGE	0x80
 
 static struct bus_region done_port = { .base = DONE_PORT, .len = 1 };
 
@@ -78,7 +78,8 @@ void machine_other_kernel(struct machine *m)
 	uint64_t *pml4 = machine_mem(m, OTHER_GPA);
 
 	memcpy(pml4, machine_mem(m, PML4_GPA), SYM_PAGE_SIZE);
-	memcpy(machine_mem(m, OTHER_GPA + SYM_PAGE_SIZE), machine_mem(m, PDPT_GPA), SYM_PAGE_SIZE);
+	memcpy(machine_mem(m, OTHER_GPA + SYM_PAGE_SIZE), machine_mem(m, PDPT_GPA),
+	       SYM_PAGE_SIZE);
 	pml4[256] = (OTHER_GPA + SYM_PAGE_SIZE) | PTE_KERNEL_USER;
 	m->cr3 = OTHER_GPA;
 }
@@ -113,8 +114,9 @@ int machine_create(struct machine *m)
 	struct err err = { 0 };
 	int ret;
 
-	*m = (struct machine){ .vm = { .kvm_fd = -1, .board.vm_fd = -1, .nr_vcpus = 1,
-				       .state = VM_RUNNING } };
+	*m = (struct machine){
+		.vm = { .kvm_fd = -1, .board.vm_fd = -1, .nr_vcpus = 1, .state = VM_RUNNING }
+	};
 	m->vm.kvm_fd = kvm_open(&err);
 	pthread_mutex_init(&m->vm.lock, NULL);
 	pthread_cond_init(&m->vm.cond, NULL);
@@ -130,8 +132,8 @@ int machine_create(struct machine *m)
 	if (!cpuid || gmem_create(&m->vm.board.mem, 64 * MiB, &err) ||
 	    gmem_bind(&m->vm.board.mem, m->vm.board.vm_fd, &err) || create_sym(m))
 		return -1;
-	ret = sym_cpuid(m->sym, cpuid, CPUID_MAX) ||
-	      vcpu_create(&m->vm, 0, cpuid, &err) || vcpu_signal_init(&err);
+	ret = sym_cpuid(m->sym, cpuid, CPUID_MAX) || vcpu_create(&m->vm, 0, cpuid, &err) ||
+	      vcpu_signal_init(&err);
 	free(cpuid);
 	if (ret)
 		return -1;

@@ -23,13 +23,13 @@
 #define DONE_PORT  0x77
 
 /* Handlers of the guest (machine_guest.S). */
-#define HANDLER_ADD  1 /* exit, kick, interrupt: sum of the arguments, and their xor */
-#define HANDLER_HANG 2 /* exit, kick: never returns */
-#define HANDLER_IRQ  3 /* interrupt only */
-#define HANDLER_FAIL 4 /* exit, kick: -arg0 */
+#define HANDLER_ADD   1 /* exit, kick, interrupt: sum of the arguments, and their xor */
+#define HANDLER_HANG  2 /* exit, kick: never returns */
+#define HANDLER_IRQ   3 /* interrupt only */
+#define HANDLER_FAIL  4 /* exit, kick: -arg0 */
 #define HANDLER_STATE 6 /* exit, kick: its flags, and the word at GS + 16 */
-#define HANDLER_LIAR 7 /* exit: what a return with a wrong token gave */
-#define HANDLER_NOP  5 /* exit, kick: nothing, in the fewest instructions */
+#define HANDLER_LIAR  7 /* exit: what a return with a wrong token gave */
+#define HANDLER_NOP   5 /* exit, kick: nothing, in the fewest instructions */
 
 /* Entry points of the guest's code. */
 extern const char guest_start[], guest_end[];

@@ -62,9 +62,18 @@ static void took(const char *what, double ms)
 
 static void start(char **options)
 {
-	char cmdline[64], *argv[64] = { "build/symvmm", "run", "--name", name, "--kernel",
-					"build/tests/tiny/hostile", "--memory", "512M",
-					"--cmdline", cmdline, "--console", "socket",
+	char cmdline[64], *argv[64] = { "build/symvmm",
+					"run",
+					"--name",
+					name,
+					"--kernel",
+					"build/tests/tiny/hostile",
+					"--memory",
+					"512M",
+					"--cmdline",
+					cmdline,
+					"--console",
+					"socket",
 					"--allow-interpreted" };
 	int n = 13;
 
@@ -104,7 +113,8 @@ static void wait_for_go(void)
 	while (!strstr(text, "GO")) {
 		struct pollfd pfd = { .fd = fd, .events = POLLIN };
 		ssize_t n = poll(&pfd, 1, ANSWER_TIMEOUT_MS) > 0 ?
-				    read(fd, text + len, sizeof(text) - 1 - len) : -1;
+				    read(fd, text + len, sizeof(text) - 1 - len) :
+				    -1;
 
 		if (n <= 0)
 			fail("the guest", len ? text : "said nothing");
@@ -153,7 +163,7 @@ static void list(void)
 
 	if (sym_list(NULL, &names, NULL))
 		fail("list", sym_conn_error(NULL));
-	for (char **n = names; ; n++) {
+	for (char **n = names;; n++) {
 		if (!*n)
 			fail("list", "the VM is not in it");
 		if (!strcmp(*n, name))
@@ -180,7 +190,7 @@ static void end(struct sym_conn *conn, const char *how)
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		fail(how, "the VM did not end with status 0");
 	took(how, usage.ru_utime.tv_sec * 1e3 + usage.ru_utime.tv_usec / 1e3 +
-		  usage.ru_stime.tv_sec * 1e3 + usage.ru_stime.tv_usec / 1e3 - before);
+			  usage.ru_stime.tv_sec * 1e3 + usage.ru_stime.tv_usec / 1e3 - before);
 }
 
 int main(int argc, char **argv)

@@ -160,9 +160,9 @@ static void test_doorbell(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),	     cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_table),	      cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_run_and_state), cmocka_unit_test(test_kick),
-		cmocka_unit_test(test_region),	     cmocka_unit_test(test_doorbell),
+		cmocka_unit_test(test_region),	      cmocka_unit_test(test_doorbell),
 	};
 
 	if (access("/dev/kvm", R_OK | W_OK))

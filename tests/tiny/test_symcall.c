@@ -17,9 +17,9 @@
 
 #include "machine.h"
 
-#define ROUNDS	    200
-#define SERVICE_MSR 0x53595001
-#define RFLAGS_IOPL 0x3000
+#define ROUNDS	      200
+#define SERVICE_MSR   0x53595001
+#define RFLAGS_IOPL   0x3000
 #define RFLAGS_STATUS 0x8d5 /* what arithmetic leaves: OF, SF, ZF, AF, PF, CF */
 
 static struct machine m;
@@ -112,8 +112,7 @@ static void test_discovery(void **state)
 	assert_int_equal(machine_run(&m), 0);
 	machine_get(&m, &regs, &sregs);
 	assert_int_equal(regs.rax, SYM_ABI_VERSION);
-	assert_int_equal(regs.rbx,
-			 SYM_FEATURE_SPY | SYM_FEATURE_CALL | SYM_FEATURE_DOORBELL);
+	assert_int_equal(regs.rbx, SYM_FEATURE_SPY | SYM_FEATURE_CALL | SYM_FEATURE_DOORBELL);
 	assert_int_equal(regs.rcx, SYM_MSR_BASE);
 	assert_int_equal(regs.rdx, SYM_PORT | 17 << 16);
 }
@@ -167,9 +166,21 @@ static void test_hypercalls(void **state)
 static struct kvm_regs marked(void)
 {
 	return (struct kvm_regs){
-		.rax = SYM_HC_SERVICE, .rbx = 0xb, .rcx = 0xc, .rdx = 0x99, .rsi = 0x51,
-		.rdi = COOKIE, .rbp = 0xbb, .r8 = 8, .r9 = 9, .r10 = 10, .r11 = 11,
-		.r12 = 12, .r13 = 13, .r14 = 14, .r15 = 15,
+		.rax = SYM_HC_SERVICE,
+		.rbx = 0xb,
+		.rcx = 0xc,
+		.rdx = 0x99,
+		.rsi = 0x51,
+		.rdi = COOKIE,
+		.rbp = 0xbb,
+		.r8 = 8,
+		.r9 = 9,
+		.r10 = 10,
+		.r11 = 11,
+		.r12 = 12,
+		.r13 = 13,
+		.r14 = 14,
+		.r15 = 15,
 		.rflags = 0x2 | 0x1 | 0x4 | 0x400, /* CF, PF, DF */
 	};
 }

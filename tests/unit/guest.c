@@ -167,8 +167,8 @@ static void write_addr(struct guest *g, uint64_t off, uint64_t gpa)
 	guest_reg_write(g, off + 4, 4, gpa >> 32);
 }
 
-void guest_ring_at(struct guest *g, unsigned int q, uint16_t size, uint64_t desc,
-		   uint64_t avail, uint64_t used)
+void guest_ring_at(struct guest *g, unsigned int q, uint16_t size, uint64_t desc, uint64_t avail,
+		   uint64_t used)
 {
 	guest_reg_write(g, COMMON(queue_select), 2, q);
 	guest_reg_write(g, COMMON(queue_size), 2, size);

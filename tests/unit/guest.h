@@ -25,10 +25,10 @@
 #define GUEST_RAM (256 * KiB)
 
 /* What the driver's side of the tests puts where. */
-#define RING_GPA(q)  (0x4000ull + (q) * 0x4000ull)
-#define TABLE_GPA    0x18000ull /* indirect tables */
-#define DATA_GPA     0x20000ull
-#define OUTSIDE_GPA  0x800000ull
+#define RING_GPA(q) (0x4000ull + (q)*0x4000ull)
+#define TABLE_GPA   0x18000ull /* indirect tables */
+#define DATA_GPA    0x20000ull
+#define OUTSIDE_GPA 0x800000ull
 
 #define COMMON(name) offsetof(struct virtio_pci_common_cfg, name)
 #define BIT64(n)     (1ull << (n))
@@ -36,8 +36,8 @@
 struct guest {
 	struct board board;
 	struct loop *loop; /* of the events only: board.loop is NULL */
-	char dir[32];	   /* a folder for the test's files */
-	char reason[256];  /* of the last device_broken event, "" while there was none */
+	char dir[32]; /* a folder for the test's files */
+	char reason[256]; /* of the last device_broken event, "" while there was none */
 	uint8_t before[GUEST_RAM];
 	/* The device the driver drives. */
 	struct virtio_device *dev;
@@ -51,7 +51,7 @@ struct ring {
 	struct guest *g;
 	unsigned int q;
 	uint16_t size;
-	uint16_t next;	/* descriptor to use next */
+	uint16_t next; /* descriptor to use next */
 	uint16_t first; /* of the chain being made */
 	uint16_t avail_idx;
 	uint16_t used_seen;
@@ -84,8 +84,8 @@ void guest_status_add(struct guest *g, uint8_t bit);
 
 /* guest_ring - configure and enable queue @q at its usual place; ring_at - elsewhere. */
 void guest_ring(struct guest *g, struct ring *r, unsigned int q, uint16_t size);
-void guest_ring_at(struct guest *g, unsigned int q, uint16_t size, uint64_t desc,
-		   uint64_t avail, uint64_t used);
+void guest_ring_at(struct guest *g, unsigned int q, uint16_t size, uint64_t desc, uint64_t avail,
+		   uint64_t used);
 
 /* guest_start - all of it for a device with one queue. */
 void guest_start(struct guest *g, struct ring *r, uint64_t features, uint16_t size);

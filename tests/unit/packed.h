@@ -10,15 +10,14 @@
 #define NR_FORMS   3
 
 struct form {
-	const char *ending;			       /* of a module's file */
-	const char *says;			       /* as messages call it */
+	const char *ending; /* of a module's file */
+	const char *says; /* as messages call it */
 	size_t (*pack)(const void *data, size_t size); /* into packed; its length */
 };
 
 extern uint8_t packed[PACKED_MAX];
 extern const struct form forms[NR_FORMS]; /* xz, zstd, gzip */
 
-#define for_each_form(form)                                                                    \
-	for (const struct form *form = forms; form < forms + NR_FORMS; form++)
+#define for_each_form(form) for (const struct form *form = forms; form < forms + NR_FORMS; form++)
 
 #endif

@@ -12,7 +12,7 @@
 #define SANITIZED_BY(which) 0
 #endif
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                             \
 	SANITIZED_BY(address_sanitizer) || SANITIZED_BY(thread_sanitizer)
 #define UNDER_SANITIZER 1
 #else

@@ -90,7 +90,7 @@ static void test_rsdp(void **state)
 {
 	write_tables(1);
 	assert_memory_equal(gmem_map(&mem, ACPI_GPA, 8), "RSD PTR ", 8);
-	assert_int_equal(get(ACPI_GPA + 15, 1), 2);  /* revision: there is an XSDT */
+	assert_int_equal(get(ACPI_GPA + 15, 1), 2); /* revision: there is an XSDT */
 	assert_int_equal(get(ACPI_GPA + 20, 4), 36); /* length */
 	check_sum(ACPI_GPA, 20);
 	check_sum(ACPI_GPA, 36);

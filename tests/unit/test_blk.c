@@ -263,8 +263,9 @@ static void test_write_zeroes(void **state)
 static void test_write_zeroes_may_unmap(void **state)
 {
 	fill_image();
-	assert_int_equal(discard(VIRTIO_BLK_T_WRITE_ZEROES, 3, 4,
-				 VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP), VIRTIO_BLK_S_OK);
+	assert_int_equal(
+		discard(VIRTIO_BLK_T_WRITE_ZEROES, 3, 4, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP),
+		VIRTIO_BLK_S_OK);
 	image_is(3 * 512 - 1, "f", 1);
 	image_is(3 * 512, zeroes, 4 * 512);
 	image_is(7 * 512, "f", 1);
@@ -462,8 +463,8 @@ static void test_unknown_type(void **state)
 
 static void test_out_of_range(void **state)
 {
-	static const uint64_t sectors[] = { SECTORS - 1, SECTORS, SECTORS + 1,
-					    UINT64_MAX / 512, UINT64_MAX };
+	static const uint64_t sectors[] = { SECTORS - 1, SECTORS, SECTORS + 1, UINT64_MAX / 512,
+					    UINT64_MAX };
 	uint32_t written;
 
 	memset(buf(), UNTOUCHED, 1024);

@@ -21,7 +21,7 @@
 
 #define IMAGE_SIZE (2 * MiB)
 #define SIZE	   256 /* of the queue */
-#define MANY	   80  /* requests, more than are taken at a time */
+#define MANY	   80 /* requests, more than are taken at a time */
 
 #define HDR_GPA(i)    (DATA_GPA + (i)*16)
 #define STATUS_GPA(i) (DATA_GPA + 0x800 + (i))
@@ -40,10 +40,10 @@ unsigned int __real_io_uring_peek_batch_cqe(struct io_uring *uring, struct io_ur
 					    unsigned int nr);
 
 static struct {
-	bool refuse;	   /* there is no io_uring */
+	bool refuse; /* there is no io_uring */
 	unsigned int hold; /* nothing reaches the kernel, or comes back from it */
 	unsigned int fail; /* so often it takes nothing */
-	bool reverse;	   /* the last one first */
+	bool reverse; /* the last one first */
 	void (*spoil)(struct io_uring_sqe *sqe);
 	int result; /* of the next request, if not 0 */
 	unsigned int submits;
@@ -97,8 +97,8 @@ int __wrap_io_uring_submit(struct io_uring *uring)
 int __wrap_io_uring_queue_init_params(unsigned int entries, struct io_uring *uring,
 				      struct io_uring_params *params)
 {
-	return between.refuse ? -EPERM
-			      : __real_io_uring_queue_init_params(entries, uring, params);
+	return between.refuse ? -EPERM :
+				__real_io_uring_queue_init_params(entries, uring, params);
 }
 
 unsigned int __wrap_io_uring_peek_batch_cqe(struct io_uring *uring, struct io_uring_cqe **cqe,
@@ -276,9 +276,9 @@ static void test_out_of_order(void **state)
 static void test_all_kinds_together(void **state)
 {
 	for (unsigned int i = 0; i < 60; i++) {
-		uint32_t type = i % 3 == 0   ? VIRTIO_BLK_T_IN
-				: i % 3 == 1 ? VIRTIO_BLK_T_OUT
-					     : VIRTIO_BLK_T_FLUSH;
+		uint32_t type = i % 3 == 0 ? VIRTIO_BLK_T_IN :
+				i % 3 == 1 ? VIRTIO_BLK_T_OUT :
+					     VIRTIO_BLK_T_FLUSH;
 
 		memset(guest_ptr(*state, BUF_GPA(i)), i, 512);
 		offer(i, type, sector_of(i));

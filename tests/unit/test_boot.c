@@ -508,9 +508,11 @@ static void test_vmlinux_truncated(void **state)
 
 static void test_vmlinux_bad_segments(void **state)
 {
-	static const struct { uint64_t paddr, filesz, memsz; } bad[] = {
-		{ LOAD_GPA, 4096, 4095 },	    /* more in the file than in memory */
-		{ 0, 4096, 4096 },		    /* over the boot parameters */
+	static const struct {
+		uint64_t paddr, filesz, memsz;
+	} bad[] = {
+		{ LOAD_GPA, 4096, 4095 }, /* more in the file than in memory */
+		{ 0, 4096, 4096 }, /* over the boot parameters */
 		{ RAM_HIGH_BASE, 4096, 4096 },
 		{ RAM_LOW_MAX - 4096, 4096, 8192 }, /* into the devices */
 		{ UINT64_MAX - 4095, 4096, 8192 },

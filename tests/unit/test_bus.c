@@ -21,8 +21,7 @@ struct probe {
 	struct bus *bus; /* remove the region when called */
 };
 
-static void on_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
-		      bool is_write)
+static void on_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len, bool is_write)
 {
 	struct probe *p = arg;
 
@@ -113,9 +112,10 @@ static void test_right_region(void **state)
 
 static void test_overlap_refused(void **state)
 {
-	static const struct { uint64_t base, len; } bad[] = {
-		{ 0x1000, 0x100 }, { 0x1010, 1 }, { 0xfff, 2 }, { 0x10ff, 0x100 },
-		{ 0, 0x10000 },
+	static const struct {
+		uint64_t base, len;
+	} bad[] = {
+		{ 0x1000, 0x100 }, { 0x1010, 1 }, { 0xfff, 2 }, { 0x10ff, 0x100 }, { 0, 0x10000 },
 	};
 	struct probe p, other;
 	uint8_t byte = 0;

@@ -86,9 +86,10 @@ static void vmm(bool seal, void (*end)(void))
 		struct err err = { 0 };
 		int lock = lock_file();
 
-		if (lock < 0 || cleanup_start(!UNDER_SANITIZER, &err) || !add("lock", CLEANUP_ALWAYS) ||
-		    !add("socket", CLEANUP_ALWAYS) || !add("replaced", CLEANUP_ALWAYS) ||
-		    !add("empty", CLEANUP_IF_EMPTY) || !add("full", CLEANUP_IF_EMPTY))
+		if (lock < 0 || cleanup_start(!UNDER_SANITIZER, &err) ||
+		    !add("lock", CLEANUP_ALWAYS) || !add("socket", CLEANUP_ALWAYS) ||
+		    !add("replaced", CLEANUP_ALWAYS) || !add("empty", CLEANUP_IF_EMPTY) ||
+		    !add("full", CLEANUP_IF_EMPTY))
 			_exit(9);
 		if (seal && cleanup_seal(lock, &err))
 			_exit(8);
@@ -175,7 +176,8 @@ static void test_killed(void **state)
 /* If a VMM ends before it has sent the list, nothing is removed. */
 static void test_not_sealed(void **state)
 {
-	static const char *const names[] = { "lock", "socket", "replaced", "empty", "full", "other" };
+	static const char *const names[] = { "lock",  "socket", "replaced",
+					     "empty", "full",	"other" };
 
 	setup(state);
 	vmm(false, cleanup_finish);
@@ -223,10 +225,8 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_finish),
-		cmocka_unit_test(test_killed),
-		cmocka_unit_test(test_not_sealed),
-		cmocka_unit_test(test_sealed),
+		cmocka_unit_test(test_finish),	   cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_not_sealed), cmocka_unit_test(test_sealed),
 		cmocka_unit_test(test_limits),
 	};
 	int ret;

@@ -64,8 +64,7 @@ static int read_file(struct fixture *f, const char *text)
 }
 
 /* The file is refused, at @line, with a message that contains @what. */
-static void file_refused(struct fixture *f, const char *text, unsigned int line,
-			 const char *what)
+static void file_refused(struct fixture *f, const char *text, unsigned int line, const char *what)
 {
 	char where[64];
 
@@ -76,7 +75,11 @@ static void file_refused(struct fixture *f, const char *text, unsigned int line,
 		fail_msg("\"%s\" does not say \"%s\" and \"%s\"", f->err.msg, where, what);
 }
 
-#define ARGS(...) (char *[]){ "run", __VA_ARGS__, NULL }
+#define ARGS(...)                                                                                \
+	(char *[])                                                                               \
+	{                                                                                        \
+		"run", __VA_ARGS__, NULL                                                         \
+	}
 
 static int parse(struct fixture *f, char **argv)
 {
@@ -100,20 +103,20 @@ static void test_file(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(read_file(f,
-		"# a comment\n"
-		"name = \"web\"\n"
-		"kernel = \"/boot/vmlinuz\"\n"
-		"initrd = \"/boot/initrd.img\"\n"
-		"cmdline = \"root=/dev/vda ro\"\n"
-		"memory = \"2G\"\n"
-		"cpus = 4\n"
-		"disk = \"a.img,ro\"\n"
-		"net = \"user\"\n"
-		"rng = false\n"
-		"seccomp = \"off\"\n"
-		"console-device = \"virtio\"\n"
-		"vsock = 7\n"), 0);
+	assert_int_equal(read_file(f, "# a comment\n"
+				      "name = \"web\"\n"
+				      "kernel = \"/boot/vmlinuz\"\n"
+				      "initrd = \"/boot/initrd.img\"\n"
+				      "cmdline = \"root=/dev/vda ro\"\n"
+				      "memory = \"2G\"\n"
+				      "cpus = 4\n"
+				      "disk = \"a.img,ro\"\n"
+				      "net = \"user\"\n"
+				      "rng = false\n"
+				      "seccomp = \"off\"\n"
+				      "console-device = \"virtio\"\n"
+				      "vsock = 7\n"),
+			 0);
 	assert_string_equal(f->config.name, "web");
 	assert_string_equal(f->config.kernel, "/boot/vmlinuz");
 	assert_string_equal(f->config.initrd, "/boot/initrd.img");
@@ -143,7 +146,8 @@ static void test_file_lists(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(read_file(f, "disk = (\"a.img\", \"b.img,ro\")\n"
-				      "net = [\"user\", \"tap=t0\"]\n"), 0);
+				      "net = [\"user\", \"tap=t0\"]\n"),
+			 0);
 	assert_int_equal(f->config.nr_disks, 2);
 	assert_string_equal(f->config.disks[0].path, "a.img");
 	assert_false(f->config.disks[0].readonly);
@@ -201,7 +205,10 @@ static void test_file_syntax(void **state)
 
 static void test_file_not_text(void **state)
 {
-	file_refused(*state, "\x7f" "ELF\1\2\3\n", 1, "syntax error");
+	file_refused(*state,
+		     "\x7f"
+		     "ELF\1\2\3\n",
+		     1, "syntax error");
 }
 
 static void test_file_key_twice(void **state)
@@ -226,7 +233,8 @@ static void test_options(void **state)
 
 	assert_int_equal(parse(f, ARGS("--kernel", "vmlinuz", "--memory=1G", "--cpus", "2",
 				       "--disk", "a.img", "--disk=b.img,ro", "--name", "n",
-				       "--console", "file:/tmp/log")), 0);
+				       "--console", "file:/tmp/log")),
+			 0);
 	assert_string_equal(f->config.kernel, "vmlinuz");
 	assert_int_equal(f->config.memory, GiB);
 	assert_int_equal(f->config.cpus, 2);
@@ -250,8 +258,8 @@ static void test_last_one_wins(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(parse(f, ARGS("--kernel", "a", "--cpus=2", "--kernel", "b",
-				       "--cpus=3")), 0);
+	assert_int_equal(parse(f, ARGS("--kernel", "a", "--cpus=2", "--kernel", "b", "--cpus=3")),
+			 0);
 	assert_string_equal(f->config.kernel, "b");
 	assert_int_equal(f->config.cpus, 3);
 }
@@ -261,7 +269,8 @@ static void test_switches(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(parse(f, ARGS("--rng=off", "--seccomp", "off", "--allow-interpreted",
-				       "--kernel", "k")), 0);
+				       "--kernel", "k")),
+			 0);
 	assert_false(f->config.rng);
 	assert_false(f->config.seccomp);
 	assert_true(f->config.interpreted_ok);
@@ -273,7 +282,8 @@ static void test_command_line_wins(void **state)
 
 	write_file(f, "kernel = \"file\"\ncpus = 2\nmemory = \"1G\"\ndisk = \"file.img\"\n");
 	assert_int_equal(parse(f, ARGS("--cpus=3", "--config", f->path, "--kernel", "line",
-				       "--disk", "line.img")), 0);
+				       "--disk", "line.img")),
+			 0);
 	assert_string_equal(f->config.kernel, "line");
 	assert_int_equal(f->config.cpus, 3);
 	assert_int_equal(f->config.memory, GiB);
@@ -308,12 +318,14 @@ static void test_swapbypass(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(read_file(f, "swapbypass = \"1G\";\nswapbypass-file = \"/x\";\n"
-				      "swapbypass-limit = 4096;\n"), 0);
+				      "swapbypass-limit = 4096;\n"),
+			 0);
 	assert_int_equal(f->config.swapbypass, GiB);
 	assert_string_equal(f->config.swapbypass_file, "/x");
 	assert_int_equal(f->config.swapbypass_limit, 4096);
 	assert_int_equal(parse(f, ARGS("--kernel", "k", "--swapbypass", "256M",
-				       "--swapbypass-limit", "64M", "--swapbypass-file", "w")), 0);
+				       "--swapbypass-limit", "64M", "--swapbypass-file", "w")),
+			 0);
 	assert_int_equal(f->config.swapbypass, 256 * MiB);
 	assert_int_equal(f->config.swapbypass_limit, 64 * MiB);
 	assert_string_equal(f->config.swapbypass_file, "w");
@@ -350,7 +362,8 @@ static void test_bad_swapbypass(void **state)
 	teardown(state);
 	setup(state);
 	f = *state;
-	options_refused(f, ARGS("--kernel", "k", "--swapbypass", "1M", "--swapbypass-limit", "2M"),
+	options_refused(f,
+			ARGS("--kernel", "k", "--swapbypass", "1M", "--swapbypass-limit", "2M"),
 			"--swapbypass-limit 2097152: more than --swapbypass");
 }
 

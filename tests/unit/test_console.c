@@ -107,8 +107,9 @@ static void start_limited(const char *spec, uint64_t limit)
 	struct err err = { 0 };
 
 	assert_int_equal(loop_create(&host.loop), 0);
-	assert_int_equal(console_create(host.loop, spec, limit, path, on_quit, NULL, &host.console,
-					&err), 0);
+	assert_int_equal(
+		console_create(host.loop, spec, limit, path, on_quit, NULL, &host.console, &err),
+		0);
 	assert_int_equal(pthread_create(&host.thread, NULL, serve, NULL), 0);
 }
 
@@ -342,11 +343,13 @@ static void test_file(void **state)
 	unlink(name);
 	assert_int_equal(loop_create(&host.loop), 0);
 	assert_int_equal(console_create(host.loop, "file:/nowhere/log", 0, path, on_quit, NULL,
-					&host.console, &err), -ENOENT);
+					&host.console, &err),
+			 -ENOENT);
 	assert_non_null(strstr(err.msg, "/nowhere/log"));
 	err.code = 0;
-	assert_int_equal(console_create(host.loop, "tty9", 0, path, on_quit, NULL, &host.console,
-					&err), -EINVAL);
+	assert_int_equal(
+		console_create(host.loop, "tty9", 0, path, on_quit, NULL, &host.console, &err),
+		-EINVAL);
 	assert_non_null(strstr(err.msg, "tty9"));
 	assert_int_equal(access(path, F_OK), -1);
 	loop_destroy(host.loop);

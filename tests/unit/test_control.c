@@ -248,8 +248,7 @@ static void test_bad_requests(void **state)
 	expect_error(fd, "{\"id\":{},\"method\":\"echo\"}\n", "EINVAL", "'id'");
 	expect_error(fd, "{\"id\":1}\n", "EINVAL", "'method'");
 	expect_error(fd, "{\"id\":1,\"method\":7}\n", "EINVAL", "'method'");
-	expect_error(fd, "{\"id\":1,\"method\":\"echo\",\"params\":[]}\n", "EINVAL",
-		     "'params'");
+	expect_error(fd, "{\"id\":1,\"method\":\"echo\",\"params\":[]}\n", "EINVAL", "'params'");
 	expect_error(fd, "{\"id\":1,\"method\":\"explode\"}\n", "ENOSYS", "'explode'");
 	expect_error(fd, "{\"id\":1,\"method\":\"echo\",\"params\":{\"c\":1}}\n", "EINVAL",
 		     "'c'");
@@ -308,8 +307,16 @@ static uint32_t next_random(uint32_t *seed)
 static void test_junk(void **state)
 {
 	static const char *const scraps[] = {
-		"{\"id\":1,\"method\":\"echo\"}\n", "\n", "{", "\"", "{\"id\":",
-		"\"params\":{\"a\":", "[[[[", "\\u0000", "\xf0\x9f", "1e999999",
+		"{\"id\":1,\"method\":\"echo\"}\n",
+		"\n",
+		"{",
+		"\"",
+		"{\"id\":",
+		"\"params\":{\"a\":",
+		"[[[[",
+		"\\u0000",
+		"\xf0\x9f",
+		"1e999999",
 	};
 	uint32_t seed = 1;
 	char buf[512];
@@ -471,8 +478,9 @@ static void test_too_many(void **state)
 		fds[i] = client();
 	fds[32] = client_raw();
 	line = get_json(fds[32]);
-	assert_string_equal(json_string_value(json_object_get(json_object_get(line, "error"),
-							      "code")), "EBUSY");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(line, "error"), "code")),
+		"EBUSY");
 	json_decref(line);
 	assert_null(get_line(fds[32]));
 	for (int i = 0; i < 33; i++)
@@ -496,16 +504,11 @@ int main(void)
 {
 #define SERVED(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		SERVED(test_requests),
-		SERVED(test_methods),
-		SERVED(test_bad_requests),
-		SERVED(test_pieces_and_pipelines),
-		SERVED(test_long_line),
-		SERVED(test_junk),
-		SERVED(test_slow_reader),
-		SERVED(test_events),
-		SERVED(test_slow_subscriber),
-		SERVED(test_stopped_is_seen),
+		SERVED(test_requests),	      SERVED(test_methods),
+		SERVED(test_bad_requests),    SERVED(test_pieces_and_pipelines),
+		SERVED(test_long_line),	      SERVED(test_junk),
+		SERVED(test_slow_reader),     SERVED(test_events),
+		SERVED(test_slow_subscriber), SERVED(test_stopped_is_seen),
 		SERVED(test_too_many),
 	};
 	char template[] = "/tmp/symkit-test-XXXXXX";

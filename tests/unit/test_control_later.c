@@ -106,12 +106,9 @@ static int method_nap(struct control_call *call)
 }
 
 static const struct control_method methods[] = {
-	{ "slow", NULL, method_slow },
-	{ "quick", NULL, method_quick },
-	{ "read", NULL, method_read },
-	{ "deferred", NULL, method_deferred },
-	{ "nap", NULL, method_nap },
-	{ .name = NULL },
+	{ "slow", NULL, method_slow }, { "quick", NULL, method_quick },
+	{ "read", NULL, method_read }, { "deferred", NULL, method_deferred },
+	{ "nap", NULL, method_nap },   { .name = NULL },
 };
 
 static const struct control_table table = { methods, NULL };
@@ -368,7 +365,8 @@ static void test_fd(void **state)
 	close(file);
 	expect(fd, "{\"id\":1,\"result\":{\"text\":\"in the file\"}}");
 	put(fd, "{\"id\":2,\"method\":\"read\"}\n");
-	expect(fd, "{\"id\":2,\"error\":{\"code\":\"EBADF\",\"errno\":9,\"message\":\"no file\"}}");
+	expect(fd,
+	       "{\"id\":2,\"error\":{\"code\":\"EBADF\",\"errno\":9,\"message\":\"no file\"}}");
 	close(fd);
 }
 

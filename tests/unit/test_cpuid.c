@@ -13,15 +13,17 @@
 static struct kvm_cpuid2 *host(void)
 {
 	struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + CPUID_MAX * sizeof(c->entries[0]));
-	static const uint32_t leaves[] = { 0, 1, 4, 0xa, 0xb, 0x1f, 0x80000001, 0x80000008,
-					   0x8000001e };
+	static const uint32_t leaves[] = { 0,	 1,	     4,		 0xa,	    0xb,
+					   0x1f, 0x80000001, 0x80000008, 0x8000001e };
 
 	assert_non_null(c);
 	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
 		c->entries[c->nent++] = (struct kvm_cpuid_entry2){
 			.function = leaves[i],
 			.eax = leaves[i] ? ~0u : 0x1f,
-			.ebx = ~0u, .ecx = ~0u, .edx = ~0u,
+			.ebx = ~0u,
+			.ecx = ~0u,
+			.edx = ~0u,
 		};
 	return c;
 }
@@ -39,7 +41,7 @@ static void test_no_nested_guests(void **state)
 	struct kvm_cpuid2 *c = host();
 
 	cpuid_for(c, 0, 1, true);
-	assert_int_equal(leaf(c, 1)->ecx & 1u << 5, 0);		 /* VMX */
+	assert_int_equal(leaf(c, 1)->ecx & 1u << 5, 0); /* VMX */
 	assert_int_equal(leaf(c, 0x80000001)->ecx & 1u << 2, 0); /* SVM */
 	free(c);
 }

@@ -48,7 +48,7 @@ static void says(const char *env, const char *name, const char *modules, const c
 	assert_int_equal(pclose(out), 0);
 	snprintf(wanted, sizeof(wanted), "%s%s %s%s\n", modules[0] == '/' ? "" : root, modules,
 		 services[0] == '/' ? "" : root, services);
-	for (char *p = wanted; (p = strchr(p, '@')); )
+	for (char *p = wanted; (p = strchr(p, '@'));)
 		*p = '/';
 	assert_string_equal(line, wanted);
 	unlink(path);

@@ -162,8 +162,8 @@ static void test_large_frames(void **state)
 
 static void test_wrong_lengths(void **state)
 {
-	static const uint32_t lengths[] = { 0, FRAME_MAX + 1, 1 << 24, INT32_MAX, 1u << 31,
-					    UINT32_MAX };
+	static const uint32_t lengths[] = { 0,	       FRAME_MAX + 1, 1 << 24,
+					    INT32_MAX, 1u << 31,      UINT32_MAX };
 
 	for (unsigned int i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		struct wire *w;
@@ -215,7 +215,10 @@ static void test_written_as_read(void **state)
 	assert_int_equal(frame_writer_flush(&w->out, w->ends[0]), 0);
 	assert_int_equal(frame_writer_pending(&w->out), 0);
 	assert_int_equal(recv(w->ends[1], got, sizeof(got), 0), 12);
-	assert_memory_equal(got, "\0\0\0\3bcd\0\0\0\1" "1", 12);
+	assert_memory_equal(got,
+			    "\0\0\0\3bcd\0\0\0\1"
+			    "1",
+			    12);
 }
 
 static void test_no_room(void **state)

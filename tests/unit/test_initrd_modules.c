@@ -23,9 +23,9 @@
 #include "module_file.h"
 #include "packed.h"
 
-#define PAYLOAD 8192u
-#define SETUP	(2 * 512u)
-#define INITRD	"an initrd of 22 bytes."
+#define PAYLOAD	   8192u
+#define SETUP	   (2 * 512u)
+#define INITRD	   "an initrd of 22 bytes."
 #define VERSION_AT 0x300
 
 struct fixture {
@@ -101,8 +101,11 @@ static int setup(void **state)
 	write_kernel(f, "6.1.0-x (somebody@somewhere) #1 SMP");
 	write_file(f->initrd, INITRD, strlen(INITRD));
 	write_module(f, "6.1.0-x");
-	f->config = (struct vm_config){ .kernel = f->kernel, .initrd = f->initrd,
-					.memory = 32 * MiB, .cpus = 1, .symbiotic = true,
+	f->config = (struct vm_config){ .kernel = f->kernel,
+					.initrd = f->initrd,
+					.memory = 32 * MiB,
+					.cpus = 1,
+					.symbiotic = true,
 					.modules = f->dir };
 	*state = f;
 	return 0;
@@ -167,7 +170,7 @@ static void test_compressed(void **state)
 {
 	struct fixture *f = *state;
 
-	for_each_form(form) {
+	for_each_form (form) {
 		struct module_file *m = make_module("6.1.0-x");
 
 		unlink(f->module);

@@ -83,8 +83,10 @@ static int method_service(struct control_call *call)
 
 static const struct control_method methods[] = {
 	{ "spy", NULL, method_echo },
-	{ "call", (const char *const[]){ "handler", "args", "payload", "vcpu", "context",
-					 "deadline_ms", NULL }, method_echo },
+	{ "call",
+	  (const char *const[]){ "handler", "args", "payload", "vcpu", "context", "deadline_ms",
+				 NULL },
+	  method_echo },
 	{ "module_install", (const char *const[]){ "params", "name", NULL }, method_install },
 	{ "module_list", NULL, method_modules },
 	{ "module_remove", (const char *const[]){ "name", NULL }, method_busy },
@@ -130,9 +132,13 @@ static int teardown(void **state)
 
 static void test_upcall(void **state)
 {
-	struct sym_upcall call = { .size = sizeof(call), .handler = "h", .vcpu = 3,
-				   .args = { 1, UINT64_MAX }, .payload = "text",
-				   .context = "thread", .deadline_ms = 70 };
+	struct sym_upcall call = { .size = sizeof(call),
+				   .handler = "h",
+				   .vcpu = 3,
+				   .args = { 1, UINT64_MAX },
+				   .payload = "text",
+				   .context = "thread",
+				   .deadline_ms = 70 };
 	json_t *json;
 	char *text;
 

@@ -22,7 +22,7 @@
 
 #define SIZE (3 * SYM_CALL_PAYLOAD + 100)
 
-static const char *const handlers[] = { SYM_MOD_NEED, SYM_MOD_BEGIN, SYM_MOD_DATA,
+static const char *const handlers[] = { SYM_MOD_NEED,	 SYM_MOD_BEGIN,	 SYM_MOD_DATA,
 					SYM_MOD_INSTALL, SYM_MOD_REMOVE, SYM_MOD_LOAD };
 
 static struct {
@@ -163,8 +163,11 @@ static int setup(void **state)
 	memset(&err, 0, sizeof(err));
 	guest.generation = 1;
 	guest.granted = SYM_FEATURE_MODULES;
-	image = (struct symmod_image){ .data = bytes, .size = SIZE, .name = "my_module",
-				       .release = "6.1.0-x", .depends = { "symbiotic", "other" },
+	image = (struct symmod_image){ .data = bytes,
+				       .size = SIZE,
+				       .name = "my_module",
+				       .release = "6.1.0-x",
+				       .depends = { "symbiotic", "other" },
 				       .nr_depends = 2 };
 	return 0;
 }
@@ -349,7 +352,8 @@ static void test_load_fails(void **state)
 		{ -ENOENT, NULL, "module m: the guest has no modprobe" },
 		{ -ETIMEDOUT, NULL, "module m: the guest did not answer in time (modprobe)" },
 		{ -ECANCELED, NULL, "was reset" },
-		{ -EPERM, NULL, "module m: the guest refused it (modprobe): Operation not permitted" },
+		{ -EPERM, NULL,
+		  "module m: the guest refused it (modprobe): Operation not permitted" },
 	};
 
 	guest.fails = SYM_MOD_LOAD;
@@ -375,7 +379,8 @@ static void test_load_not_sent(void **state)
 	params[sizeof(params) - 1] = '\0';
 	assert_int_equal(symmod_load(NULL, "m", params, &err), -E2BIG);
 	guest.old = true;
-	load_refused("m", -ENOSYS, "module m: the guest's symbiotic module cannot ask its modprobe");
+	load_refused("m", -ENOSYS,
+		     "module m: the guest's symbiotic module cannot ask its modprobe");
 	guest.granted = SYM_FEATURE_SPY;
 	load_refused("m", -ENOTSUP, "does not support modules");
 	guest.generation = 0;
@@ -399,14 +404,28 @@ int main(void)
 {
 #define GUEST(fn) cmocka_unit_test_setup(fn, setup)
 	const struct CMUnitTest tests[] = {
-		GUEST(test_good), GUEST(test_goes_on), GUEST(test_lies_about_what_it_has),
-		GUEST(test_busy), GUEST(test_other_vcpu), GUEST(test_no_vcpu),
-		GUEST(test_damaged_once), GUEST(test_damaged_always), GUEST(test_never_free),
-		GUEST(test_dependency), GUEST(test_guest_refuses), GUEST(test_silent), GUEST(test_slow),
+		GUEST(test_good),
+		GUEST(test_goes_on),
+		GUEST(test_lies_about_what_it_has),
+		GUEST(test_busy),
+		GUEST(test_other_vcpu),
+		GUEST(test_no_vcpu),
+		GUEST(test_damaged_once),
+		GUEST(test_damaged_always),
+		GUEST(test_never_free),
+		GUEST(test_dependency),
+		GUEST(test_guest_refuses),
+		GUEST(test_silent),
+		GUEST(test_slow),
 		GUEST(test_busy_and_slow),
-		GUEST(test_reset_meanwhile), GUEST(test_not_ready), GUEST(test_there_already),
-		GUEST(test_other_kernel), GUEST(test_load), GUEST(test_load_fails),
-		GUEST(test_load_not_sent), GUEST(test_remove),
+		GUEST(test_reset_meanwhile),
+		GUEST(test_not_ready),
+		GUEST(test_there_already),
+		GUEST(test_other_kernel),
+		GUEST(test_load),
+		GUEST(test_load_fails),
+		GUEST(test_load_not_sent),
+		GUEST(test_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,10 +45,10 @@ static struct {
 static int method_info(struct control_call *call)
 {
 	call->result = json_pack(
-		"{s:s, s:s, s:s, s:i, s:i, s:I, s:s, s:n, s:s, s:[{}], s:[], s:i, s:f}",
-		"name", "vm", "uuid", "0-1", "state", vm.paused ? "paused" : "running",
-		"pid", 42, "cpus", 2, "memory", (json_int_t)6 << 30, "kernel", "/boot/k",
-		"initrd", "cmdline", "quiet", "disks", "nets", "boots", 3, "uptime_s", 1.5);
+		"{s:s, s:s, s:s, s:i, s:i, s:I, s:s, s:n, s:s, s:[{}], s:[], s:i, s:f}", "name",
+		"vm", "uuid", "0-1", "state", vm.paused ? "paused" : "running", "pid", 42, "cpus",
+		2, "memory", (json_int_t)6 << 30, "kernel", "/boot/k", "initrd", "cmdline",
+		"quiet", "disks", "nets", "boots", 3, "uptime_s", 1.5);
 	return 0;
 }
 
@@ -135,8 +135,8 @@ static int start(void **state)
 	assert_int_equal(control_reserve("vm", &vm.control, &err), 0);
 	assert_int_equal(control_runtime_path(vm.control, "console", path, sizeof(path), &err),
 			 0);
-	assert_int_equal(console_create(vm.loop, "socket", 0, path, on_quit, NULL, &vm.console,
-					&err), 0);
+	assert_int_equal(
+		console_create(vm.loop, "socket", 0, path, on_quit, NULL, &vm.console, &err), 0);
 	server.loop = vm.loop;
 	server.events = vm.events;
 	assert_int_equal(control_serve(vm.control, &server, &err), 0);
@@ -389,8 +389,8 @@ static void *lie(void *arg)
 	char buf[256];
 	int fd = accept(liar->listener, NULL, NULL);
 
-	if (send(fd, liar->greeting, strlen(liar->greeting), MSG_NOSIGNAL) >= 0 &&
-	    liar->answer && recv(fd, buf, sizeof(buf), 0) > 0)
+	if (send(fd, liar->greeting, strlen(liar->greeting), MSG_NOSIGNAL) >= 0 && liar->answer &&
+	    recv(fd, buf, sizeof(buf), 0) > 0)
 		send(fd, liar->answer, strlen(liar->answer), MSG_NOSIGNAL);
 	if (liar->dawdle)
 		while (recv(fd, buf, sizeof(buf), 0) > 0)
@@ -457,8 +457,9 @@ static void test_bad_greetings(void **state)
 	assert_int_equal(lied_greeting("{}\n", true), -EPROTO);
 	assert_int_equal(lied_greeting("{\"symkit\":2}\n", true), -EPROTO);
 	assert_non_null(strstr(sym_conn_error(NULL), "version 2"));
-	assert_int_equal(lied_greeting(
-		"{\"id\":null,\"error\":{\"errno\":16,\"message\":\"too many\"}}\n", true),
+	assert_int_equal(
+		lied_greeting("{\"id\":null,\"error\":{\"errno\":16,\"message\":\"too many\"}}\n",
+			      true),
 		-EBUSY);
 	assert_string_equal(sym_conn_error(NULL), "too many");
 }
@@ -488,7 +489,7 @@ static void test_bad_answers(void **state)
 
 int main(void)
 {
-#define ALIVE(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
+#define ALIVE(fn)   cmocka_unit_test_setup_teardown(fn, start, stop)
 #define STOPPED(fn) cmocka_unit_test_setup_teardown(fn, start, join)
 	const struct CMUnitTest tests[] = {
 		ALIVE(test_calls),

@@ -25,7 +25,7 @@
 #include <jansson.h>
 #include <symkit/sym.h>
 
-#define INFO "{\"name\":\"vm\",\"uuid\":\"%s\",\"state\":\"running\"}"
+#define INFO  "{\"name\":\"vm\",\"uuid\":\"%s\",\"state\":\"running\"}"
 #define EVENT "{\"event\":\"flood\",\"time\":1.0,\"data\":{}}\n"
 
 static char folder[64];
@@ -39,7 +39,7 @@ static struct {
 	const char *_Atomic stopped; /* sent before it ends; NULL: nothing */
 	const char *uuid;
 	atomic_bool frees_name; /* there */
-	atomic_bool floods;	/* there, in place of ending */
+	atomic_bool floods; /* there, in place of ending */
 	atomic_uint clients;
 	pthread_t client[16];
 } server;
@@ -242,12 +242,9 @@ int main(void)
 {
 #define SERVED(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		SERVED(test_lost_is_not_stopped),
-		SERVED(test_gone_without_a_word),
-		SERVED(test_stopped_event_is_enough),
-		SERVED(test_force_after_lost),
-		SERVED(test_events_of_the_lost),
-		SERVED(test_deadline_in_a_flood),
+		SERVED(test_lost_is_not_stopped),     SERVED(test_gone_without_a_word),
+		SERVED(test_stopped_event_is_enough), SERVED(test_force_after_lost),
+		SERVED(test_events_of_the_lost),      SERVED(test_deadline_in_a_flood),
 	};
 	char template[] = "/tmp/symkit-test-XXXXXX", path[128];
 	int ret;

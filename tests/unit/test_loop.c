@@ -180,12 +180,9 @@ static void test_hang_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_source),
-		cmocka_unit_test(test_bad_fd),
-		cmocka_unit_test(test_delete_in_hand),
-		cmocka_unit_test(test_delete_self),
-		cmocka_unit_test(test_timers),
-		cmocka_unit_test(test_quit_from_thread),
+		cmocka_unit_test(test_source),	       cmocka_unit_test(test_bad_fd),
+		cmocka_unit_test(test_delete_in_hand), cmocka_unit_test(test_delete_self),
+		cmocka_unit_test(test_timers),	       cmocka_unit_test(test_quit_from_thread),
 		cmocka_unit_test(test_hang_up),
 	};
 

@@ -25,11 +25,12 @@ static struct metrics *make(void)
 	writes = 0;
 	boots = 1;
 	assert_int_equal(metrics_create("web", &m), 0);
-	assert_int_equal(metrics_counter(m, "io_total", "I/O", "device=\"a\\\"b\",op=\"read\"",
-					 &reads), 0);
+	assert_int_equal(
+		metrics_counter(m, "io_total", "I/O", "device=\"a\\\"b\",op=\"read\"", &reads),
+		0);
 	assert_int_equal(metrics_counter(m, "boots_total", "Boots", NULL, &boots), 0);
-	assert_int_equal(metrics_counter(m, "io_total", "I/O", "device=\"x\",op=\"write\"",
-					 &writes), 0);
+	assert_int_equal(
+		metrics_counter(m, "io_total", "I/O", "device=\"x\",op=\"write\"", &writes), 0);
 	assert_int_equal(metrics_gauge(m, "answer", "The answer", "", forty_two, &boots), 0);
 	assert_int_equal(metrics_counter_of(m, "asked_total", "Asked for", "", forty_two, &boots),
 			 0);
@@ -42,20 +43,19 @@ static void test_text(void **state)
 	char *text = metrics_text(m);
 
 	counter_add(&writes, 3);
-	assert_string_equal(text,
-		"# HELP symkit_io_total I/O\n"
-		"# TYPE symkit_io_total counter\n"
-		"symkit_io_total{vm=\"web\",device=\"a\\\"b\",op=\"read\"} 7\n"
-		"symkit_io_total{vm=\"web\",device=\"x\",op=\"write\"} 0\n"
-		"# HELP symkit_boots_total Boots\n"
-		"# TYPE symkit_boots_total counter\n"
-		"symkit_boots_total{vm=\"web\"} 1\n"
-		"# HELP symkit_answer The answer\n"
-		"# TYPE symkit_answer gauge\n"
-		"symkit_answer{vm=\"web\"} 43\n"
-		"# HELP symkit_asked_total Asked for\n"
-		"# TYPE symkit_asked_total counter\n"
-		"symkit_asked_total{vm=\"web\"} 43\n");
+	assert_string_equal(text, "# HELP symkit_io_total I/O\n"
+				  "# TYPE symkit_io_total counter\n"
+				  "symkit_io_total{vm=\"web\",device=\"a\\\"b\",op=\"read\"} 7\n"
+				  "symkit_io_total{vm=\"web\",device=\"x\",op=\"write\"} 0\n"
+				  "# HELP symkit_boots_total Boots\n"
+				  "# TYPE symkit_boots_total counter\n"
+				  "symkit_boots_total{vm=\"web\"} 1\n"
+				  "# HELP symkit_answer The answer\n"
+				  "# TYPE symkit_answer gauge\n"
+				  "symkit_answer{vm=\"web\"} 43\n"
+				  "# HELP symkit_asked_total Asked for\n"
+				  "# TYPE symkit_asked_total counter\n"
+				  "symkit_asked_total{vm=\"web\"} 43\n");
 	free(text);
 	text = metrics_text(m);
 	assert_non_null(strstr(text, "op=\"write\"} 3\n"));
@@ -70,13 +70,14 @@ static void test_json(void **state)
 	json_t *want = json_pack("[{s:s,s:{s:s,s:s,s:s},s:s,s:i},{s:s,s:{s:s,s:s,s:s},s:s,s:i},"
 				 "{s:s,s:{s:s},s:s,s:i},{s:s,s:{s:s},s:s,s:i},"
 				 "{s:s,s:{s:s},s:s,s:i}]",
-		"name", "symkit_io_total", "labels", "vm", "web", "device", "a\"b", "op", "read",
-		"type", "counter", "value", 7,
-		"name", "symkit_io_total", "labels", "vm", "web", "device", "x", "op", "write",
-		"type", "counter", "value", 0,
-		"name", "symkit_boots_total", "labels", "vm", "web", "type", "counter", "value", 1,
-		"name", "symkit_answer", "labels", "vm", "web", "type", "gauge", "value", 43,
-		"name", "symkit_asked_total", "labels", "vm", "web", "type", "counter", "value", 43);
+				 "name", "symkit_io_total", "labels", "vm", "web", "device",
+				 "a\"b", "op", "read", "type", "counter", "value", 7, "name",
+				 "symkit_io_total", "labels", "vm", "web", "device", "x", "op",
+				 "write", "type", "counter", "value", 0, "name",
+				 "symkit_boots_total", "labels", "vm", "web", "type", "counter",
+				 "value", 1, "name", "symkit_answer", "labels", "vm", "web",
+				 "type", "gauge", "value", 43, "name", "symkit_asked_total",
+				 "labels", "vm", "web", "type", "counter", "value", 43);
 
 	assert_non_null(want);
 	assert_true(json_equal(got, want));

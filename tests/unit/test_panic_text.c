@@ -10,10 +10,11 @@
 
 #include "devices/panic_text.h"
 
-#define PANIC  "[   12.345678] Kernel panic - not syncing: VFS: no root\r\n"
-#define STACK  "[   12.345679] CPU: 0 PID: 1 Comm: swapper/0 Not tainted\r\n" \
-	       "[   12.345680] Call Trace:\r\n" \
-	       "[   12.345681]  <TASK>\r\n"
+#define PANIC "[   12.345678] Kernel panic - not syncing: VFS: no root\r\n"
+#define STACK                                                                                    \
+	"[   12.345679] CPU: 0 PID: 1 Comm: swapper/0 Not tainted\r\n"                           \
+	"[   12.345680] Call Trace:\r\n"                                                         \
+	"[   12.345681]  <TASK>\r\n"
 #define OFFSET "[   12.345690] Kernel Offset: disabled\r\n"
 #define REBOOT "[   13.000000] reboot: Restarting system\r\n"
 
@@ -30,13 +31,15 @@ static void test_panics(void **state)
 {
 	is_end(PANIC STACK OFFSET, "VFS: no root");
 	is_end("boot\r\n" PANIC OFFSET, "VFS: no root");
-	is_end(PANIC OFFSET "[   12.4] ---[ end Kernel panic - not syncing: VFS: no root ]---\r\n",
+	is_end(PANIC OFFSET
+	       "[   12.4] ---[ end Kernel panic - not syncing: VFS: no root ]---\r\n",
 	       "VFS: no root");
 	is_end(PANIC OFFSET "[   12.4] Rebooting in 1 seconds..", "VFS: no root");
 	/* printk.time=0, and CONFIG_PRINTK_CALLER */
 	is_end("Kernel panic - not syncing: no time\nKernel Offset: disabled\n", "no time");
 	is_end("[    1.0][    T1] Kernel panic - not syncing: caller\n"
-	       "[    1.1][    T1] Kernel Offset: disabled\n", "caller");
+	       "[    1.1][    T1] Kernel Offset: disabled\n",
+	       "caller");
 	/* The last one counts. */
 	is_end("[    1.0] Kernel panic - not syncing: old\n" PANIC OFFSET, "VFS: no root");
 }
@@ -51,15 +54,16 @@ static void test_only_text(void **state)
 	assert_false(panic_text_is_end("Kernel panic - not syncing: said by echo\r\n"));
 	assert_false(panic_text_is_end("he said: " PANIC OFFSET));
 	/* A crash kernel, which then reboots. */
-	assert_false(panic_text_is_end(PANIC STACK OFFSET "[    0.000000] Linux version 6.1\r\n"
-				       REBOOT));
+	assert_false(panic_text_is_end(PANIC STACK OFFSET
+				       "[    0.000000] Linux version 6.1\r\n" REBOOT));
 }
 
 static void test_reason_is_safe(void **state)
 {
 	char reason[16];
 
-	assert_true(panic_text_reason("Kernel panic - not syncing: \x1b[31m\x9b" "red and more\n",
+	assert_true(panic_text_reason("Kernel panic - not syncing: \x1b[31m\x9b"
+				      "red and more\n",
 				      reason, sizeof(reason)));
 	assert_string_equal(reason, "?[31m?red and m");
 	assert_false(panic_text_reason("all is well\n", reason, sizeof(reason)));

@@ -32,10 +32,20 @@ static void refused(int ret, const struct err *err, const char *value)
 
 static void test_size(void **state)
 {
-	static const struct { const char *s; uint64_t size; } good[] = {
-		{ "0", 0 }, { "1", 1 }, { "4096", 4096 }, { "1K", KiB }, { "1k", KiB },
-		{ "512M", 512 * MiB }, { "512m", 512 * MiB }, { "4G", 4 * GiB },
-		{ "2T", 2048 * GiB }, { "18446744073709551615", UINT64_MAX },
+	static const struct {
+		const char *s;
+		uint64_t size;
+	} good[] = {
+		{ "0", 0 },
+		{ "1", 1 },
+		{ "4096", 4096 },
+		{ "1K", KiB },
+		{ "1k", KiB },
+		{ "512M", 512 * MiB },
+		{ "512m", 512 * MiB },
+		{ "4G", 4 * GiB },
+		{ "2T", 2048 * GiB },
+		{ "18446744073709551615", UINT64_MAX },
 		{ "16777215T", 16777215ull << 40 },
 	};
 
@@ -51,8 +61,26 @@ static void test_size(void **state)
 static void test_bad_size(void **state)
 {
 	static const char *const bad[] = {
-		"", " ", "M", "x", "1X", "1MB", "1 M", "1M ", "1 ", " 1", "-1", " -1", "+1",
-		"0x10", "1.5G", "1,5G", "1K1", "1KK", "18446744073709551616", "16777216T",
+		"",
+		" ",
+		"M",
+		"x",
+		"1X",
+		"1MB",
+		"1 M",
+		"1M ",
+		"1 ",
+		" 1",
+		"-1",
+		" -1",
+		"+1",
+		"0x10",
+		"1.5G",
+		"1,5G",
+		"1K1",
+		"1KK",
+		"18446744073709551616",
+		"16777216T",
 		"99999999999999999999G",
 	};
 
@@ -85,8 +113,9 @@ static void test_disk_with_everything(void **state)
 	struct disk_config d = { 0 };
 	struct err err = { 0 };
 
-	assert_int_equal(parse_disk("a.img,serial=01234567890123456789,ro,format=raw", "--opt",
-				    &d, &err), 0);
+	assert_int_equal(
+		parse_disk("a.img,serial=01234567890123456789,ro,format=raw", "--opt", &d, &err),
+		0);
 	assert_string_equal(d.path, "a.img");
 	assert_true(d.readonly);
 	assert_true(d.raw);
@@ -97,8 +126,17 @@ static void test_disk_with_everything(void **state)
 static void test_bad_disk(void **state)
 {
 	static const char *const bad[] = {
-		"", ",ro", "a,", "a,rw", "a,ro=on", "a,format", "a,format=qcow2", "a,serial",
-		"a,serial=012345678901234567890", "a,,ro", "a,RO",
+		"",
+		",ro",
+		"a,",
+		"a,rw",
+		"a,ro=on",
+		"a,format",
+		"a,format=qcow2",
+		"a,serial",
+		"a,serial=012345678901234567890",
+		"a,,ro",
+		"a,RO",
 	};
 
 	for (unsigned int i = 0; i < COUNT(bad); i++) {
@@ -211,17 +249,42 @@ static void test_net_unix_path_too_long(void **state)
 static void test_bad_net(void **state)
 {
 	static const char *const bad[] = {
-		"", "foo", "user=1", "tap", "tap=", "tap=a23456789012345x", "fd", "fd=", "fd=x",
-		"fd=-1", "fd=1x", "fd=99999", "user,", "user,mac", "user,mac=",
-		"user,mac=52:54:00:00:00", "user,mac=52:54:00:00:00:00:00",
+		"",
+		"foo",
+		"user=1",
+		"tap",
+		"tap=",
+		"tap=a23456789012345x",
+		"fd",
+		"fd=",
+		"fd=x",
+		"fd=-1",
+		"fd=1x",
+		"fd=99999",
+		"user,",
+		"user,mac",
+		"user,mac=",
+		"user,mac=52:54:00:00:00",
+		"user,mac=52:54:00:00:00:00:00",
 		"user,mac=53:54:00:00:00:00", /* multicast */
-		"user,mac=52:54:00:00:00:0g", "user,mac=52-54-00-00-00-00",
-		"user,hostfwd", "user,hostfwd=", "user,hostfwd=tcp", "user,hostfwd=tcp:22",
-		"user,hostfwd=sctp:1:2", "user,hostfwd=tcp:0:22", "user,hostfwd=tcp:22:0",
-		"user,hostfwd=tcp:65536:22", "user,hostfwd=tcp:22:x", "user,hostfwd=tcp:a:1:2",
-		"user,hostfwd=tcp:127.0.0.1:1:2:3", "user,hostfwd=tcp::1:2",
+		"user,mac=52:54:00:00:00:0g",
+		"user,mac=52-54-00-00-00-00",
+		"user,hostfwd",
+		"user,hostfwd=",
+		"user,hostfwd=tcp",
+		"user,hostfwd=tcp:22",
+		"user,hostfwd=sctp:1:2",
+		"user,hostfwd=tcp:0:22",
+		"user,hostfwd=tcp:22:0",
+		"user,hostfwd=tcp:65536:22",
+		"user,hostfwd=tcp:22:x",
+		"user,hostfwd=tcp:a:1:2",
+		"user,hostfwd=tcp:127.0.0.1:1:2:3",
+		"user,hostfwd=tcp::1:2",
 		"tap=t,hostfwd=tcp:1:2", /* the host has to configure that */
-		"unix", "unix=", "unix=,mac=02:00:00:00:00:01",
+		"unix",
+		"unix=",
+		"unix=,mac=02:00:00:00:00:01",
 	};
 
 	for (unsigned int i = 0; i < COUNT(bad); i++) {
@@ -264,8 +327,9 @@ static void test_vsock(void **state)
 static void test_bad_vsock(void **state)
 {
 	static const char *const bad[] = {
-		"", "x", "3x", "-1", "0", "1", "2", "4294967295", "4294967299", "3,", "3,path",
-		"3,path=", "3,cid=4", "3,path=a,b", ",path=a",
+		"",	  "x",	     "3x",	   "-1",	 "0",
+		"1",	  "2",	     "4294967295", "4294967299", "3,",
+		"3,path", "3,path=", "3,cid=4",	   "3,path=a,b", ",path=a",
 	};
 
 	for (unsigned int i = 0; i < COUNT(bad); i++) {

@@ -33,15 +33,20 @@ static int claim(const char *name, struct err *err)
 
 static void test_names(void **state)
 {
-	static const char *const bad[] = { "", ".x", "-x", "a/b", "a b", "..", "\xc3\xa9",
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+	static const char *const bad[] = {
+		"",	    ".x",
+		"-x",	    "a/b",
+		"a b",	    "..",
+		"\xc3\xa9", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	};
 	struct err err;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(claim(bad[i], &err), -EINVAL);
 	assert_int_equal(claim("a.b_c-9", &err), 0);
-	assert_int_equal(claim(
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", &err), 0);
+	assert_int_equal(
+		claim("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", &err),
+		0);
 }
 
 static void test_name_taken(void **state)

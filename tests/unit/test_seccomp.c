@@ -255,14 +255,16 @@ static const struct vm_config all = {
 static void test_never(void **state)
 {
 	static long (*const attempts[])(void) = {
-		any_socket, raw_socket, datagram_socket, listen_somewhere, new_process,
-		new_program, look_into_another, new_code, kill_another, new_ring, change_ring,
+		any_socket,   raw_socket,  datagram_socket,   listen_somewhere,
+		new_process,  new_program, look_into_another, new_code,
+		kill_another, new_ring,	   change_ring,
 	};
 
 	for (enum seccomp_thread who = 0; who < SECCOMP_THREADS; who++) {
 		for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++)
 			if (attempt(&all, who, attempts[i]) != KILLED)
-				fail_msg("attempt %zu did not end the process in thread %d", i, who);
+				fail_msg("attempt %zu did not end the process in thread %d", i,
+					 who);
 		assert_int_equal(attempt(&all, who, open_file), REFUSED);
 		assert_int_equal(attempt(&all, who, remove_file), REFUSED);
 		assert_int_equal(attempt(&all, who, plain_read), ALLOWED);

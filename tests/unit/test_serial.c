@@ -34,8 +34,8 @@ static int setup(void **state)
 	g = *state;
 	board = &g->board;
 	snprintf(path, sizeof(path), "%s/console", g->dir);
-	assert_int_equal(console_create(g->loop, "off", 0, path, on_quit, NULL, &board->console,
-					&err), 0);
+	assert_int_equal(
+		console_create(g->loop, "off", 0, path, on_quit, NULL, &board->console, &err), 0);
 	assert_int_equal(serial_create(board, &serial, &err), 0);
 	return 0;
 }
@@ -82,7 +82,7 @@ static void read_all(char *buf, size_t size)
 	size_t len = 0;
 
 	serve();
-	while (len < size - 1 && in(LSR) & LSR_DR) {
+	while (len < size - 1 && in(LSR)&LSR_DR) {
 		buf[len++] = in(DATA);
 		serve();
 	}
@@ -142,7 +142,7 @@ static void test_polling(void **state)
 
 	type("g");
 	for (int i = 0; i < 16; i++)
-		assert_int_equal(in(LSR) & LSR_DR, 0);
+		assert_int_equal(in(LSR)&LSR_DR, 0);
 	serve();
 	read_all(buf, sizeof(buf));
 	assert_string_equal(buf, "g");
@@ -156,7 +156,7 @@ static void test_output_is_no_polling(void **state)
 		out(DATA, '.');
 	}
 	serve();
-	assert_int_equal(in(LSR) & LSR_DR, 0);
+	assert_int_equal(in(LSR)&LSR_DR, 0);
 }
 
 /* A reset loses the input in the FIFO, but not the input that waits for room. */
@@ -176,12 +176,9 @@ int main(void)
 {
 #define PORT(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		PORT(test_typed_before_the_driver),
-		PORT(test_cleared_fifo),
-		PORT(test_closed_and_opened),
-		PORT(test_polling),
-		PORT(test_output_is_no_polling),
-		PORT(test_reset),
+		PORT(test_typed_before_the_driver), PORT(test_cleared_fifo),
+		PORT(test_closed_and_opened),	    PORT(test_polling),
+		PORT(test_output_is_no_polling),    PORT(test_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,13 +25,16 @@
 #include "symbiotic/sym.h"
 
 #define HEAD "#include <errno.h>\n#include <stdio.h>\n#include <symkit/service.h>\n"
-#define INIT "static int init(struct sym_service_vm *vm, const char *args, void **state)\n" \
-	     "{ *state = (void *)fopen(args, \"a\"); return *state ? 0 : -EACCES; }\n"
-#define SAY  "static void say(void *state, enum sym_service_life what)\n" \
-	     "{ fprintf(state, \"%d,\", what); fflush(state); }\n" \
-	     "static void end(void *state) { fprintf(state, \"end\"); fclose(state); }\n"
-#define GOOD(name) HEAD INIT SAY "SYM_SERVICE = { SYM_SERVICE_HEAD, .name = \"" name "\", " \
-		   ".init = init, .life = say, .exit = end };\n"
+#define INIT                                                                                     \
+	"static int init(struct sym_service_vm *vm, const char *args, void **state)\n"           \
+	"{ *state = (void *)fopen(args, \"a\"); return *state ? 0 : -EACCES; }\n"
+#define SAY                                                                                      \
+	"static void say(void *state, enum sym_service_life what)\n"                             \
+	"{ fprintf(state, \"%d,\", what); fflush(state); }\n"                                    \
+	"static void end(void *state) { fprintf(state, \"end\"); fclose(state); }\n"
+#define GOOD(name)                                                                               \
+	HEAD INIT SAY "SYM_SERVICE = { SYM_SERVICE_HEAD, .name = \"" name "\", "                 \
+		      ".init = init, .life = say, .exit = end };\n"
 
 static char dir[] = "/tmp/symkit-test.XXXXXX";
 static struct board board;
@@ -89,8 +92,10 @@ static void add(const char *name, const char *source, const char *args)
 	assert_non_null(f);
 	fputs(source, f);
 	fclose(f);
-	snprintf(command, sizeof(command), "cc -shared -fPIC -Wall -Werror -Wno-unused "
-		 "-Ilibsym/include -Isymbiotic/include -o %s/%s.so %s", dir, name, path);
+	snprintf(command, sizeof(command),
+		 "cc -shared -fPIC -Wall -Werror -Wno-unused "
+		 "-Ilibsym/include -Isymbiotic/include -o %s/%s.so %s",
+		 dir, name, path);
 	assert_int_equal(system(command), 0);
 	assert_true(asprintf(&config.services[config.nr_services++], "%s/%s.so%s%s", dir, name,
 			     *args ? "," : "", args) > 0);
@@ -137,30 +142,39 @@ static void test_no_symbol(void **state)
 
 static void test_other_version(void **state)
 {
-	add("version", HEAD INIT "SYM_SERVICE = { .version = 2, .size = sizeof(sym_service), "
-	    ".name = \"v\", .init = init };\n", "");
+	add("version",
+	    HEAD INIT "SYM_SERVICE = { .version = 2, .size = sizeof(sym_service), "
+		      ".name = \"v\", .init = init };\n",
+	    "");
 	refused(-EPROTO, "version 2");
 }
 
 static void test_short(void **state)
 {
-	add("short", HEAD INIT "SYM_SERVICE = { .version = 1, .size = 8, .name = \"v\", "
-	    ".init = init };\n", "");
+	add("short",
+	    HEAD INIT "SYM_SERVICE = { .version = 1, .size = 8, .name = \"v\", "
+		      ".init = init };\n",
+	    "");
 	refused(-EPROTO, "too short");
 }
 
 static void test_newer(void **state)
 {
-	add("newer", HEAD INIT "SYM_API const struct { struct sym_service s; void *more; } "
+	add("newer",
+	    HEAD INIT
+	    "SYM_API const struct { struct sym_service s; void *more; } "
 	    "sym_service = { { .version = 1, .size = sizeof(sym_service), .name = \"v\", "
-	    ".init = init }, (void *)1 };\n", "");
+	    ".init = init }, (void *)1 };\n",
+	    "");
 	refused(-EPROTO, "needs features that this symvmm lacks");
 }
 
 static void test_bad_name(void **state)
 {
-	add("name", HEAD INIT "SYM_SERVICE = { SYM_SERVICE_HEAD, .name = \"a b\", "
-	    ".init = init };\n", "");
+	add("name",
+	    HEAD INIT "SYM_SERVICE = { SYM_SERVICE_HEAD, .name = \"a b\", "
+		      ".init = init };\n",
+	    "");
 	refused(-EINVAL, "its name must be");
 }
 
@@ -178,9 +192,11 @@ static void test_init_fails(void **state)
 
 static void test_unknown_symbol(void **state)
 {
-	add("unknown", HEAD "int nosuch(void);\nstatic int init(struct sym_service_vm *vm, "
-	    "const char *args, void **state)\n{ return nosuch(); }\n"
-	    "SYM_SERVICE = { SYM_SERVICE_HEAD, .name = \"v\", .init = init };\n", "");
+	add("unknown",
+	    HEAD "int nosuch(void);\nstatic int init(struct sym_service_vm *vm, "
+		 "const char *args, void **state)\n{ return nosuch(); }\n"
+		 "SYM_SERVICE = { SYM_SERVICE_HEAD, .name = \"v\", .init = init };\n",
+	    "");
 	refused(-ENOEXEC, "nosuch");
 }
 
@@ -295,11 +311,11 @@ int main(void)
 {
 #define WITH_VM(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		WITH_VM(test_none), WITH_VM(test_not_offered), WITH_VM(test_missing),
-		WITH_VM(test_text), WITH_VM(test_no_symbol), WITH_VM(test_other_version),
-		WITH_VM(test_short), WITH_VM(test_newer), WITH_VM(test_bad_name),
-		WITH_VM(test_no_init), WITH_VM(test_init_fails), WITH_VM(test_unknown_symbol),
-		WITH_VM(test_life), WITH_VM(test_twice), WITH_VM(test_hooks),
+		WITH_VM(test_none),    WITH_VM(test_not_offered), WITH_VM(test_missing),
+		WITH_VM(test_text),    WITH_VM(test_no_symbol),	  WITH_VM(test_other_version),
+		WITH_VM(test_short),   WITH_VM(test_newer),	  WITH_VM(test_bad_name),
+		WITH_VM(test_no_init), WITH_VM(test_init_fails),  WITH_VM(test_unknown_symbol),
+		WITH_VM(test_life),    WITH_VM(test_twice),	  WITH_VM(test_hooks),
 	};
 	char command[64];
 	int ret;

@@ -174,8 +174,11 @@ static void test_nobody(void **state)
 static void test_whole(void **state)
 {
 	static struct sym_spy_vcpu vcpu = {
-		.head = { .magic = SYM_SPY_MAGIC, .version = SYM_ABI_VERSION,
-			  .kind = SYM_SPY_VCPU, .size = SYM_PAGE_SIZE, .used = sizeof(vcpu),
+		.head = { .magic = SYM_SPY_MAGIC,
+			  .version = SYM_ABI_VERSION,
+			  .kind = SYM_SPY_VCPU,
+			  .size = SYM_PAGE_SIZE,
+			  .used = sizeof(vcpu),
 			  .generation = 3 },
 		.item = { .type = SYM_ITEM_TASK, .len = sizeof(vcpu.task) },
 		.task = { .pid = 5, .tgid = 4, .comm = "sh", .root = 0xffffffffffff1000ull },
@@ -205,10 +208,8 @@ static void test_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_items),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_hostile_text),
-		cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_items),	     cmocka_unit_test(test_values),
+		cmocka_unit_test(test_hostile_text), cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_whole),
 	};
 

@@ -156,7 +156,8 @@ static void test_remembered(void **state)
 {
 	remembered(json_pack("{s:s}", "action", "on"), "bypass", SIZE);
 	remembered(json_pack("{s:s}", "action", "device"), "device", SIZE);
-	remembered(json_pack("{s:s, s:s}", "action", "limit", "size", "512K"), "device", SIZE / 2);
+	remembered(json_pack("{s:s, s:s}", "action", "limit", "size", "512K"), "device",
+		   SIZE / 2);
 	remembered(json_pack("{s:s}", "action", "off"), "off", SIZE / 2);
 }
 
@@ -164,7 +165,8 @@ static void test_remembered(void **state)
 static void test_hopeless(void **state)
 {
 	strcpy(image.missing, "no module symbiotic for Linux 9");
-	refused(&sb, json_pack("{s:s}", "action", "on"), -ENODEV, "no module symbiotic for Linux 9");
+	refused(&sb, json_pack("{s:s}", "action", "on"), -ENODEV,
+		"no module symbiotic for Linux 9");
 	refused(&sb, json_pack("{s:s}", "action", "device"), -ENODEV, "no module symbiotic");
 	remembered(json_pack("{s:s}", "action", "off"), "off", SIZE);
 }

@@ -50,7 +50,10 @@ static void test_number_of_vcpus(void **state)
 		unsigned int nr;
 		int ret;
 	} cases[] = {
-		{ 0, -E2BIG }, { 1, 0 }, { SYM_MAX_VCPUS, 0 }, { SYM_MAX_VCPUS + 1, -E2BIG },
+		{ 0, -E2BIG },
+		{ 1, 0 },
+		{ SYM_MAX_VCPUS, 0 },
+		{ SYM_MAX_VCPUS + 1, -E2BIG },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

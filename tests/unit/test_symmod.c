@@ -21,8 +21,9 @@
 #include "sym/symmod.h"
 
 #define RELEASE "6.1.0-56-cloud-amd64"
-#define GOOD "license=GPL\0depends=symbiotic,virtio_blk\0name=symtest\0vermagic=" RELEASE \
-	     " SMP preempt mod_unload modversions "
+#define GOOD                                                                                     \
+	"license=GPL\0depends=symbiotic,virtio_blk\0name=symtest\0vermagic=" RELEASE             \
+	" SMP preempt mod_unload modversions "
 
 static struct symmod_image image;
 static struct sym_err err;
@@ -189,15 +190,16 @@ static void test_hostile_modinfo(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		refused(module_make(bad[i].text, bad[i].len), sizeof(struct module_file), bad[i].why);
+		refused(module_make(bad[i].text, bad[i].len), sizeof(struct module_file),
+			bad[i].why);
 }
 
 static void test_params(void **state)
 {
 	static const char text[] = "name=a\0vermagic=6.1 \0parmtype=plus:uint\0parmtype=a_b:int\0"
 				   "parm=plus:What to add\0parmtypes=no:int";
-	static const char *const words[] = { "minus=1", "plu=1", "pluss", "plus=1 a_c", "=3",
-					     "What", "no=1", "name=1" };
+	static const char *const words[] = { "minus=1", "plu=1", "pluss", "plus=1 a_c",
+					     "=3",	"What",	 "no=1",  "name=1" };
 	struct module_file *f = module_make(text, sizeof(text));
 
 	assert_int_equal(check(module_make(text, sizeof(text)), sizeof(*f)), 0);

@@ -26,12 +26,14 @@ static void test_sanitize(void **state)
 	check("", "");
 	check("Attempted to kill init!", "Attempted to kill init!");
 	check("a\x1b[31mb\r\nc\td\x7f", "a?[31mb??c?d?");
-	check("\xc2\x9b" "31m", "?31m"); /* CSI as one C1 character */
+	check("\xc2\x9b"
+	      "31m",
+	      "?31m"); /* CSI as one C1 character */
 	check("gr\xc3\xbc\xc3\x9f, \xe2\x82\xac, \xf0\x9f\x90\xa7",
 	      "gr\xc3\xbc\xc3\x9f, \xe2\x82\xac, \xf0\x9f\x90\xa7");
-	check("\x9b", "?");		/* not UTF-8: a byte alone */
-	check("\xc3", "?");		/* truncated */
-	check("\xc0\x9b", "??");	/* overlong */
+	check("\x9b", "?"); /* not UTF-8: a byte alone */
+	check("\xc3", "?"); /* truncated */
+	check("\xc0\x9b", "??"); /* overlong */
 	check("\xe0\x82\x9b", "???");
 	check("\xed\xa0\x80", "???"); /* a surrogate */
 	check("\xf4\x90\x80\x80", "????"); /* beyond Unicode */

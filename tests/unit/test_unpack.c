@@ -49,8 +49,8 @@ static void refused(size_t size, int code, const char *form, const char *why)
 {
 	assert_int_equal(read_file(packed, size), code);
 	assert_null(image.data);
-	if (strncmp(err.text, "x.ko: ", 6) || !strstr(err.text, form) ||
-	    !strstr(err.text, why) || strchr(err.text, '\n'))
+	if (strncmp(err.text, "x.ko: ", 6) || !strstr(err.text, form) || !strstr(err.text, why) ||
+	    strchr(err.text, '\n'))
 		fail_msg("\"%s\" does not say \"%s\" of %s", err.text, why, form);
 }
 
@@ -68,7 +68,7 @@ static void test_whole(void **state)
 {
 	struct module_file *f = module();
 
-	for_each_form(form) {
+	for_each_form (form) {
 		assert_int_equal(read_file(packed, form->pack(f, sizeof(*f))), 0);
 		assert_string_equal(image.name, "symtest");
 		assert_int_equal(image.size, sizeof(*f));
@@ -82,7 +82,7 @@ static void test_truncated(void **state)
 {
 	struct module_file *f = module();
 
-	for_each_form(form) {
+	for_each_form (form) {
 		size_t size = form->pack(f, sizeof(*f));
 
 		for (size_t n = 100; n < size; n += 7)
@@ -96,10 +96,11 @@ static void test_damaged(void **state)
 {
 	struct module_file *f = module();
 
-	for_each_form(form) {
+	for_each_form (form) {
 		size_t size = form->pack(f, sizeof(*f));
 
-		packed[size - 2] ^= 0x10; /* of the checksum, the length, or the magic at the end */
+		packed[size - 2] ^=
+			0x10; /* of the checksum, the length, or the magic at the end */
 		refused(size, -ENOEXEC, form->says, "damaged");
 		packed[size - 2] ^= 0x10;
 		packed[size / 2] ^= 0x10; /* it may look as if something were missing */
@@ -116,7 +117,7 @@ static void test_wrong_magic(void **state)
 {
 	struct module_file *f = module();
 
-	for_each_form(form) {
+	for_each_form (form) {
 		size_t size = form->pack(f, sizeof(*f));
 
 		packed[1] ^= 1;
@@ -129,7 +130,7 @@ static void test_not_a_module(void **state)
 {
 	char text[1000] = "no module\n";
 
-	for_each_form(form)
+	for_each_form (form)
 		refused(form->pack(text, sizeof(text)), -ENOEXEC, "", "not a kernel module");
 }
 
@@ -141,7 +142,7 @@ static void test_bomb(void **state)
 
 	assert_non_null(big);
 	memcpy(big, f, sizeof(*f));
-	for_each_form(form) {
+	for_each_form (form) {
 		refused(form->pack(big, 2 * SYM_MOD_MAX), -EFBIG, "",
 			"larger than 16 MiB when decompressed");
 		refused(form->pack(big, SYM_MOD_MAX + 1), -EFBIG, "", "larger than 16 MiB");
@@ -201,7 +202,7 @@ static void test_repository(void **state)
 
 	snprintf(path, sizeof(path), "%s/6.1", dir);
 	assert_int_equal(mkdir(path, 0700), 0);
-	for_each_form(form) {
+	for_each_form (form) {
 		size_t size = form->pack(f, sizeof(*f));
 		char name[32];
 
@@ -239,14 +240,10 @@ static void test_is_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_wrong_magic),
-		cmocka_unit_test(test_not_a_module),
-		cmocka_unit_test(test_bomb),
-		cmocka_unit_test(test_xz_memory),
-		cmocka_unit_test(test_repository),
+		cmocka_unit_test(test_whole),	     cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_damaged),	     cmocka_unit_test(test_wrong_magic),
+		cmocka_unit_test(test_not_a_module), cmocka_unit_test(test_bomb),
+		cmocka_unit_test(test_xz_memory),    cmocka_unit_test(test_repository),
 		cmocka_unit_test(test_is_file),
 	};
 	int ret;

@@ -153,9 +153,9 @@ static void send_frame(struct user *u, const uint8_t *frame, size_t len)
 static void ask(struct user *u)
 {
 	static const uint8_t arp[42] = {
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 1, 2, 3, 4, 5, 8, 6, /* Ethernet */
-		0, 1, 8, 0, 6, 4, 0, 1, 2, 1, 2, 3, 4, 5, 10, 0, 2, 15,
-		0, 0, 0, 0, 0, 0, 10, 0, 2, 2,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 1, 2, 3, 4,  5, 8, 6, /* Ethernet */
+		0,    1,    8,	  0,	6,    4,    0, 1, 2, 1, 2,  3, 4, 5,
+		10,   0,    2,	  15,	0,    0,    0, 0, 0, 0, 10, 0, 2, 2,
 	};
 
 	send_frame(u, arp, sizeof(arp));
@@ -218,8 +218,9 @@ static unsigned long ticks(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	f = fopen(path, "r");
 	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%*d %*s %*c%*d%*d%*d%*d%*d%*u%*u%*u%*u%*u %lu %lu", &user,
-				&system), 2);
+	assert_int_equal(
+		fscanf(f, "%*d %*s %*c%*d%*d%*d%*d%*d%*u%*u%*u%*u%*u %lu %lu", &user, &system),
+		2);
 	fclose(f);
 	return user + system;
 }
@@ -304,8 +305,8 @@ static void test_port_in_use(void **state)
 	forward(u, port);
 	assert_int_equal(net_processes_start(&u->config, &u->np, &u->err), 0);
 	assert_int_equal(net_user_create(u->np, 0, &u->be, &u->err), -EADDRINUSE);
-	snprintf(want, sizeof(want),
-		 "--net user: forwarding tcp port %u: Address already in use", port);
+	snprintf(want, sizeof(want), "--net user: forwarding tcp port %u: Address already in use",
+		 port);
 	assert_string_equal(u->err.msg, want);
 	close(fd);
 }

@@ -27,8 +27,9 @@ static int setup(void **state)
 	assert_int_equal(guest_setup(state), 0);
 	g = *state;
 	snprintf(path, sizeof(path), "%s/console", g->dir);
-	assert_int_equal(console_create(g->loop, "off", 0, path, on_quit, NULL, &g->board.console,
-					&err), 0);
+	assert_int_equal(
+		console_create(g->loop, "off", 0, path, on_quit, NULL, &g->board.console, &err),
+		0);
 	assert_int_equal(virtio_console_create(&g->board, &err), 0);
 	guest_find(g, VIRTIO_ID_CONSOLE);
 	guest_negotiate(g, 0);

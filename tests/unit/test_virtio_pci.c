@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* virtio.c and the PCI transport: features, status, and registers written too early or too late. */
+/* virtio.c and the PCI transport: features, status, and registers written too early or too late.
+ */
 #include "echo.h"
 
 #include <linux/pci_regs.h>
@@ -177,18 +178,12 @@ static void test_shown_pages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ECHO_TEST(test_frozen_after_enable),
-		ECHO_TEST(test_frozen_after_driver_ok),
-		ECHO_TEST(test_no_such_queue),
-		ECHO_TEST(test_features_offered),
-		ECHO_TEST(test_feature_not_offered),
-		ECHO_TEST(test_legacy_driver),
-		ECHO_TEST(test_features_frozen),
-		ECHO_TEST(test_driver_ok_too_early),
-		ECHO_TEST(test_reset_mends),
-		ECHO_TEST(test_not_served_after_reset),
-		ECHO_TEST(test_bad_vector),
-		ECHO_TEST(test_shown_pages),
+		ECHO_TEST(test_frozen_after_enable), ECHO_TEST(test_frozen_after_driver_ok),
+		ECHO_TEST(test_no_such_queue),	     ECHO_TEST(test_features_offered),
+		ECHO_TEST(test_feature_not_offered), ECHO_TEST(test_legacy_driver),
+		ECHO_TEST(test_features_frozen),     ECHO_TEST(test_driver_ok_too_early),
+		ECHO_TEST(test_reset_mends),	     ECHO_TEST(test_not_served_after_reset),
+		ECHO_TEST(test_bad_vector),	     ECHO_TEST(test_shown_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,7 +176,10 @@ static void test_too_many_buffers(void **state)
 
 static void test_buffer_outside_ram(void **state)
 {
-	static const struct { uint64_t gpa; uint32_t len; } bad[] = {
+	static const struct {
+		uint64_t gpa;
+		uint32_t len;
+	} bad[] = {
 		{ GUEST_RAM, 1 },
 		{ GUEST_RAM - 1, 2 },
 		{ OUTSIDE_GPA, 16 },
@@ -315,10 +318,10 @@ static void test_bad_rings(void **state)
 		{ 8, OUTSIDE_GPA, 0x5000, 0x6000 },
 		{ 8, 0x4000, OUTSIDE_GPA, 0x6000 },
 		{ 8, 0x4000, 0x5000, OUTSIDE_GPA },
-		{ 8, GUEST_RAM - 112, 0x5000, 0x6000 },	/* seven descriptors fit */
-		{ 8, 0x4000, GUEST_RAM - 20, 0x6000 },	/* without room for used_event */
-		{ 8, 0x4000, 0x5000, GUEST_RAM - 68 },	/* without room for avail_event */
-		{ 8, 0x4008, 0x5000, 0x6000 },		/* misaligned */
+		{ 8, GUEST_RAM - 112, 0x5000, 0x6000 }, /* seven descriptors fit */
+		{ 8, 0x4000, GUEST_RAM - 20, 0x6000 }, /* without room for used_event */
+		{ 8, 0x4000, 0x5000, GUEST_RAM - 68 }, /* without room for avail_event */
+		{ 8, 0x4008, 0x5000, 0x6000 }, /* misaligned */
 		{ 8, 0x4000, 0x5001, 0x6000 },
 		{ 8, 0x4000, 0x5000, 0x6002 },
 		{ 8, UINT64_MAX - 15, 0x5000, 0x6000 },

@@ -115,9 +115,15 @@ static void guest_sends(uint32_t host_port, uint16_t op, uint32_t flags, const v
 			uint32_t len)
 {
 	struct virtio_vsock_hdr hdr = {
-		.src_cid = GUEST_CID, .dst_cid = 2, .src_port = GUEST_PORT,
-		.dst_port = host_port, .len = len, .type = VIRTIO_VSOCK_TYPE_STREAM, .op = op,
-		.flags = flags, .buf_alloc = 262144,
+		.src_cid = GUEST_CID,
+		.dst_cid = 2,
+		.src_port = GUEST_PORT,
+		.dst_port = host_port,
+		.len = len,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = op,
+		.flags = flags,
+		.buf_alloc = 262144,
 	};
 	uint16_t head;
 
@@ -369,14 +375,10 @@ int main(void)
 {
 #define VSOCK(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		VSOCK(test_host_half_closes),
-		VSOCK(test_guest_half_closes),
-		VSOCK(test_data_before_reset),
-		VSOCK(test_data_before_driver_leaves),
-		VSOCK(test_no_answer),
-		VSOCK(test_no_connect_line),
-		VSOCK(test_owed_reset),
-		VSOCK(test_live_path),
+		VSOCK(test_host_half_closes),  VSOCK(test_guest_half_closes),
+		VSOCK(test_data_before_reset), VSOCK(test_data_before_driver_leaves),
+		VSOCK(test_no_answer),	       VSOCK(test_no_connect_line),
+		VSOCK(test_owed_reset),	       VSOCK(test_live_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -292,11 +292,11 @@ static void test_reclaim_late(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		MEM(test_life), PLAIN(test_bad_config), MEM(test_sync), MEM(test_sync_trouble),
-		MEM(test_not_ready), MEM(test_state), MEM(test_reclaim), MEM(test_reclaim_enough),
-		FILED(test_reclaim_file), FILED(test_reclaim_same), MEM(test_reclaim_lies),
-		MEM(test_reclaim_most), MEM(test_reclaim_errors), MEM(test_reclaim_reset),
-		MEM(test_reclaim_late),
+		MEM(test_life),		  PLAIN(test_bad_config),   MEM(test_sync),
+		MEM(test_sync_trouble),	  MEM(test_not_ready),	    MEM(test_state),
+		MEM(test_reclaim),	  MEM(test_reclaim_enough), FILED(test_reclaim_file),
+		FILED(test_reclaim_same), MEM(test_reclaim_lies),   MEM(test_reclaim_most),
+		MEM(test_reclaim_errors), MEM(test_reclaim_reset),  MEM(test_reclaim_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

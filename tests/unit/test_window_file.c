@@ -143,8 +143,8 @@ static void test_file_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLAIN(test_file_created), PLAIN(test_file_there), PLAIN(test_file_foreign),
-		PLAIN(test_file_in_use), PLAIN(test_file_not_regular), PLAIN(test_file_left),
+		PLAIN(test_file_created), PLAIN(test_file_there),	PLAIN(test_file_foreign),
+		PLAIN(test_file_in_use),  PLAIN(test_file_not_regular), PLAIN(test_file_left),
 		FILED(test_file_reset),
 	};
 

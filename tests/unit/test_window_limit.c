@@ -58,7 +58,8 @@ static void test_limit_broken(void **state)
 	pass(11);
 	assert_string_equal(guest.violation, "");
 	pass(1);
-	assert_non_null(strstr(guest.violation, "has 2000 KiB of the window, its limit is 400 KiB"));
+	assert_non_null(
+		strstr(guest.violation, "has 2000 KiB of the window, its limit is 400 KiB"));
 	assert_true(sym_window_lent(window) <= 164 * PAGE);
 	assert_true(holds(1)); /* it was punched from the end */
 	assert_int_equal(guest.calls[RECLAIM], 1); /* it was asked first */
@@ -207,11 +208,18 @@ static void test_limit_other_module(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		MEM(test_limit_kept), MEM(test_limit_for_a_moment), MEM(test_limit_broken),
-		MEM(test_limit_given_back), MEM(test_limit_slowly), MEM(test_limit_never_less),
-		MEM(test_limit_lowered), MEM(test_limit_no_answer),
-		MEM(test_limit_not_acked), MEM(test_limit_never_acked),
-		MEM(test_limit_freed_meanwhile), MEM(test_limit_other_module),
+		MEM(test_limit_kept),
+		MEM(test_limit_for_a_moment),
+		MEM(test_limit_broken),
+		MEM(test_limit_given_back),
+		MEM(test_limit_slowly),
+		MEM(test_limit_never_less),
+		MEM(test_limit_lowered),
+		MEM(test_limit_no_answer),
+		MEM(test_limit_not_acked),
+		MEM(test_limit_never_acked),
+		MEM(test_limit_freed_meanwhile),
+		MEM(test_limit_other_module),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

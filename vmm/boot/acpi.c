@@ -83,15 +83,21 @@ _Static_assert(offsetof(struct acpi_fadt, x_pm_timer) == 208, "ACPI 5.2.9");
 _Static_assert(offsetof(struct acpi_fadt, sleep_control) == 244, "ACPI 5.2.9");
 _Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI 5.2.9");
 
-#define FADT_WBINVD	    (1u << 0)
-#define FADT_TIMER_32_BITS  (1u << 8)
-#define FADT_RESET_REG	    (1u << 10)
-#define FADT_HW_REDUCED	    (1u << 20)
-#define BOOT_ARCH_NO_VGA    (1u << 2)
-#define BOOT_ARCH_NO_ASPM   (1u << 4)
-#define BOOT_ARCH_NO_CMOS   (1u << 5)
-#define PORT32_GAS(port)    { 1, 32, 0, 3, (port) }
-#define PORT_GAS(port)	    { 1, 8, 0, 1, (port) }
+#define FADT_WBINVD	   (1u << 0)
+#define FADT_TIMER_32_BITS (1u << 8)
+#define FADT_RESET_REG	   (1u << 10)
+#define FADT_HW_REDUCED	   (1u << 20)
+#define BOOT_ARCH_NO_VGA   (1u << 2)
+#define BOOT_ARCH_NO_ASPM  (1u << 4)
+#define BOOT_ARCH_NO_CMOS  (1u << 5)
+#define PORT32_GAS(port)                                                                         \
+	{                                                                                        \
+		1, 32, 0, 3, (port)                                                              \
+	}
+#define PORT_GAS(port)                                                                           \
+	{                                                                                        \
+		1, 8, 0, 1, (port)                                                               \
+	}
 
 struct acpi_madt {
 	struct acpi_header h;
@@ -232,6 +238,7 @@ int acpi_write(struct guest_memory *mem, unsigned int cpus, struct err *err)
 	if (!c.ret)
 		c.ret = gmem_write(mem, ACPI_GPA, &rsdp, sizeof(rsdp));
 	if (c.ret)
-		return err_set(err, c.ret, "ACPI tables: no room at guest address 0x%llx", ACPI_GPA);
+		return err_set(err, c.ret, "ACPI tables: no room at guest address 0x%llx",
+			       ACPI_GPA);
 	return 0;
 }

@@ -159,8 +159,8 @@ int boot_read_into(int fd, const char *path, uint64_t offset, uint64_t len,
 static int write_reset_vector(struct guest_memory *mem)
 {
 	static const uint8_t code[] = {
-		0xba, PORT_ACPI_RESET & 0xff, PORT_ACPI_RESET >> 8, 0xb0, 0x01, 0xee,
-		0xf4, 0xeb, 0xfd,
+		0xba, PORT_ACPI_RESET & 0xff, PORT_ACPI_RESET >> 8, 0xb0, 0x01, 0xee, 0xf4, 0xeb,
+		0xfd,
 	};
 
 	return gmem_write(mem, RESET_VECTOR_GPA, code, sizeof(code));
@@ -215,12 +215,22 @@ int boot_start_state(const struct boot_image *img, struct guest_memory *mem, int
 		     struct err *err)
 {
 	struct kvm_segment code = {
-		.selector = BOOT_CS, .limit = 0xffffffff, .type = 0xb, .present = 1,
-		.s = 1, .l = 1, .g = 1,
+		.selector = BOOT_CS,
+		.limit = 0xffffffff,
+		.type = 0xb,
+		.present = 1,
+		.s = 1,
+		.l = 1,
+		.g = 1,
 	};
 	struct kvm_segment data = {
-		.selector = BOOT_DS, .limit = 0xffffffff, .type = 0x3, .present = 1,
-		.s = 1, .db = 1, .g = 1,
+		.selector = BOOT_DS,
+		.limit = 0xffffffff,
+		.type = 0x3,
+		.present = 1,
+		.s = 1,
+		.db = 1,
+		.g = 1,
 	};
 	struct kvm_regs regs = { .rip = img->entry, .rsi = BOOT_PARAMS_GPA, .rflags = 2 };
 	struct kvm_sregs sregs;

@@ -38,7 +38,7 @@ struct boot_image {
 	char release[64]; /* of the kernel; "": unknown */
 	enum kernel_kind kind;
 	struct setup_header hdr; /* of a bzImage; filled in by vmlinux.c for a vmlinux */
-	uint64_t payload;	 /* bzImage: file offset of the protected-mode part */
+	uint64_t payload; /* bzImage: file offset of the protected-mode part */
 	uint64_t payload_size;
 	uint64_t load_gpa; /* of the kernel */
 	uint64_t load_end; /* the end of the memory that it needs to unpack itself */

@@ -14,7 +14,7 @@
 
 #define SETUP_OFFSET  0x1f1
 #define HDR_MAGIC     0x53726448 /* "HdrS" */
-#define HDR_VERSION   0x020c	 /* the first with xloadflags */
+#define HDR_VERSION   0x020c /* the first with xloadflags */
 #define ENTRY64	      0x200
 #define DEFAULT_SECTS 4
 
@@ -52,8 +52,8 @@ int bzimage_open(struct boot_image *img, struct err *err)
 	if (img->load_gpa < KERNEL_MIN_GPA || img->load_gpa > RAM_LOW_MAX || img->load_gpa % 4096)
 		return err_set(err, -ENOEXEC, "kernel %s: bad load address 0x%llx", path,
 			       (unsigned long long)hdr->pref_address);
-	img->load_end = img->load_gpa + (hdr->init_size > img->payload_size ? hdr->init_size :
-									      img->payload_size);
+	img->load_end = img->load_gpa +
+			(hdr->init_size > img->payload_size ? hdr->init_size : img->payload_size);
 	img->entry = img->load_gpa + ENTRY64;
 	img->kind = KERNEL_BZIMAGE;
 	return 0;

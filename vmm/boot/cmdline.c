@@ -23,7 +23,8 @@ static const struct {
 	const char *value; /* one of the values, separated by ',', after the '='; NULL: none */
 	const char *problem;
 } hopeless[] = {
-	{ "pci", "nomsi", "virtio devices interrupt by MSI-X only: the guest finds none of them" },
+	{ "pci", "nomsi",
+	  "virtio devices interrupt by MSI-X only: the guest finds none of them" },
 	{ "pci", "off", "all devices are PCI devices: the guest finds none of them" },
 	{ "pci", "conf1", "there are no PCI ports: the guest finds no PCI device" },
 	{ "pci", "conf2", "there are no PCI ports: the guest finds no PCI device" },

@@ -16,7 +16,7 @@
 #include "sym/symmod.h"
 
 #define BANNER "Linux version "
-#define CHUNK (256 * 1024)
+#define CHUNK  (256 * 1024)
 
 /* The first word of @text, if it looks like a release. */
 static bool take_release(struct boot_image *img, const char *text, size_t len)
@@ -88,7 +88,8 @@ static int open_module(struct boot_image *img, const char *name, struct sym_err 
 	unsigned int i = img->nr_modules;
 	struct symmod_image image = { 0 };
 	char path[PATH_MAX];
-	int ret, fd = symmod_find(img->config->modules, img->release, name, path, sizeof(path), why);
+	int ret, fd = symmod_find(img->config->modules, img->release, name, path, sizeof(path),
+				  why);
 
 	if (fd < 0)
 		return fd;
@@ -174,8 +175,11 @@ int boot_add_modules(struct boot_image *img, struct err *err)
 	else
 		vmlinux_release(img);
 	if (!img->release[0])
-		return wanted ? err_set(err, -EINVAL, "--initrd-modules: kernel %s does not contain "
-					"its release", img->config->kernel) : 0;
+		return wanted ? err_set(err, -EINVAL,
+					"--initrd-modules: kernel %s does not contain "
+					"its release",
+					img->config->kernel) :
+				0;
 	ret = add_all(img, err);
 	if (ret || !img->nr_modules)
 		return ret;
@@ -195,7 +199,8 @@ int boot_load_modules(const struct boot_image *img, struct guest_memory *mem, ui
 	if (ret)
 		return ret;
 	if (size != img->archive_size)
-		ret = err_set(err, -EIO, "--initrd-modules: a file was changed while the VM ran: %s",
+		ret = err_set(err, -EIO,
+			      "--initrd-modules: a file was changed while the VM ran: %s",
 			      img->modules);
 	else if (gmem_write(mem, gpa, archive, size))
 		ret = err_set(err, -EFAULT, "guest memory: no room for the initrd's modules");

@@ -31,7 +31,8 @@ static const char *advice(int verdict)
 	case CHECK_NATIVE:
 		return "guests run at full speed";
 	case CHECK_INTERPRETED:
-		return "ring 0 is interpreted: Linux guests would appear to hang. Use a host with "
+		return "ring 0 is interpreted: Linux guests would appear to hang. Use a host "
+		       "with "
 		       "hardware or nested virtualization, or QEMU (tests/rig/run does so)";
 	case CHECK_DENIED:
 		return "this user may not use KVM, so its capabilities are unknown: run as root, "
@@ -50,9 +51,9 @@ static void print_caps(int fd, json_t *out, bool text)
 		if (text)
 			printf("  %-26s %-8s %-8s %s\n", c->name, c->needed ? "needed" : "useful",
 			       value ? "yes" : "MISSING", c->use);
-		json_array_append_new(out, json_pack("{s:s, s:b, s:i, s:s}", "name", c->name,
-						     "needed", c->needed, "value", value, "use",
-						     c->use));
+		json_array_append_new(out,
+				      json_pack("{s:s, s:b, s:i, s:s}", "name", c->name, "needed",
+						c->needed, "value", value, "use", c->use));
 	}
 }
 

@@ -84,7 +84,8 @@ static int set_cpus(struct vm_config *c, const char *v, const char *where, struc
 	unsigned long n = strtoul(v, &end, 10);
 
 	if (*end || end == v || !n || n > VM_MAX_CPUS)
-		return err_set(err, -EINVAL, "%s %s: a number from 1 to %d", where, v, VM_MAX_CPUS);
+		return err_set(err, -EINVAL, "%s %s: a number from 1 to %d", where, v,
+			       VM_MAX_CPUS);
 	c->cpus = n;
 	return 0;
 }
@@ -135,7 +136,8 @@ static int check_window(struct vm_config *c, const char *v, const char *where, s
 {
 	if (c->swapbypass < SYM_WINDOW_MIN || c->swapbypass > SYM_WINDOW_MAX ||
 	    c->swapbypass % 4096)
-		return err_set(err, -EINVAL, "%s %s: a multiple of 4096, from 1M to 1T", where, v);
+		return err_set(err, -EINVAL, "%s %s: a multiple of 4096, from 1M to 1T", where,
+			       v);
 	return 0;
 }
 
@@ -171,15 +173,16 @@ static const struct setting settings[] = {
 	  "network card; [,mac=M]; may be repeated", OTHER, add_net },
 	{ "rng", "on|off", "entropy device (default on)", SWITCH(rng) },
 	{ "vsock", "CID[,path=SOCKET]", "vsock device", OTHER, set_vsock },
-	{ "console", "stdio|socket|file:PATH|off", "serial console (default stdio)", TEXT(console),
-	  check_console },
+	{ "console", "stdio|socket|file:PATH|off", "serial console (default stdio)",
+	  TEXT(console), check_console },
 	{ "console-limit", "SIZE",
 	  "maximum size of the log file of --console file:PATH (default 64M; 0: no limit)",
 	  SIZE(console_limit) },
 	{ "console-device", "serial|virtio", "the guest's device for it: ttyS0 (default) or hvc0",
 	  OTHER, set_console_device },
 	{ "symbiotic", "on|off", "symbiotic interface (default on)", SWITCH(symbiotic) },
-	{ "modules", "DIR[:DIR...]", "where guest modules are, by kernel release", TEXT(modules) },
+	{ "modules", "DIR[:DIR...]", "where guest modules are, by kernel release",
+	  TEXT(modules) },
 	{ "initrd-modules", "LIST|none",
 	  "guest modules to add to the initrd, e.g. symbiotic,symswap", OTHER,
 	  set_initrd_modules },
@@ -235,7 +238,8 @@ void settings_help(void)
 	for (unsigned int i = 0; i < NR_SETTINGS; i++)
 		printf("  --%s %s\n        %s\n", settings[i].name, settings[i].value,
 		       settings[i].help);
-	printf("  --config FILE\n        read the same settings from FILE; options take precedence\n");
+	printf("  --config FILE\n        read the same settings from FILE; options take "
+	       "precedence\n");
 }
 
 static bool is_switch_value(const char *word)
@@ -270,7 +274,8 @@ static int walk(struct vm_config *config, int argc, char **argv, bool only_confi
 		if (c == '?')
 			return err_set(err, -EINVAL, "%s: unknown option (see symvmm run --help)",
 				       argv[optind - 1]);
-		if (c == 1 && only_config && !optarg && optind < argc && is_switch_value(argv[optind]))
+		if (c == 1 && only_config && !optarg && optind < argc &&
+		    is_switch_value(argv[optind]))
 			optind++;
 		if (c == 'C' && only_config)
 			ret = config_file_read(config, optarg, err);
@@ -297,8 +302,9 @@ static int check_swapbypass(const struct vm_config *c, struct err *err)
 		return err_set(err, -EINVAL, "--swapbypass-%s: there is no --swapbypass",
 			       c->swapbypass_file ? "file" : "limit");
 	if (c->swapbypass && !c->symbiotic)
-		return err_set(err, -EINVAL,
-			       "--swapbypass needs the symbiotic interface, but --symbiotic is off");
+		return err_set(
+			err, -EINVAL,
+			"--swapbypass needs the symbiotic interface, but --symbiotic is off");
 	if (c->swapbypass_limit > c->swapbypass)
 		return err_set(err, -EINVAL,
 			       "--swapbypass-limit %llu: more than --swapbypass, which is %llu",

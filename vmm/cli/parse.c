@@ -35,7 +35,8 @@ static int bad_part(const char *where, const char *key, const char *value, const
 
 int parse_disk(const char *s, const char *where, struct disk_config *d, struct err *err)
 {
-	static const char known[] = "ro, format=raw, notify=exit or serial=TEXT (at most 20 characters)";
+	static const char known[] =
+		"ro, format=raw, notify=exit or serial=TEXT (at most 20 characters)";
 	char *copy = strdup(s), *rest = copy, *key, *value;
 	int ret = 0;
 
@@ -113,7 +114,8 @@ static int set_path(struct net_config *n, const char *path, const char *where, s
 	if (strlen(path) >= room)
 		return err_set(err, -EINVAL,
 			       "%s unix=%s: too long for the path of a socket (at most %zu "
-			       "characters)", where, path, room - 1);
+			       "characters)",
+			       where, path, room - 1);
 	n->kind = NET_UNIX;
 	free(n->path);
 	n->path = strdup(path);
@@ -122,9 +124,9 @@ static int set_path(struct net_config *n, const char *path, const char *where, s
 
 int parse_net(const char *s, const char *where, struct net_config *n, struct err *err)
 {
-	static const char known[] =
-		"user, tap=INTERFACE, fd=NUMBER or unix=SOCKET, then mac=AA:BB:CC:DD:EE:FF (unicast) or, with "
-		"user, hostfwd=tcp|udp:[ADDRESS:]PORT:GUESTPORT";
+	static const char known[] = "user, tap=INTERFACE, fd=NUMBER or unix=SOCKET, then "
+				    "mac=AA:BB:CC:DD:EE:FF (unicast) or, with "
+				    "user, hostfwd=tcp|udp:[ADDRESS:]PORT:GUESTPORT";
 	char *copy = strdup(s), *rest = copy, *key = "", *value = NULL;
 	int ret = 0;
 

@@ -14,7 +14,7 @@
 #include "cli/cli.h"
 
 #define NOFILE_WANTED 4096 /* more than disks, clients, connections and eventfds need */
-#define STACK_SIZE   (1024 * 1024)
+#define STACK_SIZE    (1024 * 1024)
 
 /* Otherwise a disk image could be opened as descriptor 2, and messages written to it. */
 static int fill_standard_fds(struct err *err)

@@ -22,8 +22,8 @@
 static void answer(struct control_client *client, const json_t *id, const char *key,
 		   json_t *value)
 {
-	control_client_send(client, json_pack("{s:O, s:o}", "id", id ? id : json_null(), key,
-					      value));
+	control_client_send(client,
+			    json_pack("{s:O, s:o}", "id", id ? id : json_null(), key, value));
 }
 
 static void answer_error(struct control_client *client, const json_t *id, int code,
@@ -31,8 +31,9 @@ static void answer_error(struct control_client *client, const json_t *id, int co
 {
 	const char *name = strerrorname_np(-code);
 
-	answer(client, id, "error", json_pack("{s:s, s:i, s:o}", "code", name ? name : "EIO",
-					      "errno", -code, "message", events_text(message)));
+	answer(client, id, "error",
+	       json_pack("{s:s, s:i, s:o}", "code", name ? name : "EIO", "errno", -code,
+			 "message", events_text(message)));
 }
 
 void control_line_too_long(struct control_client *client)
@@ -59,10 +60,9 @@ static int check_request(const json_t *request, struct err *err)
 
 	if (!json_is_object(request))
 		return err_set(err, -EINVAL, "a request must be a JSON object");
-	json_object_foreach((json_t *)request, key, value)
+	json_object_foreach ((json_t *)request, key, value)
 		if (strcmp(key, "id") && strcmp(key, "method") && strcmp(key, "params"))
-			return err_set(err, -EINVAL, "unknown field '%.64s' in the request",
-				       key);
+			return err_set(err, -EINVAL, "unknown field '%.64s' in the request", key);
 	if (!request_id(request))
 		return err_set(err, -EINVAL, "'id' must be an integer or a string");
 	if (!json_is_string(json_object_get(request, "method")))
@@ -78,7 +78,7 @@ static int check_params(const struct control_method *method, const json_t *param
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)params, key, value) {
+	json_object_foreach ((json_t *)params, key, value) {
 		const char *const *allowed = method->params;
 
 		while (allowed && *allowed && strcmp(*allowed, key))
@@ -111,7 +111,8 @@ static int call_events(struct control_client *client, const json_t *id, const js
 	if (history && !json_is_boolean(history))
 		return err_set(err, -EINVAL, "parameter 'history' must be true or false");
 	if (client->subscription >= 0)
-		return err_set(err, -EALREADY, "this connection is subscribed to the events already");
+		return err_set(err, -EALREADY,
+			       "this connection is subscribed to the events already");
 	answer(client, id, "result", json_object());
 	ret = events_subscribe(events, json_is_true(history), on_event, client);
 	if (ret < 0)
@@ -137,8 +138,8 @@ static json_t *list_methods(const struct control *control)
 
 			for (const char *const *p = m->params; p && *p; p++)
 				json_array_append_new(params, json_string(*p));
-			json_array_append_new(list, json_pack("{s:s, s:o}", "name", m->name,
-							      "params", params));
+			json_array_append_new(
+				list, json_pack("{s:s, s:o}", "name", m->name, "params", params));
 		}
 	return json_pack("{s:o}", "methods", list);
 }
@@ -190,7 +191,8 @@ void control_answer(struct control_later *later, json_t *result, const struct er
 
 /* A method takes @fd over by setting it to -1. */
 static int call_method(struct control_client *client, const struct control_method *method,
-		       void *arg, const json_t *id, const json_t *params, int *fd, struct err *err)
+		       void *arg, const json_t *id, const json_t *params, int *fd,
+		       struct err *err)
 {
 	struct control *control = client->control;
 	struct control_call call = {
@@ -304,8 +306,8 @@ int control_reserve(const char *name, struct control **out, struct err *err)
 	control->listener = (struct unix_listener)UNIX_LISTENER_NONE;
 	ret = runtime_claim(&control->name, name, err);
 	if (!ret)
-		ret = control_runtime_path(control, "sock", control->path,
-					   sizeof(control->path), err);
+		ret = control_runtime_path(control, "sock", control->path, sizeof(control->path),
+					   err);
 	if (!ret)
 		ret = unix_listen(&control->listener, control->path, UNIX_SPARES, err);
 	if (ret) {
@@ -317,8 +319,7 @@ int control_reserve(const char *name, struct control **out, struct err *err)
 	return 0;
 }
 
-int control_serve(struct control *control, const struct control_server *server,
-		  struct err *err)
+int control_serve(struct control *control, const struct control_server *server, struct err *err)
 {
 	int ret;
 
@@ -350,7 +351,8 @@ int control_runtime_path(const struct control *control, const char *suffix, char
 	int ret = runtime_path(&control->name, suffix, buf, size);
 
 	return ret ? err_set(err, ret, "runtime folder %s: the path is too long for a socket",
-			     control->name.folder) : 0;
+			     control->name.folder) :
+		     0;
 }
 
 static unsigned int still_queued(struct control *control, struct pollfd *pfd)

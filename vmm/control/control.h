@@ -12,7 +12,7 @@
 
 #include "core/err.h"
 
-#define CONTROL_VERSION 1
+#define CONTROL_VERSION	 1
 #define CONTROL_LINE_MAX (64 * 1024) /* a request with its newline */
 
 struct control;
@@ -76,8 +76,7 @@ struct control_server {
 int control_reserve(const char *name, struct control **out, struct err *err);
 
 /* control_serve - answer clients on the loop of @server (copied). */
-int control_serve(struct control *control, const struct control_server *server,
-		  struct err *err);
+int control_serve(struct control *control, const struct control_server *server, struct err *err);
 
 /* control_path - of the socket, e.g. $XDG_RUNTIME_DIR/symkit/NAME.sock. */
 const char *control_path(const struct control *control);

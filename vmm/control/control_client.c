@@ -16,8 +16,8 @@
 #include "core/loop.h"
 #include "host/events.h"
 
-#define OUT_PAUSE (64 * 1024) /* no further request is taken beyond this */
-#define OUT_MAX (1024 * 1024)
+#define OUT_PAUSE  (64 * 1024) /* no further request is taken beyond this */
+#define OUT_MAX	   (1024 * 1024)
 #define OUT_EVENTS (512 * 1024) /* no further event is queued beyond this */
 
 static void on_ready(void *arg, uint32_t events);
@@ -39,9 +39,9 @@ void control_client_new(struct control *control, int fd)
 	client->next = control->clients;
 	control->clients = client;
 	control->nr_clients++;
-	control_client_send(client, json_pack("{s:i, s:s, s:s}", "symkit", CONTROL_VERSION,
-					      "name", control->name.name, "version",
-					      SYMKIT_VERSION));
+	control_client_send(client,
+			    json_pack("{s:i, s:s, s:s}", "symkit", CONTROL_VERSION, "name",
+				      control->name.name, "version", SYMKIT_VERSION));
 	control_client_write(client);
 	control_client_settle(client);
 	return;
@@ -159,8 +159,7 @@ void control_client_write(struct control_client *client)
 
 static bool may_read(const struct control_client *client)
 {
-	return !client->closing && !client->later &&
-	       control_client_queued(client) < OUT_PAUSE;
+	return !client->closing && !client->later && control_client_queued(client) < OUT_PAUSE;
 }
 
 void control_client_settle(struct control_client *client)

@@ -23,8 +23,8 @@ struct control_client {
 	struct loop_source *source;
 	int subscription; /* to the events; -1: none */
 	unsigned int lost; /* events left out and not reported yet */
-	bool busy;	  /* its lines are being taken: the function that set this frees it */
-	bool closing;	  /* to be closed once everything queued is sent */
+	bool busy; /* its lines are being taken: the function that set this frees it */
+	bool closing; /* to be closed once everything queued is sent */
 	bool dead;
 	struct control_later *later; /* the answer that is pending */
 	int passed_fd; /* for the request that is being read; -1: none */

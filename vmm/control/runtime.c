@@ -74,7 +74,8 @@ static int lock_retry(int fd)
 	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
 	int ret;
 
-	for (int i = 0; (ret = flock(fd, LOCK_EX | LOCK_NB)) && errno == EWOULDBLOCK && i < 10; i++)
+	for (int i = 0; (ret = flock(fd, LOCK_EX | LOCK_NB)) && errno == EWOULDBLOCK && i < 10;
+	     i++)
 		nanosleep(&pause, NULL);
 	return ret;
 }

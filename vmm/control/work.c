@@ -166,8 +166,9 @@ int work_create(struct loop *loop, const char *thread_name, struct work **out)
 	work->queue_end = &work->queue;
 	work->done_end = &work->done;
 	work->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ret = work->done_fd < 0 ? -errno :
-	      loop_add(loop, work->done_fd, EPOLLIN, on_done, work, &work->source);
+	ret = work->done_fd < 0 ?
+		      -errno :
+		      loop_add(loop, work->done_fd, EPOLLIN, on_done, work, &work->source);
 	if (!ret)
 		ret = start_thread(work, thread_name);
 	if (ret) {
@@ -190,8 +191,8 @@ static void drop_all(struct work_job *job)
 		if (job->deferred)
 			run_job(job);
 		if (job->later)
-			control_answer(job->later, job->result, job->err.code || job->result ?
-								&job->err : &err);
+			control_answer(job->later, job->result,
+				       job->err.code || job->result ? &job->err : &err);
 		job_free(job);
 	}
 }
@@ -267,8 +268,8 @@ int work_call(struct work *work, struct control_call *call, work_fn fn, void *ar
 	return CONTROL_LATER;
 }
 
-struct work_job *work_defer(struct work *work, struct control_call *call, work_fn fn,
-				void *arg, void (*drop)(void *arg))
+struct work_job *work_defer(struct work *work, struct control_call *call, work_fn fn, void *arg,
+			    void (*drop)(void *arg))
 {
 	struct work_job *job = job_new(call, fn, arg, drop);
 

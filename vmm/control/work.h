@@ -39,8 +39,8 @@ int work_call(struct work *work, struct control_call *call, work_fn fn, void *ar
  * the loop's thread, after work_complete() was called, once, in any thread.  NULL: out of
  * memory, @drop was called.  Loop's thread.
  */
-struct work_job *work_defer(struct work *work, struct control_call *call, work_fn fn,
-				void *arg, void (*drop)(void *arg));
+struct work_job *work_defer(struct work *work, struct control_call *call, work_fn fn, void *arg,
+			    void (*drop)(void *arg));
 void work_complete(struct work *work, struct work_job *job);
 
 /*

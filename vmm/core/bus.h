@@ -41,8 +41,7 @@ void bus_del(struct bus *bus, struct bus_region *region);
  * bus_access - pass an access to its region.  If there is none, or the access crosses the
  * region's end, a read returns all ones and a write is ignored; returns false then.
  */
-bool bus_access(struct bus *bus, uint64_t addr, uint8_t *data, unsigned int len,
-		bool is_write);
+bool bus_access(struct bus *bus, uint64_t addr, uint8_t *data, unsigned int len, bool is_write);
 
 /* le_load, le_store - a register value of @len (at most 8) bytes from and to @data. */
 uint64_t le_load(const uint8_t *data, unsigned int len);

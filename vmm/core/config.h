@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VM_MAX_CPUS 64
-#define CONFIG_MAX_DISKS 16
-#define CONFIG_MAX_NETS 8
-#define CONFIG_MAX_FWDS 16
+#define VM_MAX_CPUS	    64
+#define CONFIG_MAX_DISKS    16
+#define CONFIG_MAX_NETS	    8
+#define CONFIG_MAX_FWDS	    16
 #define CONFIG_MAX_SERVICES 16
 
 enum disk_io { DISK_IO_AUTO, DISK_IO_SYNC, DISK_IO_RING };
@@ -37,9 +37,9 @@ struct net_fwd {
 
 struct net_config {
 	enum net_kind kind;
-	int fd;		/* NET_TAP: an open tap, or -1 to open @ifname */
+	int fd; /* NET_TAP: an open tap, or -1 to open @ifname */
 	char ifname[16];
-	char *path;	/* NET_UNIX: the socket to connect to */
+	char *path; /* NET_UNIX: the socket to connect to */
 	uint8_t mac[6]; /* all zero: made from the VM's name and the index */
 	struct net_fwd fwd[CONFIG_MAX_FWDS];
 	unsigned int nr_fwd;
@@ -58,8 +58,8 @@ struct vm_config {
 	unsigned int nr_nets;
 	bool rng;
 	uint32_t vsock_cid; /* 0: none */
-	char *vsock_path;   /* NULL: NAME.vsock in the runtime folder */
-	char *console;	    /* see host/console.h */
+	char *vsock_path; /* NULL: NAME.vsock in the runtime folder */
+	char *console; /* see host/console.h */
 	uint64_t console_limit; /* bytes of a log file; 0: none */
 	bool console_virtio; /* the console is virtio, not the serial port */
 	bool symbiotic; /* offer the symbiotic interface */

@@ -16,7 +16,8 @@ struct err {
  * err_set - record @code (a negative errno) and a message, unless an error is recorded already.
  * Returns @code, so that callers can write "return err_set(...)".
  */
-int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int err_set(struct err *err, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* err_errno - as err_set(), with -errno for a code and ": strerror" at the end. */
 int err_errno(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -46,7 +46,8 @@ static int commit(struct irq_router *irq)
 		return -ENOMEM;
 	for (unsigned int gsi = 0; gsi < 16; gsi++)
 		if (gsi != 2) /* the PIC's cascade */
-			add_pin(table, gsi, gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+			add_pin(table, gsi,
+				gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
 				gsi % 8);
 	for (unsigned int gsi = 0; gsi < GSI_MSI_BASE; gsi++)
 		add_pin(table, gsi, KVM_IRQCHIP_IOAPIC, gsi);

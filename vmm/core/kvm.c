@@ -11,7 +11,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define CAP(cap, needed, use) { KVM_CAP_##cap, "KVM_CAP_" #cap, needed, use }
+#define CAP(cap, needed, use)                                                                    \
+	{                                                                                        \
+		KVM_CAP_##cap, "KVM_CAP_" #cap, needed, use                                      \
+	}
 
 const struct kvm_cap kvm_caps[] = {
 	CAP(USER_MEMORY, true, "guest memory"),
@@ -47,8 +50,9 @@ int kvm_open(struct err *err)
 			       "/dev/kvm: does not exist: this host has no KVM, or its module is "
 			       "not loaded (modprobe kvm_amd or kvm_intel)");
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
-		return err_set(err, -errno,
-			       "/dev/kvm: permission denied: run as root or join its group (kvm)");
+		return err_set(
+			err, -errno,
+			"/dev/kvm: permission denied: run as root or join its group (kvm)");
 	if (fd < 0)
 		return err_errno(err, "/dev/kvm");
 	version = ioctl(fd, KVM_GET_API_VERSION, 0);

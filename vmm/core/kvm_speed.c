@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CODE_GPA   0x1000
-#define MEM_SIZE   0x4000
+#define CODE_GPA    0x1000
+#define MEM_SIZE    0x4000
 #define NATIVE_MIPS 50.0
 #define TURNS	    20000
 #define TRIES	    8

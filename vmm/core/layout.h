@@ -30,14 +30,14 @@
 #define KERNEL_MIN_GPA	  0x100000ULL
 
 /* Devices. */
-#define PCI_MEM_BASE	0xd0000000ULL
-#define PCI_MEM_SIZE	0x10000000ULL
-#define PCI_ECAM_BASE	0xe0000000ULL
-#define PCI_ECAM_SIZE	(1 * MiB) /* bus 0 only */
-#define IOAPIC_GPA	0xfec00000ULL
-#define LAPIC_GPA	0xfee00000ULL
+#define PCI_MEM_BASE	 0xd0000000ULL
+#define PCI_MEM_SIZE	 0x10000000ULL
+#define PCI_ECAM_BASE	 0xe0000000ULL
+#define PCI_ECAM_SIZE	 (1 * MiB) /* bus 0 only */
+#define IOAPIC_GPA	 0xfec00000ULL
+#define LAPIC_GPA	 0xfee00000ULL
 #define KVM_IDENTITY_GPA 0xfffbc000ULL
-#define KVM_TSS_GPA	0xfffbd000ULL
+#define KVM_TSS_GPA	 0xfffbd000ULL
 
 /* Ports. */
 #define PORT_ACPI_BASE	 0x600 /* sleep control, sleep status, reset, GED events */

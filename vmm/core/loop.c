@@ -86,8 +86,9 @@ static int add(struct loop *loop, int fd, bool is_timer, uint32_t events, loop_f
 
 	if (!src)
 		return -ENOMEM;
-	*src = (struct loop_source){ .loop = loop, .fn = fn, .arg = arg, .fd = fd,
-				     .is_timer = is_timer };
+	*src = (struct loop_source){
+		.loop = loop, .fn = fn, .arg = arg, .fd = fd, .is_timer = is_timer
+	};
 	if (out)
 		*out = src; /* before the first event can arrive */
 	if (epoll_ctl(loop->epfd, EPOLL_CTL_ADD, fd, &ev)) {

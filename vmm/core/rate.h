@@ -11,11 +11,14 @@
 struct rate {
 	unsigned int burst; /* how many may pass at once */
 	unsigned int per_s; /* how many per second after that */
-	unsigned int used;  /* of the burst; a new struct has all of it */
+	unsigned int used; /* of the burst; a new struct has all of it */
 	uint64_t refilled_ns;
 };
 
-#define RATE(burst_, per_s_) { .burst = (burst_), .per_s = (per_s_) }
+#define RATE(burst_, per_s_)                                                                     \
+	{                                                                                        \
+		.burst = (burst_), .per_s = (per_s_)                                             \
+	}
 
 /*
  * rate_take - take a token at @now_ns (clock_ns()); false: none is left.  rate_ready - would

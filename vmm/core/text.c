@@ -7,8 +7,12 @@
 static unsigned int decode(const unsigned char *p, uint32_t *point)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned int len = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 :
-			   *p < 0xf5 ? 4 : 0;
+	unsigned int len = *p < 0x80 ? 1 :
+			   *p < 0xc2 ? 0 :
+			   *p < 0xe0 ? 2 :
+			   *p < 0xf0 ? 3 :
+			   *p < 0xf5 ? 4 :
+				       0;
 
 	if (!len)
 		return 0;

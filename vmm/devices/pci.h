@@ -26,15 +26,15 @@ struct pci_bar {
 	uint32_t size; /* power of two; 0: no such BAR */
 	bool is_io;
 	bool mapped;
-	uint64_t home;		  /* base at power-on */
+	uint64_t home; /* base at power-on */
 	struct bus_region region; /* base follows the guest's programming */
 };
 
 struct msix_vec {
 	uint32_t word[4]; /* address low and high, data, control: as in the table */
 	int gsi;
-	int fd;		/* eventfd: written to raise the interrupt */
-	bool attached;	/* fd raises gsi; otherwise a write stays pending in fd */
+	int fd; /* eventfd: written to raise the interrupt */
+	bool attached; /* fd raises gsi; otherwise a write stays pending in fd */
 };
 
 struct msix {
@@ -52,8 +52,8 @@ struct pci_device {
 	unsigned int slot;
 	uint8_t *config; /* a page of the bus, which the guest reads */
 	uint8_t wmask[PCI_CFG_SIZE]; /* which bits the guest may write */
-	unsigned int cap_next;	     /* where the next capability goes */
-	unsigned int cap_last;	     /* link to patch */
+	unsigned int cap_next; /* where the next capability goes */
+	unsigned int cap_last; /* link to patch */
 	struct pci_bar bars[PCI_BARS];
 	struct msix msix;
 
@@ -78,7 +78,8 @@ void pci_init(struct pci_device *dev, struct board *board, const char *name, uin
 	      uint16_t device, uint32_t class_code, uint8_t revision);
 
 /* pci_add_bar - @size a power of two (16 and up for memory, 4 for ports). */
-void pci_add_bar(struct pci_device *dev, int bar, uint32_t size, bool is_io, bus_fn fn, void *arg);
+void pci_add_bar(struct pci_device *dev, int bar, uint32_t size, bool is_io, bus_fn fn,
+		 void *arg);
 
 /* pci_add_cap - append a capability; @len includes its 2 header bytes.  Returns its offset. */
 unsigned int pci_add_cap(struct pci_device *dev, uint8_t id, const void *body, unsigned int len);

@@ -36,7 +36,8 @@ static void update_vec(struct pci_device *dev, struct msix_vec *v)
 	int ret = 0;
 
 	if (live)
-		ret = irq_set_msi(irq, v->gsi, (uint64_t)v->word[ADDR_HI] << 32 | v->word[ADDR_LO],
+		ret = irq_set_msi(irq, v->gsi,
+				  (uint64_t)v->word[ADDR_HI] << 32 | v->word[ADDR_LO],
 				  v->word[DATA]);
 	if (!ret && live && !v->attached)
 		ret = irq_attach(irq, v->gsi, v->fd);
@@ -44,8 +45,8 @@ static void update_vec(struct pci_device *dev, struct msix_vec *v)
 		irq_detach(irq, v->gsi, v->fd);
 	v->attached = live && !ret;
 	if (ret)
-		board_stop(dev->board, VM_STOP_ERROR, "%s: KVM refused an MSI-X route: %s", dev->name,
-			       strerror(-ret));
+		board_stop(dev->board, VM_STOP_ERROR, "%s: KVM refused an MSI-X route: %s",
+			   dev->name, strerror(-ret));
 }
 
 void msix_control_written(struct pci_device *dev)

@@ -54,8 +54,8 @@ void platform_panicked(struct board *board)
 	char reason[128];
 
 	board_stop(board, VM_STOP_PANIC, "kernel panic: %s",
-		console_shows_panic(board, false, reason, sizeof(reason)) ? reason :
-									 "no reason given");
+		   console_shows_panic(board, false, reason, sizeof(reason)) ? reason :
+									       "no reason given");
 }
 
 void platform_crash_kernel(struct board *board)
@@ -108,8 +108,7 @@ static void acpi_access(void *arg, uint64_t offset, uint8_t *data, unsigned int 
 	}
 }
 
-static void kbd_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len,
-		       bool is_write)
+static void kbd_access(void *arg, uint64_t offset, uint8_t *data, unsigned int len, bool is_write)
 {
 	struct platform *pf = arg;
 

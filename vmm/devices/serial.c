@@ -23,20 +23,20 @@
 
 enum { REG_DATA, REG_IER, REG_IIR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR, REG_COUNT };
 
-#define IER_RX	    0x01
-#define IER_TX	    0x02
-#define IIR_NONE    0x01
-#define IIR_TX	    0x02
-#define IIR_RX	    0x04
-#define IIR_TIMEOUT 0x0c
-#define IIR_FIFO    0xc0
-#define FCR_ENABLE  0x01
+#define IER_RX	     0x01
+#define IER_TX	     0x02
+#define IIR_NONE     0x01
+#define IIR_TX	     0x02
+#define IIR_RX	     0x04
+#define IIR_TIMEOUT  0x0c
+#define IIR_FIFO     0xc0
+#define FCR_ENABLE   0x01
 #define FCR_CLEAR_RX 0x02
-#define LCR_DLAB    0x80
-#define MCR_LOOP    0x10
-#define LSR_DR	    0x01
-#define LSR_TX_IDLE 0x60
-#define MSR_READY   0xb0 /* carrier, data set ready, clear to send */
+#define LCR_DLAB     0x80
+#define MCR_LOOP     0x10
+#define LSR_DR	     0x01
+#define LSR_TX_IDLE  0x60
+#define MSR_READY    0xb0 /* carrier, data set ready, clear to send */
 
 #define RX_SIZE 64
 #define POLLS	16 /* reads of the line status in a row: the driver polls for input */

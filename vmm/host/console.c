@@ -20,10 +20,10 @@
 #include "host/console_port.h"
 #include "host/terminal.h"
 
-#define SERVE_DELAY_NS 1000000
-#define RETRY_DELAY_NS 1000000000ull /* for a file that had no room */
-#define FLUSH_LAG (64 * 1024) /* a port this far behind is served by the writer itself */
-#define READ_ROOM 4096
+#define SERVE_DELAY_NS	    1000000
+#define RETRY_DELAY_NS	    1000000000ull /* for a file that had no room */
+#define FLUSH_LAG	    (64 * 1024) /* a port this far behind is served by the writer itself */
+#define READ_ROOM	    4096
 #define DESTROY_DEADLINE_MS 1000
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -216,8 +216,8 @@ static int open_spec(struct console *console, const char *spec, uint64_t file_ma
 }
 
 int console_create(struct loop *loop, const char *spec, uint64_t file_max,
-		   const char *socket_path,
-		   void (*quit)(void *arg), void *arg, struct console **out, struct err *err)
+		   const char *socket_path, void (*quit)(void *arg), void *arg,
+		   struct console **out, struct err *err)
 {
 	struct console *console = calloc(1, sizeof(*console));
 	int ret = -ENOMEM;
@@ -235,8 +235,7 @@ int console_create(struct loop *loop, const char *spec, uint64_t file_max,
 	console->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!console->ring || !console->input || console->kick_fd < 0)
 		goto nomem;
-	if (loop_add(loop, console->kick_fd, EPOLLIN, on_kick, console,
-		     &console->kick_source) ||
+	if (loop_add(loop, console->kick_fd, EPOLLIN, on_kick, console, &console->kick_source) ||
 	    loop_add_timer(loop, on_timer, console, &console->timer))
 		goto nomem;
 	ret = unix_listen(&console->listener, socket_path, 1, err);

@@ -29,8 +29,8 @@ typedef size_t (*console_input_fn)(void *arg, const uint8_t *buf, size_t len);
  * called for Ctrl-A x.
  */
 int console_create(struct loop *loop, const char *spec, uint64_t file_max,
-		   const char *socket_path,
-		   void (*quit)(void *arg), void *arg, struct console **out, struct err *err);
+		   const char *socket_path, void (*quit)(void *arg), void *arg,
+		   struct console **out, struct err *err);
 
 /* console_destroy - restore the terminal, flush, unlink the socket. */
 void console_destroy(struct console *console);

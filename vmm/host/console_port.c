@@ -109,8 +109,7 @@ static void port_tell_loss(struct console_port *port)
 {
 	char line[80];
 	int len = snprintf(line, sizeof(line),
-			   "\r\n[symvmm: %" PRIu64 " bytes of output lost]\r\n",
-			   port->lost);
+			   "\r\n[symvmm: %" PRIu64 " bytes of output lost]\r\n", port->lost);
 
 	if (port_write(port, line, len) > 0)
 		port->lost = 0;
@@ -218,9 +217,9 @@ static void on_output(void *arg, uint32_t events)
 static void terminal_help(struct console_port *port)
 {
 	static const char help[] = "\r\n"
-		"Ctrl-A x       stop the guest at once\r\n"
-		"Ctrl-A Ctrl-A  send a Ctrl-A\r\n"
-		"Ctrl-A h       this help\r\n";
+				   "Ctrl-A x       stop the guest at once\r\n"
+				   "Ctrl-A Ctrl-A  send a Ctrl-A\r\n"
+				   "Ctrl-A h       this help\r\n";
 
 	if (port->out_fd < 0 || port_write(port, help, sizeof(help) - 1) < 0)
 		return; /* a terminal that takes no output cannot show it */
@@ -361,8 +360,8 @@ int console_port_file(struct console *console, const char *path, uint64_t size_m
 
 	if (!port)
 		return err_set(err, -ENOMEM, "console: out of memory");
-	port->out_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC |
-				  O_NOCTTY, 0600);
+	port->out_fd = open(
+		path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
 	port_link(port, 0);
 	if (port->out_fd < 0 || fstat(port->out_fd, &st))
 		return err_errno(err, "--console file:%s", path);

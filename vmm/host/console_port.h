@@ -37,7 +37,7 @@ struct console_port {
 	bool is_file; /* a regular file: never ready, but there may be room later */
 	uint64_t size; /* of a regular file, as far as we wrote it */
 	uint64_t size_max; /* 0: no limit */
-	bool full;   /* wait until it can be written to */
+	bool full; /* wait until it can be written to */
 	bool failed; /* to be closed by the loop's thread */
 	uint64_t pos; /* bytes of output that were written to it */
 	uint64_t end; /* close it at this position: the client has closed its half */

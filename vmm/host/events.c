@@ -21,11 +21,11 @@
 #include "core/loop.h"
 #include "core/rate.h"
 
-#define EVENTS_PENDING 256
-#define EVENTS_HISTORY 64
+#define EVENTS_PENDING	   256
+#define EVENTS_HISTORY	   64
 #define EVENTS_SUBSCRIBERS 64
-#define EVENTS_KINDS 48 /* with a rate of their own; the last is for all others */
-#define HELD_CHECK_NS (200 * NS_PER_MS)
+#define EVENTS_KINDS	   48 /* with a rate of their own; the last is for all others */
+#define HELD_CHECK_NS	   (200 * NS_PER_MS)
 
 struct subscriber {
 	event_fn fn; /* NULL: the place is free */
@@ -36,8 +36,8 @@ struct subscriber {
 struct kind {
 	char id[96]; /* "NAME KEY" */
 	struct rate rate;
-	json_t *held;		/* the latest event beyond the rate */
-	uint64_t held_order;	/* its place among the held events of all kinds */
+	json_t *held; /* the latest event beyond the rate */
+	uint64_t held_order; /* its place among the held events of all kinds */
 	unsigned int left_out; /* events before it */
 };
 
@@ -82,7 +82,7 @@ int events_create(struct loop *loop, struct events **out)
 	pthread_mutex_init(&ev->lock, NULL);
 	ev->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ret = ev->wakefd < 0 ? -errno :
-	      loop_add(loop, ev->wakefd, EPOLLIN, on_wake, ev, &ev->source);
+			       loop_add(loop, ev->wakefd, EPOLLIN, on_wake, ev, &ev->source);
 	if (!ret)
 		ret = loop_add_timer(loop, on_held, ev, &ev->held_timer);
 	if (ret) {

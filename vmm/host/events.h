@@ -30,7 +30,7 @@ void events_emit(struct events *ev, const char *name, json_t *data);
  * dropped before it in "left_out".  So the last event of a kind always arrives.
  */
 enum event_rate {
-	EVENTS_OF_GUEST,   /* 8 at once, then 1 a second */
+	EVENTS_OF_GUEST, /* 8 at once, then 1 a second */
 	EVENTS_OF_SERVICE, /* 64 at once, then 16 a second */
 };
 void events_emit_limited(struct events *ev, enum event_rate rate, const char *name,

@@ -18,21 +18,20 @@ struct ruleset {
 	uint64_t fs, net, scoped;
 };
 
-#define FS_ABI_1      ((1ull << 13) - 1) /* LANDLOCK_ACCESS_FS_EXECUTE to MAKE_SYM */
-#define FS_REFER      (1ull << 13)	 /* ABI 2 */
-#define FS_TRUNCATE   (1ull << 14)	 /* ABI 3 */
-#define NET_BIND_TCP  (1ull << 0)	 /* ABI 4 */
-#define FS_IOCTL_DEV  (1ull << 15)	 /* ABI 5 */
-#define SCOPE_UNIX    (1ull << 0)	 /* ABI 6: abstract sockets */
-#define SCOPE_SIGNAL  (1ull << 1)	 /* ABI 6 */
+#define FS_ABI_1     ((1ull << 13) - 1) /* LANDLOCK_ACCESS_FS_EXECUTE to MAKE_SYM */
+#define FS_REFER     (1ull << 13) /* ABI 2 */
+#define FS_TRUNCATE  (1ull << 14) /* ABI 3 */
+#define NET_BIND_TCP (1ull << 0) /* ABI 4 */
+#define FS_IOCTL_DEV (1ull << 15) /* ABI 5 */
+#define SCOPE_UNIX   (1ull << 0) /* ABI 6: abstract sockets */
+#define SCOPE_SIGNAL (1ull << 1) /* ABI 6 */
 
 /* The ruleset's descriptor, -EOPNOTSUPP without Landlock, another -errno. */
 static int create(void)
 {
 	struct ruleset attr = { .fs = FS_ABI_1 };
 	size_t size = sizeof(attr.fs);
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
-			   LANDLOCK_CREATE_RULESET_VERSION);
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	long fd;
 
 	if (abi < 0)

@@ -122,8 +122,8 @@ int metrics_gauge(struct metrics *m, const char *name, const char *help, const c
 	return metric_add(m, name, help, labels, true, (struct metric){ .get = get, .arg = arg });
 }
 
-int metrics_counter_of(struct metrics *m, const char *name, const char *help,
-		       const char *labels, uint64_t (*get)(void *arg), void *arg)
+int metrics_counter_of(struct metrics *m, const char *name, const char *help, const char *labels,
+		       uint64_t (*get)(void *arg), void *arg)
 {
 	return metric_add(m, name, help, labels, false,
 			  (struct metric){ .get = get, .arg = arg });
@@ -221,10 +221,11 @@ json_t *metrics_json(const struct metrics *m)
 	for (family = m->families; family; family = family->next) {
 		snprintf(name, sizeof(name), "symkit_%s", family->name);
 		for (metric = family->metrics; metric; metric = metric->next)
-			json_array_append_new(array, json_pack("{s:s, s:o, s:s, s:I}",
-				"name", name, "labels", labels_json(m->vm, metric->labels),
-				"type", family_type(family),
-				"value", (json_int_t)metric_value(metric)));
+			json_array_append_new(
+				array, json_pack("{s:s, s:o, s:s, s:I}", "name", name, "labels",
+						 labels_json(m->vm, metric->labels), "type",
+						 family_type(family), "value",
+						 (json_int_t)metric_value(metric)));
 	}
 	return array;
 }

@@ -31,8 +31,8 @@ int metrics_counter(struct metrics *m, const char *name, const char *help, const
  */
 int metrics_gauge(struct metrics *m, const char *name, const char *help, const char *labels,
 		  uint64_t (*get)(void *arg), void *arg);
-int metrics_counter_of(struct metrics *m, const char *name, const char *help,
-		       const char *labels, uint64_t (*get)(void *arg), void *arg);
+int metrics_counter_of(struct metrics *m, const char *name, const char *help, const char *labels,
+		       uint64_t (*get)(void *arg), void *arg);
 
 /* metrics_text - Prometheus text exposition format; malloc'ed, NULL when out of memory. */
 char *metrics_text(const struct metrics *m);

@@ -27,8 +27,8 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 	int n;
 
 	prctl(PR_GET_NAME, thread);
-	n = snprintf(line, sizeof(line), "%s: seccomp: system call %d is not allowed in %s\n", who,
-		     info->si_syscall, thread);
+	n = snprintf(line, sizeof(line), "%s: seccomp: system call %d is not allowed in %s\n",
+		     who, info->si_syscall, thread);
 	terminal_restore();
 	if (write(STDERR_FILENO, line, n) != n)
 		abort(); /* then at least the signal shows it */
@@ -60,7 +60,8 @@ static int refused(const char *name, int ret, struct err *err)
 {
 	return err_set(err, ret < 0 ? ret : -EINVAL,
 		       "seccomp: cannot install the filter of %s: %s "
-		       "(--seccomp off runs without it)", name, strerror(abs(ret)));
+		       "(--seccomp off runs without it)",
+		       name, strerror(abs(ret)));
 }
 
 int seccomp_filter_confine(const struct seccomp_filter *filter, struct err *err)
@@ -125,8 +126,7 @@ void seccomp_program_free(struct seccomp_program *program)
 	program->bpf = (struct sock_fprog){ 0 };
 }
 
-int seccomp_filter_load(const struct seccomp_program *program, bool all_threads,
-			struct err *err)
+int seccomp_filter_load(const struct seccomp_program *program, bool all_threads, struct err *err)
 {
 	unsigned int flags = all_threads ? SECCOMP_FILTER_FLAG_TSYNC : 0;
 	long ret = all_threads ? handle_violations(program->who, err) : 0;

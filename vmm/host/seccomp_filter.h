@@ -55,7 +55,6 @@ void seccomp_program_free(struct seccomp_program *program);
  * @all_threads, every thread of the process.  Filters add up.  Load the one for all threads
  * first: it sets no_new_privs and the handler of violations.
  */
-int seccomp_filter_load(const struct seccomp_program *program, bool all_threads,
-			struct err *err);
+int seccomp_filter_load(const struct seccomp_program *program, bool all_threads, struct err *err);
 
 #endif

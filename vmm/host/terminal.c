@@ -98,7 +98,7 @@ int terminal_open(int fd, bool for_writing)
 	if (!fstat(fd, &st) && (S_ISFIFO(st.st_mode) || isatty(fd))) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		own = open(path, (for_writing ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY |
-				 O_CLOEXEC);
+					 O_CLOEXEC);
 	}
 	if (own < 0)
 		own = fcntl(fd, F_DUPFD_CLOEXEC, 3);

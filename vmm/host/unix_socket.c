@@ -27,16 +27,14 @@ static int clear_path(const struct sockaddr_un *addr, struct err *err)
 	if (lstat(addr->sun_path, &st))
 		return errno == ENOENT ? 0 : err_errno(err, "%s", addr->sun_path);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, -EEXIST, "%s: exists and is not a socket",
-			       addr->sun_path);
+		return err_set(err, -EEXIST, "%s: exists and is not a socket", addr->sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_errno(err, "%s", addr->sun_path);
 	ret = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ? errno : 0;
 	close(fd);
 	if (ret != ECONNREFUSED && ret != ENOENT)
-		return err_set(err, -EADDRINUSE, "%s: in use by another program",
-			       addr->sun_path);
+		return err_set(err, -EADDRINUSE, "%s: in use by another program", addr->sun_path);
 	if (unlink(addr->sun_path) && errno != ENOENT)
 		return err_errno(err, "%s", addr->sun_path);
 	return 0;

@@ -21,7 +21,10 @@ struct unix_listener {
 	bool any_peer; /* the mode of the path alone decides who may connect */
 };
 
-#define UNIX_LISTENER_NONE { .fd = -1 }
+#define UNIX_LISTENER_NONE                                                                       \
+	{                                                                                        \
+		.fd = -1                                                                         \
+	}
 
 /*
  * unix_listen - a listening socket at @path.  A socket at which nobody listens any more is

@@ -18,7 +18,7 @@
 #define LEAF1_ECX_HYPERVISOR   (1u << 31)
 #define LEAF1_EDX_HTT	       (1u << 28)
 
-#define LEAF8_1_ECX_SVM	       (1u << 2)
+#define LEAF8_1_ECX_SVM (1u << 2)
 
 #define LEVEL_SMT  (1u << 8) /* leaf 0xb, ECX bits 15:8 */
 #define LEVEL_CORE (2u << 8)

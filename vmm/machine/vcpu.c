@@ -70,9 +70,8 @@ static int set_msrs(struct vcpu *vcpu, struct err *err)
 		uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
 	} msrs = { .list.nmsrs = 1 };
 
-	msrs.list.entries[0] = (struct kvm_msr_entry){
-		.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE_WB
-	};
+	msrs.list.entries[0] = (struct kvm_msr_entry){ .index = MSR_MTRR_DEF_TYPE,
+						       .data = MTRR_ENABLE_WB };
 	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) != 1)
 		return err_errno(err, "vCPU %u: KVM_SET_MSRS", vcpu->id);
 	return 0;
@@ -237,8 +236,8 @@ void vcpu_handle_exit(struct vcpu *vcpu)
 		handle_internal_error(vcpu);
 		break;
 	default:
-		vm_stop(vcpu->vm, VM_STOP_ERROR, "vCPU %u: unexpected exit, reason %u",
-			vcpu->id, run->exit_reason);
+		vm_stop(vcpu->vm, VM_STOP_ERROR, "vCPU %u: unexpected exit, reason %u", vcpu->id,
+			run->exit_reason);
 		break;
 	}
 }

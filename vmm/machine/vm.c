@@ -330,7 +330,8 @@ static int check_host(struct vm_life *life, struct err *err)
 		return err_set(err, -ENOTSUP,
 			       "/dev/kvm: interprets kernel code (%.1f million instructions a "
 			       "second): a guest would appear to hang (see symvmm check; "
-			       "--allow-interpreted runs it anyway)", mips);
+			       "--allow-interpreted runs it anyway)",
+			       mips);
 	if (ret < 0)
 		return ret;
 	ret = kvm_check(vm->kvm_fd, KVM_CAP_MAX_VCPUS);
@@ -362,7 +363,8 @@ static int prepare(struct vm_life *life, struct err *err)
 	if (!ret && vm->config->cmdline)
 		cmdline_check(vm->config->cmdline);
 	if (!ret && life->image.missing[0])
-		log_warn("%s: build one there, or start with --symbiotic off", life->image.missing);
+		log_warn("%s: build one there, or start with --symbiotic off",
+			 life->image.missing);
 	if (!ret)
 		ret = control_reserve(vm->config->name, &life->control, err);
 	if (!ret)
@@ -383,7 +385,8 @@ static int prepare(struct vm_life *life, struct err *err)
 	if (ret)
 		return ret;
 	vm->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vm->stop_fd < 0 || loop_add(vm->board.loop, vm->stop_fd, EPOLLIN, on_stop, life, NULL))
+	if (vm->stop_fd < 0 ||
+	    loop_add(vm->board.loop, vm->stop_fd, EPOLLIN, on_stop, life, NULL))
 		return err_errno(err, "eventfd");
 	ret = boot(life, err);
 	if (!ret)
@@ -402,7 +405,8 @@ static void announce_stop(struct vm *vm)
 {
 	events_release(vm->board.events);
 	if (vm->stop == VM_STOP_PANIC)
-		events_emit(vm->board.events, "panic", json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
+		events_emit(vm->board.events, "panic",
+			    json_pack("{s:o}", "reason", events_text(vm->stop_reason)));
 	events_emit(vm->board.events, "stopped",
 		    json_pack("{s:s, s:o}", "reason", vm_stop_name(vm->stop), "detail",
 			      events_text(vm->stop_reason)));
@@ -461,9 +465,13 @@ static void halt(struct vm *vm)
 int vm_run(const struct vm_config *config, struct err *err)
 {
 	struct vm_life life = {
-		.vm = { .config = config, .kvm_fd = -1, .stop_fd = -1, .doorbell_fd = -1,
+		.vm = { .config = config,
+			.kvm_fd = -1,
+			.stop_fd = -1,
+			.doorbell_fd = -1,
 			.board = { .name = config->name, .vm_fd = -1, .stop = on_board_stop },
-			.pause.parked_fd = -1, .nr_vcpus = config->cpus },
+			.pause.parked_fd = -1,
+			.nr_vcpus = config->cpus },
 		.image = { .kernel_fd = -1, .initrd_fd = -1 },
 		.signal_fd = -1,
 	};

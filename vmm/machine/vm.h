@@ -72,7 +72,7 @@ struct vm {
 	unsigned int boots;
 	uint64_t started_ns; /* CLOCK_BOOTTIME */
 
-	int stop_fd;	 /* eventfd: vm->stopping was set */
+	int stop_fd; /* eventfd: vm->stopping was set */
 	int doorbell_fd; /* raises GSI_DOORBELL */
 };
 

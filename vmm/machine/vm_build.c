@@ -32,10 +32,9 @@ static int make_uuid(char out[37], struct err *err)
 		return err_errno(err, "getrandom");
 	b[6] = (b[6] & 0x0f) | 0x40; /* RFC 4122, version 4 */
 	b[8] = (b[8] & 0x3f) | 0x80;
-	snprintf(out, 37,
-		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-		 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
-		 b[14], b[15]);
+	snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		 b[13], b[14], b[15]);
 	return 0;
 }
 
@@ -49,8 +48,10 @@ static int make_console(struct vm *vm, struct err *err)
 	char path[128];
 	int ret = control_runtime_path(vm->control, "console", path, sizeof(path), err);
 
-	return ret ? ret : console_create(vm->board.loop, vm->config->console, vm->config->console_limit,
-					  path, on_console_quit, vm, &vm->board.console, err);
+	return ret ? ret :
+		     console_create(vm->board.loop, vm->config->console,
+				    vm->config->console_limit, path, on_console_quit, vm,
+				    &vm->board.console, err);
 }
 
 static uint64_t guest_resident(void *arg)
@@ -73,7 +74,8 @@ static int add_metrics(struct vm *vm, struct err *err)
 			    guest_size, vm);
 	if (!ret)
 		ret = metrics_gauge(vm->board.metrics, "guest_memory_resident_bytes",
-				    "Guest RAM that the host has allocated", NULL, guest_resident, vm);
+				    "Guest RAM that the host has allocated", NULL, guest_resident,
+				    vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus && !ret; i++) {
 		struct vcpu *vcpu = vcpu_alloc(vm, i);
 

@@ -43,8 +43,8 @@ static json_t *forward_json(const struct net_fwd *fwd)
 
 	snprintf(ip, sizeof(ip), "%u.%u.%u.%u", fwd->host_ip >> 24, fwd->host_ip >> 16 & 0xff,
 		 fwd->host_ip >> 8 & 0xff, fwd->host_ip & 0xff);
-	return json_pack("{s:s, s:s, s:i, s:i}", "protocol", fwd->udp ? "udp" : "tcp", "host",
-			 ip, "host_port", fwd->host_port, "guest_port", fwd->guest_port);
+	return json_pack("{s:s, s:s, s:i, s:i}", "protocol", fwd->udp ? "udp" : "tcp", "host", ip,
+			 "host_port", fwd->host_port, "guest_port", fwd->guest_port);
 }
 
 static json_t *net_json(const struct net_config *net)
@@ -89,15 +89,16 @@ static int method_info(struct control_call *call)
 	boots = vm->boots;
 	pthread_mutex_unlock(&vm->lock);
 	call->result = json_pack(
-		"{s:s, s:s, s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:s, s:o, s:i, s:f}",
-		"name", config->name, "uuid", vm->uuid, "state", vm_state_name(state),
-		"pid", (int)getpid(), "cpus", (int)vm->nr_vcpus,
-		"memory", (json_int_t)config->memory, "kernel", text_or_null(config->kernel),
-		"initrd", text_or_null(config->initrd),
-		"cmdline", text_or_null(config->cmdline), "disks", disks_json(config),
-		"nets", nets_json(config), "symbiotic", config->symbiotic, "initrd_modules",
+		"{s:s, s:s, s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:s, s:o, s:i, "
+		"s:f}",
+		"name", config->name, "uuid", vm->uuid, "state", vm_state_name(state), "pid",
+		(int)getpid(), "cpus", (int)vm->nr_vcpus, "memory", (json_int_t)config->memory,
+		"kernel", text_or_null(config->kernel), "initrd", text_or_null(config->initrd),
+		"cmdline", text_or_null(config->cmdline), "disks", disks_json(config), "nets",
+		nets_json(config), "symbiotic", config->symbiotic, "initrd_modules",
 		vm->shared.image ? vm->shared.image->modules : "", "missing",
-		events_text(vm->shared.image ? vm->shared.image->missing : ""), "boots", (int)boots, "uptime_s", uptime(vm));
+		events_text(vm->shared.image ? vm->shared.image->missing : ""), "boots",
+		(int)boots, "uptime_s", uptime(vm));
 	return call->result ? 0 : -ENOMEM;
 }
 

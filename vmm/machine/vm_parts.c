@@ -70,7 +70,8 @@ void vm_parts_destroy(struct vm *vm)
 bool vm_parts_exit(struct vm *vm, unsigned int vcpu, struct kvm_run *run, int ret)
 {
 	for (unsigned int i = 0; i < VM_NR_PARTS; i++)
-		if (vm->parts[i] && parts[i]->exit && parts[i]->exit(vm->parts[i], vcpu, run, ret))
+		if (vm->parts[i] && parts[i]->exit &&
+		    parts[i]->exit(vm->parts[i], vcpu, run, ret))
 			return true;
 	return false;
 }

@@ -15,7 +15,7 @@
 #include "core/err.h"
 
 #define NET_USER_MTU  9000 /* of user-mode networking; a packet takes libslirp a whole buffer */
-#define NET_HDR_LEN   12		   /* struct virtio_net_hdr_v1 */
+#define NET_HDR_LEN   12 /* struct virtio_net_hdr_v1 */
 #define NET_FRAME_MAX (NET_HDR_LEN + 65550) /* with the largest segment a tap offers */
 
 struct net_backend;
@@ -36,7 +36,8 @@ typedef void (*net_down_fn)(void *arg, const char *reason);
 
 struct net_backend_ops {
 	/* A frame from the guest: @iov starts with the virtio header. */
-	void (*send)(struct net_backend *be, const struct iovec *iov, unsigned int nr, size_t len);
+	void (*send)(struct net_backend *be, const struct iovec *iov, unsigned int nr,
+		     size_t len);
 	/* The guest has receive buffers again. */
 	void (*rx_room)(struct net_backend *be);
 	/* The offloads (VIRTIO_NET_F_GUEST_*) the driver accepted; NULL: none possible. */
@@ -63,8 +64,8 @@ struct net_backend {
 int net_tap_create(const struct net_config *config, struct net_backend **out, struct err *err);
 
 /* The backend for the process that was started for card @index. */
-int net_user_create(struct net_processes *processes, unsigned int index,
-		    struct net_backend **out, struct err *err);
+int net_user_create(struct net_processes *processes, unsigned int index, struct net_backend **out,
+		    struct err *err);
 
 /* Connects to the Unix socket config->path. */
 int net_unix_create(const struct net_config *config, struct net_backend **out, struct err *err);

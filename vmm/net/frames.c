@@ -17,9 +17,7 @@ _Static_assert(READ_BUF > HEADROOM + FRAME_LEN_SIZE + FRAME_MAX, "every frame mu
 
 int frame_reader_init(struct frame_reader *r)
 {
-	*r = (struct frame_reader){ .buf = malloc(READ_BUF),
-				    .start = HEADROOM,
-				    .end = HEADROOM };
+	*r = (struct frame_reader){ .buf = malloc(READ_BUF), .start = HEADROOM, .end = HEADROOM };
 	return r->buf ? 0 : -ENOMEM;
 }
 

@@ -22,7 +22,7 @@
 struct frame_reader {
 	uint8_t *buf;
 	size_t start, end; /* of the data in @buf */
-	size_t len;	   /* of the current frame, at @start; 0: none yet */
+	size_t len; /* of the current frame, at @start; 0: none yet */
 };
 
 /* Data to be sent, at most @size bytes. */

@@ -8,7 +8,10 @@
 
 #define LIBRARY "libslirp.so.0"
 
-#define FUNCTION(name) { #name, offsetof(struct slirp_lib, name) }
+#define FUNCTION(name)                                                                           \
+	{                                                                                        \
+#name, offsetof(struct slirp_lib, name)                                          \
+	}
 
 static const struct {
 	const char *name;

@@ -21,14 +21,14 @@
 #include "net/backend.h"
 #include "net/frames.h"
 
-#define BUDGET	    64		/* frames received in a row before the guest's are sent */
-#define SEND_BUF    (256u << 10)
-#define SEND_NOW    (32u << 10) /* pending bytes at which to send before the queue is empty */
-#define CONNECT_S   2
+#define BUDGET	  64 /* frames received in a row before the guest's are sent */
+#define SEND_BUF  (256u << 10)
+#define SEND_NOW  (32u << 10) /* pending bytes at which to send before the queue is empty */
+#define CONNECT_S 2
 
 struct stream {
 	struct net_backend be;
-	int fd;	   /* -1: the link is down */
+	int fd; /* -1: the link is down */
 	int place; /* in the poll set; -1: not in it */
 	bool held; /* the guest had no room for the reader's current frame */
 	uint8_t rx_flags; /* of the virtio header, VIRTIO_NET_HDR_F_* */

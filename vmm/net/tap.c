@@ -22,8 +22,8 @@
 struct tap {
 	struct net_backend be;
 	int fd;
-	int place;    /* in the poll set; -1: not waiting */
-	size_t held;  /* length of a frame the guest had no room for; 0: none */
+	int place; /* in the poll set; -1: not waiting */
+	size_t held; /* length of a frame the guest had no room for; 0: none */
 	uint8_t frame[NET_FRAME_MAX];
 };
 
@@ -144,7 +144,8 @@ static int check_fd(struct tap *tap, int fd, struct err *err)
 		return err_set(err, -EINVAL, "--net fd=%d: not an open tap device", fd);
 	if (!(ifr.ifr_flags & IFF_TAP) || !(ifr.ifr_flags & IFF_VNET_HDR))
 		return err_set(err, -EINVAL,
-			       "--net fd=%d: must have been opened with IFF_TAP | IFF_VNET_HDR", fd);
+			       "--net fd=%d: must have been opened with IFF_TAP | IFF_VNET_HDR",
+			       fd);
 	tap->fd = fd;
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
 		return err_errno(err, "--net fd=%d", fd);

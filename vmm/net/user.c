@@ -23,12 +23,12 @@
 #include "net/frames.h"
 #include "net/slirp_lib.h"
 
-#define BUDGET	    64		/* frames from the guest in a row */
-#define BACKLOG_MAX (1u << 20)	/* bytes kept for a guest without receive buffers */
+#define BUDGET	    64 /* frames from the guest in a row */
+#define BACKLOG_MAX (1u << 20) /* bytes kept for a guest without receive buffers */
 #define SEND_NOW    (64u << 10) /* pending bytes that are sent before libslirp returns */
 #define GUEST_MAX   (NET_USER_MTU + 18) /* bytes of a frame from the guest, with a VLAN tag */
-#define FILES_SPARE 64		/* descriptors that forwarded ports leave to others */
-#define LINES_MAX   16		/* from libslirp on stderr */
+#define FILES_SPARE 64 /* descriptors that forwarded ports leave to others */
+#define LINES_MAX   16 /* from libslirp on stderr */
 
 /*
  * A fragment takes libslirp up to two packet buffers, each of the MTU's size, for up to 30
@@ -279,8 +279,7 @@ static const SlirpCb callbacks = {
 };
 
 /* A guest can cause warnings: it must not flood the log. */
-static void on_log(const gchar *domain, GLogLevelFlags level, const gchar *message,
-		   gpointer arg)
+static void on_log(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer arg)
 {
 	static unsigned int lines;
 
@@ -297,7 +296,7 @@ static int add_forwards(struct user_net *un, const struct net_config *config, st
 		struct in_addr host = { htonl(f->host_ip) };
 
 		if (un->lib.slirp_add_hostfwd(un->slirp, f->udp, host, f->host_port, net_addr(15),
-				      f->guest_port))
+					      f->guest_port))
 			return err_errno(err, "--net user: forwarding %s port %u",
 					 f->udp ? "udp" : "tcp", f->host_port);
 	}

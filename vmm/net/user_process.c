@@ -23,11 +23,11 @@
 #include "net/user.h"
 
 #define START_MS 20000 /* for its report */
-#define GRACE_MS 1000  /* to end by itself */
-#define KILL_MS	 1000  /* to end when killed */
+#define GRACE_MS 1000 /* to end by itself */
+#define KILL_MS	 1000 /* to end when killed */
 
 struct net_process {
-	int pidfd;  /* -1: none was started */
+	int pidfd; /* -1: none was started */
 	int socket; /* -1: the card has taken it */
 	int report; /* a pipe: a struct err, with code 0 when it is ready */
 };

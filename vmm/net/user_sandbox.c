@@ -78,9 +78,8 @@ static const struct seccomp_call allowed[] = {
 static const struct {
 	int level, name;
 } allowed_options[] = {
-	{ SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_OOBINLINE },
-	{ IPPROTO_TCP, TCP_NODELAY }, { IPPROTO_IP, IP_TTL },
-	{ IPPROTO_IP, IP_RECVERR },
+	{ SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_OOBINLINE }, { IPPROTO_TCP, TCP_NODELAY },
+	{ IPPROTO_IP, IP_TTL },	      { IPPROTO_IP, IP_RECVERR },
 };
 
 /* IPv4 only, like the guest's network; everything else is refused. */
@@ -89,9 +88,7 @@ static int allow_sockets(scmp_filter_ctx ctx)
 	static const struct {
 		int type, protocol;
 	} sockets[] = {
-		{ SOCK_STREAM, 0 },
-		{ SOCK_DGRAM, 0 },
-		{ SOCK_DGRAM, IPPROTO_ICMP }, /* echo */
+		{ SOCK_STREAM, 0 }, { SOCK_DGRAM, 0 }, { SOCK_DGRAM, IPPROTO_ICMP }, /* echo */
 	};
 	int ret = 0;
 
@@ -198,8 +195,13 @@ int user_sandbox_enter(struct err *err)
 	};
 	/* Where resolv.conf is on common systems, and where it is on this one. */
 	const char *readable[] = {
-		"/etc", "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager",
-		"/run/connman", "/etc", NULL,
+		"/etc",
+		"/run/systemd/resolve",
+		"/run/resolvconf",
+		"/run/NetworkManager",
+		"/run/connman",
+		"/etc",
+		NULL,
 	};
 	char here[PATH_MAX];
 	int ruleset, ret;

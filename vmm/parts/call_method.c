@@ -51,7 +51,7 @@ static int parse_args(const json_t *args, struct call_job *job, struct err *err)
 		return err_set(err, -EINVAL, "parameter 'args' must be an array");
 	if (json_array_size(args) > SYM_CALL_ARGS)
 		return err_set(err, -EINVAL, "parameter 'args': %d at most", SYM_CALL_ARGS);
-	json_array_foreach(args, i, value)
+	json_array_foreach (args, i, value)
 		if (parse_arg(value, &job->call.arg[i]))
 			return err_set(err, -EINVAL,
 				       "parameter 'args' must be integers, or strings of one");
@@ -81,7 +81,8 @@ static int parse_payload(const json_t *value, struct call_job *job, struct err *
 	if (!value)
 		return 0;
 	if (!json_is_string(value) || len > sizeof(job->payload))
-		return err_set(err, -EINVAL, "parameter 'payload' must be a string of at most %u bytes",
+		return err_set(err, -EINVAL,
+			       "parameter 'payload' must be a string of at most %u bytes",
 			       SYM_CALL_PAYLOAD);
 	memcpy(job->payload, json_string_value(value), len);
 	job->call.payload_len = len;
@@ -95,25 +96,29 @@ static int parse(const json_t *params, struct call_job *job, struct err *err)
 	int ret;
 
 	if (!name || !*name || strlen(name) >= sizeof(job->handler))
-		return err_set(err, -EINVAL, "parameter 'handler' must be a name of at most %d bytes",
+		return err_set(err, -EINVAL,
+			       "parameter 'handler' must be a name of at most %d bytes",
 			       SYM_NAME_LEN - 1);
 	strcpy(job->handler, name);
 	if (context) {
 		job->call.context = json_is_string(context) ?
-				       sym_context_find(json_string_value(context)) : 0;
+					    sym_context_find(json_string_value(context)) :
+					    0;
 		if (!job->call.context)
-			return err_set(err, -EINVAL, "parameter 'context' must be \"interrupt\", "
-						     "\"thread\" or \"kick\"");
+			return err_set(err, -EINVAL,
+				       "parameter 'context' must be \"interrupt\", "
+				       "\"thread\" or \"kick\"");
 	}
 	if (job->call.context == SYM_CONTEXT_EXIT)
-		return err_set(err, -EPERM,
-			       "context exit: only a service can call there, from an exit's hook");
+		return err_set(
+			err, -EPERM,
+			"context exit: only a service can call there, from an exit's hook");
 	ret = parse_args(json_object_get(params, "args"), job, err);
 	if (!ret)
 		ret = parse_number(params, "vcpu", 0, job->vm->nr_vcpus - 1, &job->vcpu, err);
 	if (!ret)
-		ret = parse_number(params, "deadline_ms", 1, DEADLINE_MAX_MS, &job->call.deadline_ms,
-				   err);
+		ret = parse_number(params, "deadline_ms", 1, DEADLINE_MAX_MS,
+				   &job->call.deadline_ms, err);
 	return ret ? ret : parse_payload(json_object_get(params, "payload"), job, err);
 }
 
@@ -135,7 +140,8 @@ static int refused_context(const struct call_job *job, const struct sym_item_han
 
 	contexts_text(handler->contexts, text, sizeof(text));
 	return err_set(err, -EPERM, "handler '%s' may not be called in context %s, only in: %s",
-		       job->handler, job->call.context ? sym_context_name(job->call.context) : "interrupt",
+		       job->handler,
+		       job->call.context ? sym_context_name(job->call.context) : "interrupt",
 		       *text ? text : "none");
 }
 

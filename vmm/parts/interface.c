@@ -22,10 +22,8 @@
 static void on_event(void *arg, const struct sym_event *event)
 {
 	static const char *const names[] = {
-		[SYM_EVENT_READY] = "symbiotic_ready",
-		[SYM_EVENT_GONE] = "symbiotic_gone",
-		[SYM_EVENT_CHANGED] = "symbiotic_changed",
-		[SYM_EVENT_TIMEOUT] = "call_timeout",
+		[SYM_EVENT_READY] = "symbiotic_ready",	   [SYM_EVENT_GONE] = "symbiotic_gone",
+		[SYM_EVENT_CHANGED] = "symbiotic_changed", [SYM_EVENT_TIMEOUT] = "call_timeout",
 		[SYM_EVENT_FAULT] = "symbiotic_fault",
 	};
 	struct part_vm *vm = arg;

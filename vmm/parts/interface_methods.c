@@ -19,8 +19,7 @@
 
 int interface_offered(const struct part_vm *vm, struct err *err)
 {
-	return vm->sym ? 0 : err_set(err, -ENOTSUP,
-				     "the VM was started with --symbiotic off");
+	return vm->sym ? 0 : err_set(err, -ENOTSUP, "the VM was started with --symbiotic off");
 }
 
 static int method_spy(struct control_call *call)
@@ -50,8 +49,9 @@ static int method_module_list(struct control_call *call)
 		call->result = json_pack("{s:o}", "modules", sym_json_modules(page));
 	free(page);
 	if (ret == -ENODEV)
-		return err_set(&call->err, ret,
-			       "the guest is not ready: no symbiotic module has registered there");
+		return err_set(
+			&call->err, ret,
+			"the guest is not ready: no symbiotic module has registered there");
 	if (ret == -EAGAIN || ret == -EPROTO)
 		return err_set(&call->err, ret, "cannot read the guest's page: %s",
 			       ret == -EAGAIN ? "the guest keeps writing it" :
@@ -127,8 +127,10 @@ static int check_source(struct control_call *call, const json_t *name)
 		return err_set(&call->err, -EINVAL,
 			       "parameter 'name' and a file descriptor cannot be combined");
 	if (!name && call->fd < 0)
-		return err_set(&call->err, -EBADF, "the request needs a module: "
-			       "a file descriptor, or the parameter 'name' for one of the guest's");
+		return err_set(
+			&call->err, -EBADF,
+			"the request needs a module: "
+			"a file descriptor, or the parameter 'name' for one of the guest's");
 	return 0;
 }
 
@@ -188,8 +190,8 @@ static int method_module_remove(struct control_call *call)
 	return job ? work_call(vm->work, call, do_remove, job, job_drop) : -ENOMEM;
 }
 
-static const char *const call_params[] = { "handler", "args", "payload", "vcpu", "context",
-					   "deadline_ms", NULL };
+static const char *const call_params[] = { "handler", "args",	     "payload", "vcpu",
+					   "context", "deadline_ms", NULL };
 static const char *const install_params[] = { "params", "name", NULL };
 static const char *const remove_params[] = { "name", NULL };
 

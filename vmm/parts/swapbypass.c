@@ -64,8 +64,9 @@ static void report(struct swapbypass *sb, int ret, const struct sym_window_reach
 	sym_window_get(sb->window, &item);
 	if (!ret && (reached->level || !item.level))
 		events_emit(sb->vm->board->events, "swapbypass_ready",
-			    json_pack("{s:s, s:o}", "level", swapbypass_level_name(reached->level),
-				      "reason", events_text(reached->reason)));
+			    json_pack("{s:s, s:o}", "level",
+				      swapbypass_level_name(reached->level), "reason",
+				      events_text(reached->reason)));
 	else if (!ret && retry_sync(sb))
 		return; /* an initrd has no swapon, for example */
 	else if (!ret || (!sym_window_needs_sync(sb->window) && sym_window_ready(sb->window)))
@@ -139,7 +140,8 @@ static int choose_gpa(struct part_vm *vm, uint64_t *gpa, struct err *err)
 
 	*gpa = (top + SYM_WINDOW_ALIGN - 1) / SYM_WINDOW_ALIGN * SYM_WINDOW_ALIGN;
 	if (vm->phys_bits < 64 && *gpa + size > 1ull << vm->phys_bits)
-		return err_set(err, -E2BIG, "--swapbypass %lluM: does not fit above the RAM in the "
+		return err_set(err, -E2BIG,
+			       "--swapbypass %lluM: does not fit above the RAM in the "
 			       "%u address bits of this host's guests",
 			       (unsigned long long)size >> 20, vm->phys_bits);
 	return 0;
@@ -163,7 +165,8 @@ static int make_window(struct swapbypass *sb, struct err *err)
 
 	if (ret)
 		return ret;
-	ret = sym_window_create(sb->vm->sym, sb->vm->ops, sb->vm->handle, &config, &sb->window, &why);
+	ret = sym_window_create(sb->vm->sym, sb->vm->ops, sb->vm->handle, &config, &sb->window,
+				&why);
 	if (ret)
 		return err_set(err, ret, "--swapbypass%s: %s", c->swapbypass_file ? "-file" : "",
 			       why.text);
@@ -171,7 +174,8 @@ static int make_window(struct swapbypass *sb, struct err *err)
 	if (sym_window_made_file(sb->window))
 		ret = cleanup_add(c->swapbypass_file, CLEANUP_IF_EMPTY);
 	return ret ? err_set(err, ret, "--swapbypass-file %s: %s", c->swapbypass_file,
-			     strerror(-ret)) : 0;
+			     strerror(-ret)) :
+		     0;
 }
 
 static void report_leftover(const struct swapbypass *sb)
@@ -182,7 +186,8 @@ static void report_leftover(const struct swapbypass *sb)
 	if (!name)
 		return;
 	log_warn("--swapbypass-file: %s: discarded the contents left by VM %s, which did not end "
-		 "properly", file, name);
+		 "properly",
+		 file, name);
 	events_emit(sb->vm->board->events, "swapbypass_discarded",
 		    json_pack("{s:o, s:o}", "file", events_text(file), "vm", events_text(name)));
 }

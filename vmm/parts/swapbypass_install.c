@@ -103,8 +103,9 @@ int swapbypass_find_modules(struct swapbypass *sb, struct err *err)
 	if (ret)
 		return err_set(err, ret, "--swapbypass: out of memory");
 	if (image && image->release[0] && !image->missing[0] && !find(sb, image->release))
-		log_warn("no module %s for Linux %s in %s: --swapbypass waits for the guest's own",
-			 SWAPBYPASS_MODULE, image->release, dirs);
+		log_warn(
+			"no module %s for Linux %s in %s: --swapbypass waits for the guest's own",
+			SWAPBYPASS_MODULE, image->release, dirs);
 	return 0;
 }
 
@@ -148,8 +149,7 @@ void swapbypass_guest_ready(void *state, uint32_t generation)
 }
 
 /* The module for this guest; NULL with the reason in @why if there is none. */
-static const struct swapbypass_module *choose(const struct swapbypass *sb,
-					      struct sym_err *why)
+static const struct swapbypass_module *choose(const struct swapbypass *sb, struct sym_err *why)
 {
 	const struct swapbypass_module *module;
 	struct sym *sym = sb->vm->sym;
@@ -162,14 +162,14 @@ static const struct swapbypass_module *choose(const struct swapbypass *sb,
 	}
 	if (!(granted & SYM_FEATURE_WINDOW) || !(granted & SYM_FEATURE_MODULES)) {
 		sym_fail(why, -ENOTSUP, "the guest's symbiotic module does not support %s",
-			    granted & SYM_FEATURE_WINDOW ? "modules" : "a window");
+			 granted & SYM_FEATURE_WINDOW ? "modules" : "a window");
 		return NULL;
 	}
 	kernel.release[sizeof(kernel.release) - 1] = '\0';
 	module = find(sb, kernel.release);
 	if (!module)
-		sym_fail(why, -ENOENT, "no module %s for Linux %s in %.200s",
-			    SWAPBYPASS_MODULE, kernel.release, module_dirs(sb));
+		sym_fail(why, -ENOENT, "no module %s for Linux %s in %.200s", SWAPBYPASS_MODULE,
+			 kernel.release, module_dirs(sb));
 	return module;
 }
 

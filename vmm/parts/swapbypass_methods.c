@@ -128,10 +128,12 @@ static void add_state(json_t *json, const struct sym_item_window_state *s)
 		const char *key;
 		uint64_t value;
 	} figures[] = {
-		{ "slots", s->slots }, { "used", s->used }, { "mapped", s->mapped },
-		{ "held", s->held }, { "guest_lent", s->lent }, { "maps", s->maps },
-		{ "restores", s->restores }, { "passed", s->passed }, { "reads", s->reads },
-		{ "writes", s->writes }, { "processes", s->processes },
+		{ "slots", s->slots },	       { "used", s->used },
+		{ "mapped", s->mapped },       { "held", s->held },
+		{ "guest_lent", s->lent },     { "maps", s->maps },
+		{ "restores", s->restores },   { "passed", s->passed },
+		{ "reads", s->reads },	       { "writes", s->writes },
+		{ "processes", s->processes },
 	};
 
 	json_object_set_new(json, "level", json_string(swapbypass_level_name(s->level)));
@@ -159,7 +161,8 @@ static int do_stat(void *arg, json_t **result, struct err *err)
 		add_state(json, &state);
 	else
 		note(json, swapbypass_hopeless(sb, why.msg, sizeof(why.msg)) ?
-				   why.msg : "the guest has no symswap module");
+				   why.msg :
+				   "the guest has no symswap module");
 	if (ret) {
 		explain(sb, ret, &why);
 		note(json, why.msg);
@@ -180,8 +183,9 @@ static int get_size(struct control_call *call, uint64_t *size)
 	else if (json_is_integer(value) && json_integer_value(value) > 0)
 		*size = json_integer_value(value);
 	else
-		return err_set(&call->err, -EINVAL,
-			       "parameter 'size' must be a number of bytes, or a text like \"64M\"");
+		return err_set(
+			&call->err, -EINVAL,
+			"parameter 'size' must be a number of bytes, or a text like \"64M\"");
 	if (!ret && !*size)
 		return err_set(&call->err, -EINVAL, "size 0: must be more");
 	return ret;
@@ -222,7 +226,8 @@ static int set_level(struct control_call *call, uint32_t level)
 
 	/* Do not accept a level that can never be reached. */
 	if (level != SYM_WINDOW_OFF && swapbypass_hopeless(sb, why, sizeof(why)))
-		return err_set(&call->err, -ENODEV, "the guest will get no symswap module: %s", why);
+		return err_set(&call->err, -ENODEV, "the guest will get no symswap module: %s",
+			       why);
 	sym_window_set_level(sb->window, level);
 	return sync_guest(call);
 }
@@ -251,9 +256,10 @@ static int action_limit(struct control_call *call)
 	if (ret)
 		return ret;
 	if (sym_window_set_limit(sb->window, size))
-		return err_set(&call->err, -EINVAL, "limit %llu: must be a multiple of 4096, at "
-			       "most the window's size, %llu", (unsigned long long)size,
-			       (unsigned long long)sb->item.size);
+		return err_set(&call->err, -EINVAL,
+			       "limit %llu: must be a multiple of 4096, at "
+			       "most the window's size, %llu",
+			       (unsigned long long)size, (unsigned long long)sb->item.size);
 	return sync_guest(call);
 }
 
@@ -279,9 +285,9 @@ static int method_swapbypass(struct control_call *call)
 		bool takes_size;
 		int (*fn)(struct control_call *call);
 	} actions[] = {
-		{ "on", false, action_on }, { "device", false, action_device }, { "off", false, action_off },
-		{ "stat", false, action_stat }, { "limit", true, action_limit },
-		{ "reclaim", true, action_reclaim },
+		{ "on", false, action_on },	 { "device", false, action_device },
+		{ "off", false, action_off },	 { "stat", false, action_stat },
+		{ "limit", true, action_limit }, { "reclaim", true, action_reclaim },
 	};
 	const char *name = json_string_value(json_object_get(call->params, "action"));
 
@@ -296,7 +302,8 @@ static int method_swapbypass(struct control_call *call)
 			return err_set(&call->err, -EINVAL, "action '%s' takes no 'size'", name);
 		return actions[i].fn(call);
 	}
-	return err_set(&call->err, -EINVAL, "parameter 'action' must be \"on\", \"device\", \"off\", "
+	return err_set(&call->err, -EINVAL,
+		       "parameter 'action' must be \"on\", \"device\", \"off\", "
 		       "\"stat\", \"limit\" or \"reclaim\"");
 }
 

@@ -41,7 +41,7 @@ static uint64_t get_level(void *arg)
 	struct sym_item_window_state state;
 
 	return sym_window_state(((const struct swapbypass *)arg)->window, &state) ? 0 :
-										 state.level;
+										    state.level;
 }
 
 static uint64_t get_state(void *arg)
@@ -77,8 +77,10 @@ static const struct {
 	{ "swapbypass_used", "Those that are in use, as the guest says", STATE(used) },
 	{ "swapbypass_mapped", "Those that are mapped in a process, as the guest says",
 	  STATE(mapped) },
-	{ "swapbypass_maps_total", "Faults served by mapping, as the guest says", STATE(maps), true },
-	{ "swapbypass_restores_total", "Mappings taken back, as the guest says", STATE(restores), true },
+	{ "swapbypass_maps_total", "Faults served by mapping, as the guest says", STATE(maps),
+	  true },
+	{ "swapbypass_restores_total", "Mappings taken back, as the guest says", STATE(restores),
+	  true },
 	{ "swapbypass_passed_total", "Faults left to the guest's kernel, as the guest says",
 	  STATE(passed), true },
 	{ "swapbypass_reads_total", "Pages read through the device, as the guest says",

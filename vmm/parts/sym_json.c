@@ -129,10 +129,9 @@ static json_t *memory_json(const struct sym_item *item)
 
 	item_copy(item, &mem, sizeof(mem));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "total", integer(mem.total),
-			 "free", integer(mem.free), "available", integer(mem.available),
-			 "cached", integer(mem.cached), "swap_total", integer(mem.swap_total),
-			 "swap_free", integer(mem.swap_free), "uptime_ms",
-			 integer(mem.uptime_ms));
+			 "free", integer(mem.free), "available", integer(mem.available), "cached",
+			 integer(mem.cached), "swap_total", integer(mem.swap_total), "swap_free",
+			 integer(mem.swap_free), "uptime_ms", integer(mem.uptime_ms));
 }
 
 static json_t *module_json(const struct sym_item *item)
@@ -178,8 +177,8 @@ static json_t *value_json(const struct sym_item *item)
 		len = SYM_VALUE_MAX;
 	json = json_pack("{s:o, s:o, s:o, s:o}", "name",
 			 sym_json_text(value.name, sizeof(value.name)), "program",
-			 sym_json_text(value.comm, sizeof(value.comm)), "pid",
-			 integer(value.pid), "hex", sym_json_hex(value.value, len));
+			 sym_json_text(value.comm, sizeof(value.comm)), "pid", integer(value.pid),
+			 "hex", sym_json_hex(value.value, len));
 	if (is_text(value.value, len)) {
 		json_object_set_new(json, "text", sym_json_text(value.value, len));
 	} else if (len == 4 || len == 8) {
@@ -250,8 +249,8 @@ json_t *sym_json_spy(struct sym *sym, unsigned int nr_vcpus)
 
 	for (unsigned int i = 0; i < nr_vcpus; i++)
 		json_array_append_new(vcpus, task_json(sym, i));
-	out = json_pack("{s:o, s:o, s:o}", "generation", integer(sym_generation(sym)),
-			"features", features_json(sym_granted(sym)), "vcpus", vcpus);
+	out = json_pack("{s:o, s:o, s:o}", "generation", integer(sym_generation(sym)), "features",
+			features_json(sym_granted(sym)), "vcpus", vcpus);
 	if (!ret)
 		sym_json_items(out, page);
 	else

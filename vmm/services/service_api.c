@@ -50,7 +50,8 @@ int sym_service_event(struct sym_service_vm *vm, const char *name, const char *d
 		return -EINVAL;
 	}
 	json_object_set_new(json, "service", json_string(vm->ops->name));
-	events_emit_limited(vm->all->vm->board->events, EVENTS_OF_SERVICE, name, vm->ops->name, json);
+	events_emit_limited(vm->all->vm->board->events, EVENTS_OF_SERVICE, name, vm->ops->name,
+			    json);
 	return 0;
 }
 
@@ -82,7 +83,8 @@ int sym_service_counter(struct sym_service_vm *vm, const char *name, const char 
 	int ret;
 	const char *family = metric_name(vm, name, "_total", &ret);
 
-	return family ? metrics_counter(vm->all->vm->board->metrics, family, help, vm->labels, value) :
+	return family ? metrics_counter(vm->all->vm->board->metrics, family, help, vm->labels,
+					value) :
 			ret;
 }
 
@@ -97,8 +99,8 @@ int sym_service_gauge(struct sym_service_vm *vm, const char *name, const char *h
 	int ret;
 	const char *family = metric_name(vm, name, "", &ret);
 
-	return family ? metrics_gauge(vm->all->vm->board->metrics, family, help, vm->labels, get_value,
-				      (void *)value) :
+	return family ? metrics_gauge(vm->all->vm->board->metrics, family, help, vm->labels,
+				      get_value, (void *)value) :
 			ret;
 }
 

@@ -15,8 +15,7 @@ static bool on_exit_hook(void *arg, unsigned int id, struct sym_exit *exit)
 
 	/* Sorted by first: once a hook begins too late, no later one can match. */
 	for (; hook < end && hook->first <= exit->addr; hook++)
-		if (exit->addr <= hook->last &&
-		    hook->fn(hook->service->state, id, exit))
+		if (exit->addr <= hook->last && hook->fn(hook->service->state, id, exit))
 			return true;
 	return false;
 }

@@ -11,7 +11,7 @@
 #include "services/services.h"
 #include "control/work.h"
 
-#define MAX_ARGS 64
+#define MAX_ARGS   64
 #define MAX_ANSWER (256 * 1024)
 
 struct verb_job {
@@ -81,7 +81,7 @@ static int take_args(struct verb_job *job, const json_t *args, struct err *err)
 	if (args && (!json_is_array(args) || json_array_size(args) > MAX_ARGS))
 		return err_set(err, -EINVAL, "parameter 'args' must be an array of at most %d",
 			       MAX_ARGS);
-	json_array_foreach(args, i, value) {
+	json_array_foreach (args, i, value) {
 		if (!json_is_string(value))
 			return err_set(err, -EINVAL, "parameter 'args': must be strings");
 		job->argv[job->argc] = strdup(json_string_value(value));
@@ -101,7 +101,8 @@ static int method_service(struct control_call *call)
 	int ret;
 
 	if (!name || !verb)
-		return err_set(&call->err, -EINVAL, "parameters 'name' and 'verb' must be strings");
+		return err_set(&call->err, -EINVAL,
+			       "parameters 'name' and 'verb' must be strings");
 	job = calloc(1, sizeof(*job));
 	if (!job)
 		return -ENOMEM;
@@ -139,9 +140,10 @@ static int method_services(struct control_call *call)
 	for (unsigned int i = 0; services && i < services->nr; i++) {
 		const struct sym_service *ops = services->list[i].ops;
 
-		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", ops->name,
-						      "about", events_text(ops->about ? ops->about : ""),
-						      "verbs", verbs_json(ops)));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o, s:o}", "name", ops->name, "about",
+						events_text(ops->about ? ops->about : ""),
+						"verbs", verbs_json(ops)));
 	}
 	call->result = json_pack("{s:o}", "services", list);
 	return call->result ? 0 : -ENOMEM;

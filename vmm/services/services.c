@@ -24,14 +24,10 @@ static const struct {
 	const char *event;
 	enum sym_service_life what;
 } lives[] = {
-	{ "started", SYM_SERVICE_STARTED },
-	{ "reset", SYM_SERVICE_RESET },
-	{ "paused", SYM_SERVICE_PAUSED },
-	{ "resumed", SYM_SERVICE_RESUMED },
-	{ "stopped", SYM_SERVICE_STOPPED },
-	{ "symbiotic_ready", SYM_SERVICE_READY },
-	{ "symbiotic_gone", SYM_SERVICE_GONE },
-	{ "symbiotic_changed", SYM_SERVICE_CHANGED },
+	{ "started", SYM_SERVICE_STARTED },	{ "reset", SYM_SERVICE_RESET },
+	{ "paused", SYM_SERVICE_PAUSED },	{ "resumed", SYM_SERVICE_RESUMED },
+	{ "stopped", SYM_SERVICE_STOPPED },	{ "symbiotic_ready", SYM_SERVICE_READY },
+	{ "symbiotic_gone", SYM_SERVICE_GONE }, { "symbiotic_changed", SYM_SERVICE_CHANGED },
 };
 
 struct life_job {
@@ -88,8 +84,10 @@ static bool name_ok(const char *name)
 int service_check(const char *file, const struct sym_service *ops, struct err *err)
 {
 	if (ops->version != SYM_SERVICE_VERSION)
-		return err_set(err, -EPROTO, "service %s: needs version %u of the interface, this "
-			       "symvmm has %u", file, ops->version, SYM_SERVICE_VERSION);
+		return err_set(err, -EPROTO,
+			       "service %s: needs version %u of the interface, this "
+			       "symvmm has %u",
+			       file, ops->version, SYM_SERVICE_VERSION);
 	if (ops->size < sizeof(*ops))
 		return err_set(err, -EPROTO, "service %s: struct sym_service is too short", file);
 	for (uint32_t i = sizeof(*ops); i < ops->size && i < 4096; i++)
@@ -97,8 +95,10 @@ int service_check(const char *file, const struct sym_service *ops, struct err *e
 			return err_set(err, -EPROTO,
 				       "service %s: needs features that this symvmm lacks", file);
 	if (!name_ok(ops->name))
-		return err_set(err, -EINVAL, "service %s: its name must be 1 to %d letters, digits, "
-			       "'_' or '-'", file, SERVICE_NAME_MAX);
+		return err_set(err, -EINVAL,
+			       "service %s: its name must be 1 to %d letters, digits, "
+			       "'_' or '-'",
+			       file, SERVICE_NAME_MAX);
 	return ops->init ? 0 : err_set(err, -EINVAL, "service %s: has no init", file);
 }
 

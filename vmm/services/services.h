@@ -16,9 +16,9 @@
 #include "parts/part.h"
 #include "symkit/service.h"
 
-#define SERVICE_HOOKS 32 /* of all services together */
-#define SERVICE_TIMERS 16 /* of one */
-#define SERVICE_METRICS 16
+#define SERVICE_HOOKS	 32 /* of all services together */
+#define SERVICE_TIMERS	 16 /* of one */
+#define SERVICE_METRICS	 16
 #define SERVICE_NAME_MAX 31
 
 struct control_call;

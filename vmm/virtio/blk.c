@@ -22,7 +22,7 @@
 
 #define BLOCK	      4096
 #define SEG_MAX	      (VIRTQ_MAX_SIZE - 2)
-#define BATCH	      16	 /* requests before the driver is interrupted */
+#define BATCH	      16 /* requests before the driver is interrupted */
 #define IN_FLIGHT_MAX (8u << 20) /* bytes: what a reset waits for */
 
 static const char *const kind_labels[BLK_KINDS] = { "read", "write", "flush", "discard",
@@ -38,9 +38,9 @@ struct blk {
 	struct blk_request *table[BLK_DEPTH];
 	unsigned int nr_busy, depth;
 	size_t in_flight; /* bytes that the next steps of all move at most */
-	bool held;	  /* a reset waits for the ring */
-	bool cancelled;	  /* the ring has been told to hurry */
-	bool full;	  /* the queue was left for want of room */
+	bool held; /* a reset waits for the ring */
+	bool cancelled; /* the ring has been told to hurry */
+	bool full; /* the queue was left for want of room */
 	uint64_t ops[BLK_KINDS];
 	uint64_t bytes_read, bytes_written;
 };
@@ -335,9 +335,9 @@ int virtio_blk_create(struct board *board, const struct disk_config *config, uns
 
 	if (!blk)
 		return err_set(err, -ENOMEM, "disk %s: out of memory", config->path);
-	features |= config->readonly ? 1ull << VIRTIO_BLK_F_RO :
-				       1ull << VIRTIO_BLK_F_DISCARD |
-					       1ull << VIRTIO_BLK_F_WRITE_ZEROES;
+	features |= config->readonly ?
+			    1ull << VIRTIO_BLK_F_RO :
+			    1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES;
 	blk->image.fd = -1;
 	ret = virtio_init(&blk->dev, board, &blk_ops, index, features, err);
 	if (ret)

@@ -11,8 +11,8 @@
 #include <limits.h>
 
 #define DATA_MAX   (256u << 20) /* bytes in one request; Linux asks for 1280 KiB */
-#define ZERO_CHUNK (64u << 20)	/* BLK_CHUNK, where the file system only notes them */
-#define RETRIES	   100		/* of one step that was interrupted */
+#define ZERO_CHUNK (64u << 20) /* BLK_CHUNK, where the file system only notes them */
+#define RETRIES	   100 /* of one step that was interrupted */
 
 static uint8_t zeroes[65536]; /* never written */
 
@@ -262,8 +262,7 @@ bool blk_request_begin(struct blk_request *req, const struct blk_image *image, b
 		break;
 	case VIRTIO_BLK_T_GET_ID:
 		req->kind = BLK_KIND_READ;
-		req->written = chain_write(&req->chain, 0, image->serial,
-					   sizeof(image->serial));
+		req->written = chain_write(&req->chain, 0, image->serial, sizeof(image->serial));
 		finish(req, VIRTIO_BLK_S_OK);
 		break;
 	default:

@@ -16,7 +16,7 @@
 #define BLK_SECTOR	512
 #define BLK_CHUNK	(1u << 20) /* bytes that one step moves */
 #define BLK_DISCARD_MAX (1u << 22) /* sectors in one discard segment: 2 GiB */
-#define BLK_DISCARD_SEG 16	   /* segments in one request */
+#define BLK_DISCARD_SEG 16 /* segments in one request */
 
 struct blk_image {
 	int fd;
@@ -42,7 +42,7 @@ struct blk_step {
 	unsigned int nr;
 	uint64_t offset;
 	uint64_t len; /* BLK_ALLOCATE */
-	int mode;     /* the same, as in fallocate(2) */
+	int mode; /* the same, as in fallocate(2) */
 };
 
 struct blk_request {
@@ -51,15 +51,15 @@ struct blk_request {
 	enum blk_kind kind;
 	uint8_t status;
 	uint32_t written; /* bytes of data in the in-buffers */
-	size_t len;	  /* bytes of data that were moved either way */
+	size_t len; /* bytes of data that were moved either way */
 	/* What is left to do. */
 	struct iovec *iov;
 	unsigned int nr;
 	uint64_t offset, left;
 	struct iovec one;
 	size_t segment; /* of a discard: where the next one is in the chain */
-	bool zero;	/* write zeroes */
-	bool sync;	/* a write must last when it is done */
+	bool zero; /* write zeroes */
+	bool sync; /* a write must last when it is done */
 	unsigned int retries;
 	/* The device's own: where in its table, what it keeps busy at once. */
 	unsigned int place;

@@ -41,10 +41,11 @@ static int check_format(int fd, const char *path, struct err *err)
 		return err_errno(err, "disk %s", path);
 	for (unsigned int i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
 		if (!memcmp(head + formats[i].offset, formats[i].magic, formats[i].len))
-			return err_set(err, -EINVAL,
-				       "disk %s: looks like a %s image, only raw ones are supported "
-				       "(qemu-img convert -O raw; if it is raw, say format=raw)",
-				       path, formats[i].name);
+			return err_set(
+				err, -EINVAL,
+				"disk %s: looks like a %s image, only raw ones are supported "
+				"(qemu-img convert -O raw; if it is raw, say format=raw)",
+				path, formats[i].name);
 	return 0;
 }
 
@@ -65,7 +66,8 @@ static int check_size(int fd, const char *path, uint64_t *size, struct err *err)
 	if (!*size || *size % SECTOR)
 		return err_set(err, -EINVAL,
 			       "disk %s: %llu bytes, not a multiple of %d: no disk image or a "
-			       "damaged one", path, (unsigned long long)*size, SECTOR);
+			       "damaged one",
+			       path, (unsigned long long)*size, SECTOR);
 	return 0;
 }
 

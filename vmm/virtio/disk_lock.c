@@ -57,8 +57,8 @@ static int in_use(int fd, const char *path, struct err *err)
 	if (f)
 		fclose(f);
 	return err_set(err, -EBUSY, "disk %s: in use by %sprocess %d%s%s%s", path,
-		       !strcmp(name, "symvmm") ? "another VM, " : "", pid, *name ? " (" : "", name,
-		       *name ? ")" : "");
+		       !strcmp(name, "symvmm") ? "another VM, " : "", pid, *name ? " (" : "",
+		       name, *name ? ")" : "");
 }
 
 int disk_lock(int fd, const char *path, bool shared, struct err *err)

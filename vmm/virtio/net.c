@@ -231,8 +231,8 @@ static int add_metrics(struct net *net)
 	return ret;
 }
 
-static int create_backend(struct board *board, const struct net_config *config, unsigned int index,
-			  struct net_backend **out, struct err *err)
+static int create_backend(struct board *board, const struct net_config *config,
+			  unsigned int index, struct net_backend **out, struct err *err)
 {
 	switch (config->kind) {
 	case NET_USER:

@@ -120,9 +120,9 @@ void virtio_broken(struct virtio_device *dev, const char *fmt, ...)
 	vsnprintf(reason, sizeof(reason), fmt, ap);
 	va_end(ap);
 	if (dev->board->events)
-		events_emit_limited(dev->board->events, EVENTS_OF_GUEST, "device_broken", dev->name,
-				    json_pack("{s:s, s:s}", "device", dev->name, "reason",
-					      reason));
+		events_emit_limited(
+			dev->board->events, EVENTS_OF_GUEST, "device_broken", dev->name,
+			json_pack("{s:s, s:s}", "device", dev->name, "reason", reason));
 	dev->signal(dev, dev->config_vector);
 }
 
@@ -165,9 +165,10 @@ static void driver_ok(struct virtio_device *dev)
 		struct virtq *vq = &dev->queues[i];
 
 		if (vq->enabled && virtq_live(vq)) {
-			virtio_broken(dev, "queue %u: size %u or its addresses 0x%llx 0x%llx 0x%llx "
-				      "are not valid", i, vq->size,
-				      (unsigned long long)vq->desc_gpa,
+			virtio_broken(dev,
+				      "queue %u: size %u or its addresses 0x%llx 0x%llx 0x%llx "
+				      "are not valid",
+				      i, vq->size, (unsigned long long)vq->desc_gpa,
 				      (unsigned long long)vq->avail_gpa,
 				      (unsigned long long)vq->used_gpa);
 			return;

@@ -24,8 +24,8 @@
 /* What a queue may take in a row before others get their turn. */
 #define VIRTQ_BUDGET	   256 /* requests, and looks for them */
 #define VIRTQ_BUDGET_BYTES (1024 * 1024)
-#define VIRTIO_QUEUES  4
-#define VIRTIO_NO_VEC  0xffff
+#define VIRTIO_QUEUES	   4
+#define VIRTIO_NO_VEC	   0xffff
 
 struct poll_set;
 struct board;
@@ -47,8 +47,8 @@ struct virtq {
 	struct vring_avail *avail;
 	struct vring_used *used;
 	uint16_t next_avail; /* what to take next */
-	uint16_t next_used;  /* what to give back next */
-	uint16_t signalled;  /* next_used at the last interrupt decision */
+	uint16_t next_used; /* what to give back next */
+	uint16_t signalled; /* next_used at the last interrupt decision */
 	bool event_idx;
 	unsigned int budget; /* what is left of its turn, in requests and looks for them */
 	size_t budget_bytes; /* and in bytes, as far as the device counts them */

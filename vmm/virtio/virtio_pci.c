@@ -46,12 +46,15 @@ static uint64_t common_read(struct virtio_device *dev, uint64_t off)
 	case VIRTIO_PCI_COMMON_DFSELECT:
 		return dev->offer_select;
 	case VIRTIO_PCI_COMMON_DF:
-		return dev->offer_select < 2 ? (uint32_t)(dev->offered >> 32 * dev->offer_select) : 0;
+		return dev->offer_select < 2 ?
+			       (uint32_t)(dev->offered >> 32 * dev->offer_select) :
+			       0;
 	case VIRTIO_PCI_COMMON_GFSELECT:
 		return dev->accept_select;
 	case VIRTIO_PCI_COMMON_GF:
-		return dev->accept_select < 2 ? (uint32_t)(dev->features >> 32 * dev->accept_select) :
-						0;
+		return dev->accept_select < 2 ?
+			       (uint32_t)(dev->features >> 32 * dev->accept_select) :
+			       0;
 	case VIRTIO_PCI_COMMON_MSIX:
 		return dev->config_vector;
 	case VIRTIO_PCI_COMMON_NUMQ:
@@ -102,8 +105,7 @@ static void set_half(uint64_t *field, uint64_t value, bool high)
 	*field = (*field & ~(0xffffffffull << shift)) | (value & 0xffffffff) << shift;
 }
 
-static void queue_write(struct virtio_device *dev, struct virtq *vq, uint64_t off,
-			uint64_t value)
+static void queue_write(struct virtio_device *dev, struct virtq *vq, uint64_t off, uint64_t value)
 {
 	if (off == VIRTIO_PCI_COMMON_Q_MSIX) {
 		vq->vector = valid_vector(dev, value);
@@ -188,8 +190,7 @@ static void regs_access(void *arg, uint64_t off, uint8_t *data, unsigned int len
 }
 
 /* Only reached while the ioeventfd is not in place, or by an odd access. */
-static void notify_access(void *arg, uint64_t off, uint8_t *data, unsigned int len,
-			  bool is_write)
+static void notify_access(void *arg, uint64_t off, uint8_t *data, unsigned int len, bool is_write)
 {
 	struct virtio_device *dev = arg;
 	uint64_t q = off / NOTIFY_STEP;

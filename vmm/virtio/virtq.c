@@ -43,7 +43,8 @@ int virtq_live(struct virtq *vq)
 		return -EINVAL;
 	vq->desc = gmem_map(mem, vq->desc_gpa, n * sizeof(*vq->desc));
 	vq->avail = gmem_map(mem, vq->avail_gpa, sizeof(*vq->avail) + n * 2 + 2);
-	vq->used = gmem_map(mem, vq->used_gpa, sizeof(*vq->used) + n * sizeof(vq->used->ring[0]) + 2);
+	vq->used = gmem_map(mem, vq->used_gpa,
+			    sizeof(*vq->used) + n * sizeof(vq->used->ring[0]) + 2);
 	if (!vq->desc || !vq->avail || !vq->used)
 		return -EFAULT;
 	vq->next_avail = 0;
@@ -73,8 +74,10 @@ static int add_buffer(struct virtq *vq, struct virtq_chain *c, const struct vrin
 	unsigned int n = c->nr_out + c->nr_in;
 
 	if (!host) {
-		virtio_broken(dev, "queue %u: a buffer of %u bytes at guest address 0x%llx lies "
-			      "outside RAM", vq->index, d->len, (unsigned long long)d->addr);
+		virtio_broken(dev,
+			      "queue %u: a buffer of %u bytes at guest address 0x%llx lies "
+			      "outside RAM",
+			      vq->index, d->len, (unsigned long long)d->addr);
 		return -EINVAL;
 	}
 	if (n == VIRTQ_MAX_SIZE) {
@@ -117,9 +120,10 @@ static int walk(struct virtq *vq, struct virtq_chain *c, const struct vring_desc
 
 			if (indirect || d.flags & VRING_DESC_F_NEXT || !inner || !count ||
 			    d.len % sizeof(d) || count > VIRTQ_MAX_SIZE) {
-				virtio_broken(dev, "queue %u: bad indirect table of %u bytes at "
-					      "guest address 0x%llx", vq->index, d.len,
-					      (unsigned long long)d.addr);
+				virtio_broken(dev,
+					      "queue %u: bad indirect table of %u bytes at "
+					      "guest address 0x%llx",
+					      vq->index, d.len, (unsigned long long)d.addr);
 				return -EINVAL;
 			}
 			return walk(vq, c, inner, count, 0, true);
@@ -246,8 +250,8 @@ void virtq_quiet(struct virtq *vq)
 		store16(&vq->used->flags, VRING_USED_F_NO_NOTIFY);
 }
 
-static size_t copy(const struct iovec *iov, unsigned int nr, size_t offset, void *buf,
-		   size_t len, bool to_guest)
+static size_t copy(const struct iovec *iov, unsigned int nr, size_t offset, void *buf, size_t len,
+		   bool to_guest)
 {
 	size_t done = 0;
 

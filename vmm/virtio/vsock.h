@@ -18,7 +18,7 @@
 
 enum vsock_state {
 	VSOCK_FREE,
-	VSOCK_ASKING,	 /* a host program connected; its CONNECT line is not whole yet */
+	VSOCK_ASKING, /* a host program connected; its CONNECT line is not whole yet */
 	VSOCK_LINGERING, /* the guest is done with it; the host has not taken all of its data */
 	VSOCK_REQUESTED, /* the guest was asked to accept */
 	VSOCK_OPEN,
@@ -29,18 +29,18 @@ struct vsock_conn {
 	int fd;
 	int place; /* in the poll set */
 	uint32_t host_port, guest_port;
-	bool host_eof;	  /* the host sends no more, and the guest was told */
+	bool host_eof; /* the host sends no more, and the guest was told */
 	bool host_closed; /* nor does it read */
-	bool guest_eof;	  /* the guest sends no more */
-	bool guest_deaf;  /* nor does it read */
+	bool guest_eof; /* the guest sends no more */
+	bool guest_deaf; /* nor does it read */
 	uint64_t deadline_ns; /* clock_ns(): for what it waits for; 0: for nothing */
 	/* A packet owed to the guest that found no room, VIRTIO_VSOCK_OP_*; 0: none. */
 	uint16_t owed;
 	uint32_t guest_alloc, guest_fwd; /* the guest's receive buffer (5.10.6.3) */
-	uint32_t sent;			 /* bytes given to the guest */
-	uint32_t fwd;			 /* bytes of the guest's that the host took */
-	uint32_t told;			 /* fwd as the guest last heard of it */
-	char line[24];			 /* the CONNECT line as it comes in */
+	uint32_t sent; /* bytes given to the guest */
+	uint32_t fwd; /* bytes of the guest's that the host took */
+	uint32_t told; /* fwd as the guest last heard of it */
+	char line[24]; /* the CONNECT line as it comes in */
 	unsigned int line_len;
 	uint32_t out_len, out_pos; /* what the host has not taken yet */
 	uint8_t *out;

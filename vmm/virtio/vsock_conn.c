@@ -23,8 +23,8 @@
 #define FIRST_HOST_PORT 0x40000000u
 
 /* How long a connection may wait for each of these. */
-#define ASK_NS	   (5 * NS_PER_S)  /* the CONNECT line of a host program */
-#define REQUEST_NS (2 * NS_PER_S)  /* the guest's answer to a request, as in Linux */
+#define ASK_NS	   (5 * NS_PER_S) /* the CONNECT line of a host program */
+#define REQUEST_NS (2 * NS_PER_S) /* the guest's answer to a request, as in Linux */
 #define LINGER_NS  (60 * NS_PER_S) /* a host program to take some of what is left for it */
 
 #define DISCARD_MAX 64 /* reads of what the guest does not want any more */
@@ -134,7 +134,9 @@ static bool control(struct vsock *vs, struct vsock_conn *c, uint16_t op)
 static bool send_reset(struct vsock *vs, uint32_t host_port, uint32_t guest_port)
 {
 	struct virtio_vsock_hdr hdr = {
-		.src_port = host_port, .dst_port = guest_port, .op = VIRTIO_VSOCK_OP_RST,
+		.src_port = host_port,
+		.dst_port = guest_port,
+		.op = VIRTIO_VSOCK_OP_RST,
 	};
 
 	return vsock_rx(vs, &hdr, NULL, 0);
@@ -233,7 +235,8 @@ static bool all_delivered(struct vsock *vs, struct vsock_conn *c)
 static bool drain(struct vsock *vs, struct vsock_conn *c)
 {
 	while (c->out_pos < c->out_len) {
-		ssize_t n = send(c->fd, c->out + c->out_pos, c->out_len - c->out_pos, MSG_NOSIGNAL);
+		ssize_t n = send(c->fd, c->out + c->out_pos, c->out_len - c->out_pos,
+				 MSG_NOSIGNAL);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
@@ -433,9 +436,8 @@ static int events_of(const struct vsock *vs, const struct vsock_conn *c)
 {
 	int events = 0;
 
-	if (c->state == VSOCK_ASKING ||
-	    (c->state == VSOCK_OPEN && !c->host_eof && !c->guest_deaf && !vs->rx_blocked &&
-	     credit(c)))
+	if (c->state == VSOCK_ASKING || (c->state == VSOCK_OPEN && !c->host_eof &&
+					 !c->guest_deaf && !vs->rx_blocked && credit(c)))
 		events |= POLLIN;
 	if (c->out_pos < c->out_len)
 		events |= POLLOUT;

@@ -41,10 +41,9 @@ typedef int (*sym_handler_fn)(void *arg, struct sym_upcall *call);
  * convention "module.what") in @contexts (SYM_CONTEXT_*).  May sleep.
  * Returns a handle, or ERR_PTR: -EEXIST, -EINVAL, -ENOSPC.
  */
-struct sym_handler *sym_handler_register_owner(const char *name, u32 contexts,
-					       sym_handler_fn fn, void *arg,
-					       struct module *owner);
-#define sym_handler_register(name, contexts, fn, arg) \
+struct sym_handler *sym_handler_register_owner(const char *name, u32 contexts, sym_handler_fn fn,
+					       void *arg, struct module *owner);
+#define sym_handler_register(name, contexts, fn, arg)                                            \
 	sym_handler_register_owner(name, contexts, fn, arg, THIS_MODULE)
 
 /* sym_handler_unregister - allow no new calls, and wait for running ones.  May sleep. */
@@ -60,8 +59,7 @@ long sym_hypercall(u32 nr, u64 a, u64 b, u64 c);
  * sym_value_set - show the VMM @len bytes (at most SYM_VALUE_MAX) under @name, as a value of
  * this module; sym_value_clear() removes it.  May sleep.
  */
-int sym_value_set_owner(const char *name, const void *value, size_t len,
-			struct module *owner);
+int sym_value_set_owner(const char *name, const void *value, size_t len, struct module *owner);
 #define sym_value_set(name, value, len) sym_value_set_owner(name, value, len, THIS_MODULE)
 void sym_value_clear(const char *name);
 

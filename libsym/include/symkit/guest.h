@@ -20,7 +20,7 @@ extern "C" {
 #define SYM_API __attribute__((visibility("default")))
 #endif
 
-#define SYM_GUEST_NAME_MAX 31 /* bytes of a value's name */
+#define SYM_GUEST_NAME_MAX  31 /* bytes of a value's name */
 #define SYM_GUEST_VALUE_MAX 64 /* bytes of a value */
 
 struct sym_guest;

@@ -69,9 +69,8 @@ struct sym_service {
 	const struct sym_service_verb *verbs;
 };
 
-#define SYM_SERVICE_HEAD \
-	.version = SYM_SERVICE_VERSION, .size = sizeof(struct sym_service)
-#define SYM_SERVICE SYM_API const struct sym_service sym_service
+#define SYM_SERVICE_HEAD .version = SYM_SERVICE_VERSION, .size = sizeof(struct sym_service)
+#define SYM_SERVICE	 SYM_API const struct sym_service sym_service
 
 /* The VM. */
 SYM_API struct sym *sym_service_sym(struct sym_service_vm *vm);
@@ -93,8 +92,8 @@ SYM_API int sym_service_event(struct sym_service_vm *vm, const char *name, const
  * sym_service_hook - call @fn for each exit of @kind from address @first to @last, before
  * the VMM handles it.  If @fn returns true the exit is handled, and no other hook sees it.
  */
-SYM_API int sym_service_hook(struct sym_service_vm *vm, enum sym_exit_kind kind,
-			     uint64_t first, uint64_t last,
+SYM_API int sym_service_hook(struct sym_service_vm *vm, enum sym_exit_kind kind, uint64_t first,
+			     uint64_t last,
 			     bool (*fn)(void *state, unsigned int vcpu, struct sym_exit *exit));
 
 /* sym_service_hypercall - handle hypercall @nr, at least SYM_HC_SERVICE; -EEXIST: taken. */
@@ -109,8 +108,8 @@ SYM_API int sym_service_hypercall(struct sym_service_vm *vm, uint32_t nr,
  * its name unchanged.  @help and @value must stay valid.  In init() only (-EBUSY later); 16
  * in all (-ENOSPC).
  */
-SYM_API int sym_service_counter(struct sym_service_vm *vm, const char *name,
-				const char *help, const uint64_t *value);
+SYM_API int sym_service_counter(struct sym_service_vm *vm, const char *name, const char *help,
+				const uint64_t *value);
 SYM_API int sym_service_gauge(struct sym_service_vm *vm, const char *name, const char *help,
 			      const uint64_t *value);
 
@@ -128,7 +127,7 @@ SYM_API int sym_service_timer_set(struct sym_service_timer *timer, unsigned int 
  * A service can also use sym_call_wait(), but all other services wait meanwhile.
  */
 SYM_API int sym_service_upcall(struct sym_service_vm *vm, unsigned int vcpu,
-			     struct sym_call *call);
+			       struct sym_call *call);
 
 /*
  * sym_service_device_at - the name of the virtio device whose notification port is @port

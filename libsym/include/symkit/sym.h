@@ -62,8 +62,7 @@ SYM_API int sym_runtime_folder(const struct sym_open_opts *opts, char *path, siz
  * sym_open - connect to the VM called @name.  -ENOENT: no such VM; -EPROTO: it uses
  * another version of the protocol; -EPERM: the socket belongs to another user.
  */
-SYM_API int sym_open(const char *name, const struct sym_open_opts *opts,
-		     struct sym_conn **conn);
+SYM_API int sym_open(const char *name, const struct sym_open_opts *opts, struct sym_conn **conn);
 SYM_API void sym_close(struct sym_conn *conn);
 
 /* sym_conn_fd - readable when sym_events_next() may have an event; only for poll(). */

@@ -32,69 +32,69 @@
  * features offered, ECX the first MSR, EDX the hypercall port (15:0) and the
  * doorbell's GSI (31:16), an edge-triggered, active-high line of the IOAPIC.
  */
-#define SYM_CPUID_SIGNATURE	"SymbioticVMM"
-#define SYM_CPUID_BASE		0x40000200u /* where this implementation puts it */
-#define SYM_CPUID_FEATURES	1 /* offset from the signature's leaf */
+#define SYM_CPUID_SIGNATURE "SymbioticVMM"
+#define SYM_CPUID_BASE	    0x40000200u /* where this implementation puts it */
+#define SYM_CPUID_FEATURES  1 /* offset from the signature's leaf */
 
-#define SYM_FEATURE_SPY		(1u << 0) /* SymSpy pages, both ways */
-#define SYM_FEATURE_CALL	(1u << 1) /* hypercalls; SymCall in exit and kick context */
-#define SYM_FEATURE_DOORBELL	(1u << 2) /* SymCall in interrupt and thread context */
-#define SYM_FEATURE_MODULES	(1u << 3) /* SymMod: the VMM may install modules */
-#define SYM_FEATURE_WINDOW	(1u << 4) /* SwapBypass: the VMM lends memory to swap to */
+#define SYM_FEATURE_SPY	     (1u << 0) /* SymSpy pages, both ways */
+#define SYM_FEATURE_CALL     (1u << 1) /* hypercalls; SymCall in exit and kick context */
+#define SYM_FEATURE_DOORBELL (1u << 2) /* SymCall in interrupt and thread context */
+#define SYM_FEATURE_MODULES  (1u << 3) /* SymMod: the VMM may install modules */
+#define SYM_FEATURE_WINDOW   (1u << 4) /* SwapBypass: the VMM lends memory to swap to */
 
 /*
  * MSRs, for registration.  A write that is not valid takes #GP and changes nothing;
  * so does any other MSR of the range.
  */
-#define SYM_MSR_BASE		0x53594d00u /* where this implementation puts them */
-#define SYM_NR_MSRS		16
+#define SYM_MSR_BASE 0x53594d00u /* where this implementation puts them */
+#define SYM_NR_MSRS  16
 /*
  * Write a cookie that is not 0: a guest module starts, all registrations of an earlier
  * one are dropped, and a new generation begins.  Write 0: the module leaves.
  * Read: the generation.
  */
-#define SYM_MSR_COOKIE		0
+#define SYM_MSR_COOKIE 0
 /* Write: the features that the guest acknowledges.  Read: those that are granted. */
-#define SYM_MSR_FEATURES	1
+#define SYM_MSR_FEATURES 1
 /* GPA | SYM_MSR_ENABLE of memory in one piece, all of it RAM; 0 unregisters it. */
-#define SYM_MSR_SPY_GUEST	2 /* SYM_SPY_GUEST_SIZE bytes, guest to VMM */
-#define SYM_MSR_SPY_HOST	3 /* a page, VMM to guest */
-#define SYM_MSR_SPY_VCPU	4 /* a page for this vCPU, guest to VMM */
-#define SYM_MSR_CALL_AREA	5 /* struct sym_call_area for this vCPU */
-#define SYM_MSR_ENABLE		1ull
+#define SYM_MSR_SPY_GUEST 2 /* SYM_SPY_GUEST_SIZE bytes, guest to VMM */
+#define SYM_MSR_SPY_HOST  3 /* a page, VMM to guest */
+#define SYM_MSR_SPY_VCPU  4 /* a page for this vCPU, guest to VMM */
+#define SYM_MSR_CALL_AREA 5 /* struct sym_call_area for this vCPU */
+#define SYM_MSR_ENABLE	  1ull
 
 /*
  * Hypercalls: outl to the port with the number in EAX and the cookie in RDI; arguments
  * in RSI, RDX, R8, R9, R10; RAX has the result or a negative errno.  -EPERM: the wrong
  * cookie; -ENOSYS: no such hypercall.
  */
-#define SYM_PORT		0x7e
-#define SYM_HC_NOP		0
+#define SYM_PORT   0x7e
+#define SYM_HC_NOP 0
 /*
  * A SymCall handler that was nested in an exit has ended.  RSI: the token; RDX: status
  * (31:0) and length of the reply (63:32); R8, R9: the two results.  Does not return;
  * -EINVAL if there is no such call.
  */
-#define SYM_HC_RETURN		1
+#define SYM_HC_RETURN 1
 /* Results of the vCPU number RSI are posted in its call area. */
-#define SYM_HC_COMPLETE		2
+#define SYM_HC_COMPLETE 2
 /* The guest's page has changed; RSI: SYM_CHANGED_*. */
-#define SYM_HC_CHANGED		3
-#define SYM_HC_SERVICE		0x100u /* from here on: for services */
+#define SYM_HC_CHANGED 3
+#define SYM_HC_SERVICE 0x100u /* from here on: for services */
 
-#define SYM_CHANGED_READY	(1u << 0) /* registration is complete */
-#define SYM_CHANGED_HANDLERS	(1u << 1)
-#define SYM_CHANGED_MODULES	(1u << 2)
+#define SYM_CHANGED_READY    (1u << 0) /* registration is complete */
+#define SYM_CHANGED_HANDLERS (1u << 1)
+#define SYM_CHANGED_MODULES  (1u << 2)
 
-#define SYM_PAGE_SIZE		4096u
+#define SYM_PAGE_SIZE 4096u
 
 /*
  * SymSpy.  Each area has one writer.  It makes the sequence odd, writes, and makes it
  * even again; a reader that finds it odd, or changed at the end, tries again.  Items
  * follow the header, each at a multiple of 8; a reader skips types it does not know.
  */
-#define SYM_SPY_MAGIC		0x59505353u /* "SSPY" */
-#define SYM_SPY_GUEST_SIZE	16384u
+#define SYM_SPY_MAGIC	   0x59505353u /* "SSPY" */
+#define SYM_SPY_GUEST_SIZE 16384u
 
 enum sym_spy_kind {
 	SYM_SPY_GUEST = 1, /* guest to VMM, one for the guest */
@@ -123,21 +123,21 @@ SYM_ABI_ASSERT(sizeof(struct sym_item) == 8);
 #define SYM_ITEM_ALIGN(len) (((len) + 7u) & ~7u)
 
 /* Guest to VMM, for the whole guest. */
-#define SYM_ITEM_KERNEL		1
-#define SYM_ITEM_ANCHORS	2
-#define SYM_ITEM_MEMORY		3
-#define SYM_ITEM_MODULE		4 /* one for each symbiotic module */
-#define SYM_ITEM_HANDLER	5 /* one for each SymCall handler */
-#define SYM_ITEM_VALUE		6 /* one for each item that a module or program exports */
-#define SYM_ITEM_WINDOW_STATE	7
+#define SYM_ITEM_KERNEL	      1
+#define SYM_ITEM_ANCHORS      2
+#define SYM_ITEM_MEMORY	      3
+#define SYM_ITEM_MODULE	      4 /* one for each symbiotic module */
+#define SYM_ITEM_HANDLER      5 /* one for each SymCall handler */
+#define SYM_ITEM_VALUE	      6 /* one for each item that a module or program exports */
+#define SYM_ITEM_WINDOW_STATE 7
 /* Guest to VMM, for a vCPU. */
-#define SYM_ITEM_TASK		16
+#define SYM_ITEM_TASK 16
 /* VMM to guest. */
-#define SYM_ITEM_VM		32
-#define SYM_ITEM_FEATURES	33
-#define SYM_ITEM_PRESSURE	34
-#define SYM_ITEM_SERVICE	35 /* one for each value that a service shows the guest */
-#define SYM_ITEM_WINDOW		36
+#define SYM_ITEM_VM	  32
+#define SYM_ITEM_FEATURES 33
+#define SYM_ITEM_PRESSURE 34
+#define SYM_ITEM_SERVICE  35 /* one for each value that a service shows the guest */
+#define SYM_ITEM_WINDOW	  36
 
 struct sym_item_kernel {
 	char release[64]; /* uname -r */
@@ -178,7 +178,7 @@ struct sym_item_module {
 	__u32 reserved;
 };
 SYM_ABI_ASSERT(sizeof(struct sym_item_module) == 64);
-#define SYM_MODULE_INSTALLED	(1u << 0) /* by the VMM */
+#define SYM_MODULE_INSTALLED (1u << 0) /* by the VMM */
 
 struct sym_item_handler {
 	char name[SYM_NAME_LEN];
@@ -202,9 +202,9 @@ SYM_ABI_ASSERT(offsetof(struct sym_item_value, value) == 56);
  * SwapBypass.  The window is memory of the VMM at a GPA outside RAM; its page i is slot i
  * of a swap device in the guest.
  */
-#define SYM_WINDOW_OFF		0 /* nothing is swapped to it */
-#define SYM_WINDOW_DEVICE	1 /* a synchronous swap device, and no more */
-#define SYM_WINDOW_BYPASS	2 /* its pages are mapped where they were swapped out */
+#define SYM_WINDOW_OFF	  0 /* nothing is swapped to it */
+#define SYM_WINDOW_DEVICE 1 /* a synchronous swap device, and no more */
+#define SYM_WINDOW_BYPASS 2 /* its pages are mapped where they were swapped out */
 
 struct sym_item_window_state { /* how the guest uses it, in pages */
 	__u32 level; /* the current SYM_WINDOW_* */
@@ -279,18 +279,18 @@ SYM_ABI_ASSERT(sizeof(struct sym_item_window) == 32);
  * SymCall.  A context says when and how a handler runs; a call names one, and both
  * sides check that the handler may be called in it.
  */
-#define SYM_CONTEXT_EXIT	(1u << 0) /* nested in an exit of this vCPU's instruction */
-#define SYM_CONTEXT_INTERRUPT	(1u << 1) /* in the doorbell's interrupt */
-#define SYM_CONTEXT_KICK	(1u << 2) /* nested at any point of the vCPU's execution */
-#define SYM_CONTEXT_THREAD	(1u << 3) /* in a kernel thread: may sleep */
-#define SYM_CONTEXT_ALL		15u
+#define SYM_CONTEXT_EXIT      (1u << 0) /* nested in an exit of this vCPU's instruction */
+#define SYM_CONTEXT_INTERRUPT (1u << 1) /* in the doorbell's interrupt */
+#define SYM_CONTEXT_KICK      (1u << 2) /* nested at any point of the vCPU's execution */
+#define SYM_CONTEXT_THREAD    (1u << 3) /* in a kernel thread: may sleep */
+#define SYM_CONTEXT_ALL	      15u
 
-#define SYM_CALL_MAGIC		0x4c414353u /* "SCAL" */
-#define SYM_CALL_ARGS		6
-#define SYM_CALL_RESULTS	2
-#define SYM_CALL_PAYLOAD	4096u
-#define SYM_CALL_SLOTS		6 /* 0: nested calls; the others: interrupt and thread */
-#define SYM_CALL_NESTED		0
+#define SYM_CALL_MAGIC	 0x4c414353u /* "SCAL" */
+#define SYM_CALL_ARGS	 6
+#define SYM_CALL_RESULTS 2
+#define SYM_CALL_PAYLOAD 4096u
+#define SYM_CALL_SLOTS	 6 /* 0: nested calls; the others: interrupt and thread */
+#define SYM_CALL_NESTED	 0
 
 /* Written by the guest before it registers the area, and read once at that time. */
 struct sym_call_setup {
@@ -382,13 +382,13 @@ SYM_ABI_ASSERT(offsetof(struct sym_call_area, payload) == 8192);
  *
  * Older symbiotic modules have no "load".
  */
-#define SYM_MOD_NEED		"symmod.need"
-#define SYM_MOD_BEGIN		"symmod.begin"
-#define SYM_MOD_DATA		"symmod.data"
-#define SYM_MOD_INSTALL		"symmod.install"
-#define SYM_MOD_REMOVE		"symmod.remove"
-#define SYM_MOD_LOAD		"symmod.load"
-#define SYM_MOD_MAX		(16u << 20) /* bytes of a module */
+#define SYM_MOD_NEED	"symmod.need"
+#define SYM_MOD_BEGIN	"symmod.begin"
+#define SYM_MOD_DATA	"symmod.data"
+#define SYM_MOD_INSTALL "symmod.install"
+#define SYM_MOD_REMOVE	"symmod.remove"
+#define SYM_MOD_LOAD	"symmod.load"
+#define SYM_MOD_MAX	(16u << 20) /* bytes of a module */
 
 /*
  * SwapBypass: the names of the guest's handlers, all in thread context.
@@ -405,18 +405,18 @@ SYM_ABI_ASSERT(offsetof(struct sym_call_area, payload) == 8192);
  * reclaimed: the VMM has finished a request.  arg0: its number; arg1: how many of the runs
  *	    were dealt with, the free ones taken; those in use it may move out later.
  */
-#define SYM_WINDOW_SET		"symswap.set"
-#define SYM_WINDOW_STAT		"symswap.stat"
-#define SYM_WINDOW_RECLAIM	"symswap.reclaim"
-#define SYM_WINDOW_RECLAIMED	"symswap.reclaimed"
+#define SYM_WINDOW_SET	     "symswap.set"
+#define SYM_WINDOW_STAT	     "symswap.stat"
+#define SYM_WINDOW_RECLAIM   "symswap.reclaim"
+#define SYM_WINDOW_RECLAIMED "symswap.reclaimed"
 
 struct sym_window_run {
 	__u32 first; /* slot */
 	__u16 count; /* of slots, at least 1 */
 	__u16 flags; /* SYM_WINDOW_RUN_* */
 };
-#define SYM_WINDOW_RUN_FREE	(1u << 0) /* the contents are not needed any more */
-#define SYM_WINDOW_RUNS		(SYM_CALL_PAYLOAD / sizeof(struct sym_window_run))
+#define SYM_WINDOW_RUN_FREE (1u << 0) /* the contents are not needed any more */
+#define SYM_WINDOW_RUNS	    (SYM_CALL_PAYLOAD / sizeof(struct sym_window_run))
 SYM_ABI_ASSERT(sizeof(struct sym_window_run) == 8);
 
 /*
@@ -441,11 +441,11 @@ struct sym_dev_info {
 SYM_ABI_ASSERT(sizeof(struct sym_dev_info) == 136);
 
 #ifdef _IOC_WRITE /* from linux/ioctl.h, for users of the device */
-#define SYM_DEV_SET	_IOW('y', 1, struct sym_dev_value)
-#define SYM_DEV_CLEAR	_IOW('y', 2, struct sym_dev_value) /* by name */
-#define SYM_DEV_INFO	_IOR('y', 3, struct sym_dev_info)
+#define SYM_DEV_SET   _IOW('y', 1, struct sym_dev_value)
+#define SYM_DEV_CLEAR _IOW('y', 2, struct sym_dev_value) /* by name */
+#define SYM_DEV_INFO  _IOR('y', 3, struct sym_dev_info)
 /* Read the value that a service shows as .name: fills in .value and .len; -ENOENT. */
-#define SYM_DEV_GET	_IOWR('y', 4, struct sym_dev_value)
+#define SYM_DEV_GET _IOWR('y', 4, struct sym_dev_value)
 #endif
 
 #endif

@@ -33,7 +33,7 @@ struct sym_vcpu_state {
 
 struct sym_host_ops {
 	uint32_t version; /* SYM_HOST_OPS_VERSION */
-	uint32_t size;	  /* of this struct, as the VMM was compiled */
+	uint32_t size; /* of this struct, as the VMM was compiled */
 
 	/*
 	 * Copy guest memory, any thread.  -EFAULT unless the whole range is RAM;

@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 #define SYMMOD_MAX_DEPENDS 16
-#define SYMMOD_MAX_PARAMS 1024 /* bytes of parameters */
+#define SYMMOD_MAX_PARAMS  1024 /* bytes of parameters */
 
 struct sym;
 
@@ -44,8 +44,7 @@ int symmod_check(const char *file, struct symmod_image *image, struct sym_err *e
 void symmod_free(struct symmod_image *image);
 
 /* symmod_match - 0, or -ENOEXEC if @image is not for kernel @release; @err names both. */
-int symmod_match(const struct symmod_image *image, const char *release,
-		 struct sym_err *err);
+int symmod_match(const struct symmod_image *image, const char *release, struct sym_err *err);
 
 /*
  * symmod_check_params - 0, or -EINVAL if a word of @params is not a parameter of @image, which
@@ -67,8 +66,8 @@ bool symmod_is_file(const char *word);
  * NAME.ko.xz, NAME.ko.zst or NAME.ko.gz there.  Returns the descriptor and sets @path to the
  * file's name, or returns -ENOENT or -EINVAL with @err set.
  */
-int symmod_find(const char *dirs, const char *release, const char *name, char *path,
-		size_t size, struct sym_err *err);
+int symmod_find(const char *dirs, const char *release, const char *name, char *path, size_t size,
+		struct sym_err *err);
 
 /*
  * symmod_default_dirs, symmod_services_dir - SYMKIT_MODULES and SYMKIT_SERVICES of the
@@ -99,8 +98,7 @@ int symmod_install(struct sym *sym, const struct symmod_image *image, const char
  * (no modprobe in the guest), -EIO (modprobe failed; its output is in @err), -ETIMEDOUT, and
  * those of sym_call_wait().
  */
-int symmod_load(struct sym *sym, const char *name, const char *params,
-		struct sym_err *err);
+int symmod_load(struct sym *sym, const char *name, const char *params, struct sym_err *err);
 int symmod_remove(struct sym *sym, const char *name, struct sym_err *err);
 
 /*

@@ -75,8 +75,7 @@ static void *move(void *arg)
 
 	while (more(m->r, m->rounds)) {
 		count = 1 + rnd_below(&m->rnd, RUN);
-		first = rnd_below(&m->rnd,
-				  (rnd_next(&m->rnd) & 1 ? pages : pages / 16) - count);
+		first = rnd_below(&m->rnd, (rnd_next(&m->rnd) & 1 ? pages : pages / 16) - count);
 		set_lock(&m->r->set, first, count);
 		there_and_back(m, first, count);
 		set_unlock(&m->r->set, first, count);

@@ -189,14 +189,12 @@ const char *do_mincore(struct run *r)
 		return "the set is too small";
 	crew_start(&crew, &r->set, r->threads, PEEK_VERSION, r->seed);
 	while (more(r, r->rounds)) {
-		in += resident(set_page(&r->set, rnd_below(&r->rnd, r->set.pages - 1024)),
-			       1024);
+		in += resident(set_page(&r->set, rnd_below(&r->rnd, r->set.pages - 1024)), 1024);
 		all += 1024;
 		r->rounds++;
 	}
 	crew_stop(&crew, r);
-	snprintf(r->note, sizeof(r->note), ", %d%% in memory",
-		 (int)(in * 100 / (all ? all : 1)));
+	snprintf(r->note, sizeof(r->note), ", %d%% in memory", (int)(in * 100 / (all ? all : 1)));
 	return NULL;
 }
 
@@ -239,8 +237,8 @@ static void lock_all(struct run *r, size_t keep)
 	munmap(set_page(&r->set, keep), (r->set.pages - keep) * PAGE);
 	r->set.pages = keep;
 	swap_out(s.at, s.bytes);
-	if (mlockall(rnd_next(&r->rnd) & 1 ? MCL_CURRENT | MCL_FUTURE
-					   : MCL_CURRENT | MCL_ONFAULT))
+	if (mlockall(rnd_next(&r->rnd) & 1 ? MCL_CURRENT | MCL_FUTURE :
+					     MCL_CURRENT | MCL_ONFAULT))
 		die("mlockall: %m");
 	must_stay(r, &s);
 	if (munlockall())

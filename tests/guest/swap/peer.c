@@ -43,13 +43,13 @@ static void transfer(const struct request *q, uint8_t *page, size_t bytes)
 	int fd;
 
 	if (q->ask == ASK_VM) {
-		n = q->write ? process_vm_writev(parent, &here, 1, &there, 1, 0)
-			     : process_vm_readv(parent, &here, 1, &there, 1, 0);
+		n = q->write ? process_vm_writev(parent, &here, 1, &there, 1, 0) :
+			       process_vm_readv(parent, &here, 1, &there, 1, 0);
 	} else {
 		snprintf(file, sizeof(file), "/proc/%d/mem", (int)parent);
 		fd = open(file, O_RDWR);
-		n = q->write ? pwrite(fd, page, bytes, (off_t)q->at)
-			     : pread(fd, page, bytes, (off_t)q->at);
+		n = q->write ? pwrite(fd, page, bytes, (off_t)q->at) :
+			       pread(fd, page, bytes, (off_t)q->at);
 		close(fd);
 	}
 	if (n != (ssize_t)bytes)
@@ -191,8 +191,7 @@ static void peek_and_poke(struct run *r, pid_t pid, struct set *set)
 	found = ptrace(PTRACE_PEEKDATA, pid, at + word, NULL);
 	if (errno)
 		die("PTRACE_PEEKDATA: %m");
-	if (word != SPARE &&
-	    (uint64_t)found != page_word(set->seed, nr, set->version[nr], word))
+	if (word != SPARE && (uint64_t)found != page_word(set->seed, nr, set->version[nr], word))
 		die("PTRACE_PEEKDATA of page %zu, word %d: found %#lx, version %u", nr, word,
 		    found, set->version[nr]);
 	version = set->version[nr] + 1;

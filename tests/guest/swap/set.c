@@ -121,8 +121,7 @@ void page_make(uint64_t *w, uint64_t seed, size_t nr, uint32_t version)
 }
 
 /* The first word that is not what it should be, or -1. */
-int page_wrong(const volatile uint64_t *w, uint64_t seed, size_t nr, uint32_t version,
-	       bool whole)
+int page_wrong(const volatile uint64_t *w, uint64_t seed, size_t nr, uint32_t version, bool whole)
 {
 	uint64_t zero = version & ZEROED ? 0 : ~0ull;
 	uint64_t k = page_word(seed, nr, version, 16), want;

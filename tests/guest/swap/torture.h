@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define HOT 16 /* every second access goes to one part of so many */
+#define HOT    16 /* every second access goes to one part of so many */
 #define PAGE   4096u
 #define WORDS  (PAGE / 8)
 #define ZEROED (1u << 31) /* of a version: the page reads as zeros now */

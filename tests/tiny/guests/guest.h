@@ -22,7 +22,7 @@ struct desc {
 };
 
 struct virtio {
-	uint64_t common;      /* BAR 0: the common configuration comes first */
+	uint64_t common; /* BAR 0: the common configuration comes first */
 	uint16_t notify_port; /* of queue 0; each queue has two bytes */
 };
 

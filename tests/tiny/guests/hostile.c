@@ -9,9 +9,9 @@
 #define ID_CONSOLE 3
 #define ID_RNG	   4
 
-#define BLK_F_FLUSH	 (1u << 9)
-#define BLK_T_IN	 0
-#define BLK_T_DISCARD	 11
+#define BLK_F_FLUSH	   (1u << 9)
+#define BLK_T_IN	   0
+#define BLK_T_DISCARD	   11
 #define BLK_T_WRITE_ZEROES 13
 
 #define MIB	    (1ull << 20)
@@ -160,7 +160,8 @@ static void resets(void)
 /* A panic as Linux tells of it, with bytes that a terminal acts upon. */
 static void panic_text(void)
 {
-	print("[    1.000000] Kernel panic - not syncing: \x1b]0;title\x07\x9b" "31mred\n"
+	print("[    1.000000] Kernel panic - not syncing: \x1b]0;title\x07\x9b"
+	      "31mred\n"
 	      "[    1.000001] Kernel Offset: disabled\n");
 	outb(PORT_RESET, 1);
 }
@@ -169,16 +170,11 @@ static const struct {
 	const char *name;
 	void (*attack)(void);
 } attacks[] = {
-	{ "console-large", console_large },
-	{ "console-many", console_many },
-	{ "disk-read", disk_read },
-	{ "disk-zero", disk_zero },
-	{ "disk-reset", disk_reset },
-	{ "break", break_device },
-	{ "registration", registration },
-	{ "doorbells", doorbells },
-	{ "serial", serial_port },
-	{ "resets", resets },
+	{ "console-large", console_large }, { "console-many", console_many },
+	{ "disk-read", disk_read },	    { "disk-zero", disk_zero },
+	{ "disk-reset", disk_reset },	    { "break", break_device },
+	{ "registration", registration },   { "doorbells", doorbells },
+	{ "serial", serial_port },	    { "resets", resets },
 	{ "panic-text", panic_text },
 };
 

@@ -137,8 +137,11 @@ static unsigned int nr_vcpus(void *vm)
 }
 
 static const struct sym_host_ops ops = {
-	.version = SYM_HOST_OPS_VERSION, .size = sizeof(ops), .region_add = region_add,
-	.region_del = region_del, .nr_vcpus = nr_vcpus,
+	.version = SYM_HOST_OPS_VERSION,
+	.size = sizeof(ops),
+	.region_add = region_add,
+	.region_del = region_del,
+	.nr_vcpus = nr_vcpus,
 };
 
 static void on_violation(void *arg, const char *text)
@@ -149,8 +152,13 @@ static void on_violation(void *arg, const char *text)
 int create(const char *file, uint64_t limit)
 {
 	const struct sym_window_config config = {
-		.size = sizeof(config), .gpa = GPA, .bytes = SIZE, .limit = limit,
-		.level = SYM_WINDOW_BYPASS, .file = file, .name = "web",
+		.size = sizeof(config),
+		.gpa = GPA,
+		.bytes = SIZE,
+		.limit = limit,
+		.level = SYM_WINDOW_BYPASS,
+		.file = file,
+		.name = "web",
 		.violation = on_violation,
 	};
 

@@ -70,10 +70,10 @@ bool holds(unsigned int slot);
 /* What it gives back at the next reclaim. */
 void reply(unsigned int nr, const struct sym_window_run *runs);
 
-#define REPLY(...)                                                         \
-	do {                                                               \
-		const struct sym_window_run r[] = { __VA_ARGS__ };         \
-		reply(sizeof(r) / sizeof(r[0]), r);                        \
+#define REPLY(...)                                                                               \
+	do {                                                                                     \
+		const struct sym_window_run r[] = { __VA_ARGS__ };                               \
+		reply(sizeof(r) / sizeof(r[0]), r);                                              \
 	} while (0)
 #define FREE SYM_WINDOW_RUN_FREE
 
