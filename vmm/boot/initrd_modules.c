@@ -193,7 +193,7 @@ int boot_load_modules(const struct boot_image *img, struct guest_memory *mem, ui
 		      struct err *err)
 {
 	uint8_t *archive;
-	size_t size;
+	size_t size = 0;
 	int ret = make_archive(img, &archive, &size, err);
 
 	if (ret)
