@@ -160,7 +160,7 @@ static int make_archive(const struct boot_image *img, uint8_t **out, size_t *siz
 int boot_add_modules(struct boot_image *img, struct err *err)
 {
 	const char *wanted = img->config->initrd_modules;
-	uint8_t *archive;
+	uint8_t *archive = NULL;
 	int ret;
 
 	img->missing[0] = '\0';
@@ -192,7 +192,7 @@ int boot_add_modules(struct boot_image *img, struct err *err)
 int boot_load_modules(const struct boot_image *img, struct guest_memory *mem, uint64_t gpa,
 		      struct err *err)
 {
-	uint8_t *archive;
+	uint8_t *archive = NULL;
 	size_t size = 0;
 	int ret = make_archive(img, &archive, &size, err);
 
