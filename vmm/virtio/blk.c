@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * virtio-blk (virtio 1.2, 5.2): the device.  Requests are taken as the driver offers them and
- * are in flight together, through a ring (blk_ring.c), or are served one after the other where
- * there is none.  All of it in the disk's own thread.
+ * are in flight together, through a ring (blk_ring.c), or are served one after the other if there
+ * is no ring.  Everything runs in the disk's own thread.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -32,15 +32,15 @@ struct blk {
 	struct virtio_device dev;
 	struct virtio_blk_config config;
 	struct blk_image image;
-	struct blk_ring *ring; /* NULL: none, one request at a time */
-	/* The first nr_busy of the table are in use; the next one was so last. */
+	struct blk_ring *ring; /* NULL: one request at a time */
+	/* The first nr_busy of the table are in use; the next one is the most recently used. */
 	struct blk_request *requests;
 	struct blk_request *table[BLK_DEPTH];
 	unsigned int nr_busy, depth;
-	size_t in_flight; /* bytes that the next steps of all move at most */
+	size_t in_flight; /* the most bytes that the next steps of all requests move */
 	bool held; /* a reset waits for the ring */
-	bool cancelled; /* the ring has been told to hurry */
-	bool full; /* the queue was left for want of room */
+	bool cancelled; /* the requests in the ring were cancelled */
+	bool full; /* requests were left in the queue, for lack of room */
 	uint64_t ops[BLK_KINDS];
 	uint64_t bytes_read, bytes_written;
 };
@@ -67,7 +67,7 @@ static void free_request(struct blk *blk, struct blk_request *req)
 	blk->table[blk->nr_busy] = req;
 }
 
-/* Give @req back, done. */
+/* Return @req, which is done, to the driver. */
 static void complete(struct blk *blk, struct virtq *vq, struct blk_request *req)
 {
 	counter_add(&blk->ops[req->kind], 1);
@@ -79,7 +79,7 @@ static void complete(struct blk *blk, struct virtq *vq, struct blk_request *req)
 	virtq_push(vq, &req->chain, req->written + 1);
 }
 
-/* All of @req in one go, the lock let go meanwhile; false when the queue is gone after it. */
+/* Do all of @req with the lock released; false if the queue no longer exists afterwards. */
 static bool serve(struct blk *blk, struct blk_request *req)
 {
 	virtio_io_begin(&blk->dev);
@@ -89,15 +89,15 @@ static bool serve(struct blk *blk, struct blk_request *req)
 }
 
 /*
- * A write that is alone goes to the page cache at once: many file systems would have it done by
- * a thread of the kernel's, were it to go through the ring.
+ * A single write goes to the page cache at once: through the ring, many file systems would leave
+ * it to a kernel thread.
  */
 static bool at_once(const struct blk *blk, struct virtq *vq, const struct blk_request *req)
 {
 	return !blk->ring || (req->step.op == BLK_WRITE && !blk->nr_busy && !virtq_more(vq));
 }
 
-/* The request popped last; false when the queue is gone after it. */
+/* Start the request popped last; false if the queue no longer exists afterwards. */
 static bool start(struct blk *blk, struct virtq *vq, struct blk_request *req)
 {
 	/* A driver without flush expects its writes to last. */
@@ -131,7 +131,7 @@ static void update_hold(struct blk *blk)
 	blk->cancelled &= busy;
 }
 
-/* What the ring is done with: give it back, or queue what comes next. */
+/* For each completed step, return the request or queue its next step. */
 static void reap(struct blk *blk, struct virtq *vq)
 {
 	struct blk_request *req;
@@ -151,7 +151,7 @@ static void reap(struct blk *blk, struct virtq *vq)
 	}
 }
 
-/* Hand over what is queued, and take what is done; false when the queue is gone. */
+/* Submit queued steps and reap completed ones; false if the queue no longer exists. */
 static bool move_on(struct blk *blk, struct virtq *vq)
 {
 	bool ok = true;
@@ -194,14 +194,14 @@ static void take(struct blk *blk, struct virtq *vq)
 	} while (!blk->full && !virtio_cancelled(&blk->dev) && virtq_rearm(vq));
 }
 
-/* Give back what is done, and take what there was no room for. */
+/* Return completed requests, and take those that had no room before. */
 static void resume(struct blk *blk, struct virtq *vq)
 {
 	if (move_on(blk, vq) && blk->full && has_room(blk))
 		take(blk, vq);
 }
 
-/* Under test there is no thread to do it. */
+/* In unit tests there is no thread that does this. */
 static void finish(struct blk *blk, struct virtq *vq)
 {
 	while (blk->held) {
@@ -236,7 +236,7 @@ static void blk_poll_fill(struct virtio_device *dev, struct poll_set *set)
 		poll_set_timeout(set, timeout);
 }
 
-/* Whatever woke the thread: the ring, or a reset that waits for it. */
+/* The thread was woken, by the ring or by a reset that waits for it. */
 static void blk_poll_done(struct virtio_device *dev, struct poll_set *set)
 {
 	struct blk *blk = (struct blk *)dev;
@@ -308,14 +308,14 @@ static int add_metrics(struct blk *blk)
 	return ret;
 }
 
-/* Data that lies in memory needs no ring: there is nothing to wait for. */
+/* An image in memory needs no ring: its requests never wait. */
 static int make_requests(struct blk *blk, const struct disk_config *config)
 {
 	if (config->io == DISK_IO_RING ||
 	    (config->io == DISK_IO_AUTO && !disk_in_memory(blk->image.fd)))
 		blk->ring = blk_ring_create(blk->image.fd);
 	blk->depth = blk->ring ? BLK_DEPTH : 1;
-	/* What is never used is never touched. */
+	/* Entries that are never used take no memory. */
 	blk->requests = calloc(blk->depth, sizeof(*blk->requests));
 	if (!blk->requests)
 		return -ENOMEM;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A disk's steps as system calls, where there is no ring or it would only be a detour.
+ * A disk's steps as system calls, for when there is no ring or the ring would be slower.
  */
 #include <errno.h>
 #include <fcntl.h>

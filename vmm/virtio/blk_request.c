@@ -11,7 +11,7 @@
 #include <limits.h>
 
 #define DATA_MAX   (256u << 20) /* bytes in one request; Linux asks for 1280 KiB */
-#define ZERO_CHUNK (64u << 20) /* BLK_CHUNK, where the file system only notes them */
+#define ZERO_CHUNK (64u << 20) /* larger than BLK_CHUNK: the file system only records them */
 #define RETRIES	   100 /* of one step that was interrupted */
 
 static uint8_t zeroes[65536]; /* never written */
@@ -72,7 +72,7 @@ static void data_moved(struct blk_request *req)
 		finish(req, VIRTIO_BLK_S_OK);
 }
 
-/* Short transfers go on where they stopped. */
+/* Continue a short transfer where it stopped. */
 static void moved(struct blk_request *req, long result)
 {
 	if (result <= 0) { /* 0: the image shrank */
@@ -116,7 +116,7 @@ static void begin_data(struct blk_request *req, const struct blk_image *image, u
 		data_moved(req);
 }
 
-/* By the file system where it can. */
+/* Use the file system's own operation where it has one. */
 static void next_range(struct blk_request *req)
 {
 	req->step.op = BLK_ALLOCATE;
@@ -167,7 +167,7 @@ static void next_segment(struct blk_request *req, const struct blk_image *image)
 
 static void allocated(struct blk_request *req, const struct blk_image *image, long result)
 {
-	/* A discard is only a hint; zeroes are a promise. */
+	/* A discard is only a hint; write zeroes must zero. */
 	if (result < 0 && req->zero) {
 		next_zeroes(req);
 		return;
@@ -285,7 +285,7 @@ void blk_request_step(struct blk_request *req, const struct blk_image *image, lo
 			moved(req, result);
 		break;
 	case BLK_SYNC:
-		/* A read-only image may lie where there is nothing to flush. */
+		/* A read-only image may be on a file system that cannot flush. */
 		finish(req,
 		       result < 0 && !image->readonly ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
 		break;

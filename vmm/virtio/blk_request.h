@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A request of virtio-blk as a series of steps, each one call to the kernel that moves a
- * bounded amount of data.  Who makes the steps, at once or through a ring, is not known here.
+ * bounded amount of data.  It does not matter here whether steps are system calls or go through a
+ * ring.
  */
 #ifndef VMM_VIRTIO_BLK_REQUEST_H
 #define VMM_VIRTIO_BLK_REQUEST_H
@@ -59,9 +60,9 @@ struct blk_request {
 	struct iovec one;
 	size_t segment; /* of a discard: where the next one is in the chain */
 	bool zero; /* write zeroes */
-	bool sync; /* a write must last when it is done */
+	bool sync; /* a completed write must be durable */
 	unsigned int retries;
-	/* The device's own: where in its table, what it keeps busy at once. */
+	/* For the device: its place in the table, the bytes that it counts for. */
 	unsigned int place;
 	size_t weight;
 	/* The driver's. */
@@ -71,14 +72,14 @@ struct blk_request {
 
 /*
  * blk_request_begin - @req->chain has been popped: read it, and set the first step, if there
- * is anything to do.  @sync: writes must last.  False when the chain has no room for a status.
+ * is anything to do.  @sync: writes must be durable.  False if the chain has no status byte.
  */
 bool blk_request_begin(struct blk_request *req, const struct blk_image *image, bool sync);
 
-/* blk_request_step - the step in hand returned @result, or -errno: set the next one. */
+/* blk_request_step - the current step returned @result or -errno: set the next one. */
 void blk_request_step(struct blk_request *req, const struct blk_image *image, long result);
 
-/* blk_io - make @step here and now; what the system call returned, or -errno. */
+/* blk_io - do @step by a system call; returns its result, or -errno. */
 long blk_io(int fd, const struct blk_step *step);
 
 #endif

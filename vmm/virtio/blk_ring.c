@@ -8,15 +8,15 @@
 #include <liburing.h>
 #include <stdlib.h>
 
-/* Each request may have an order to cancel it beside it; completions have twice the room. */
+/* For each request there may be a cancellation; the completion ring is twice as large. */
 #define ENTRIES	 (2 * BLK_DEPTH)
-#define WORKERS	 32 /* threads of the kernel for what cannot be done without waiting */
+#define WORKERS	 32 /* kernel threads for operations that would block */
 #define RETRY_MS 10 /* the kernel was out of memory */
 
 struct blk_ring {
 	struct io_uring uring;
 	unsigned int busy;
-	bool stuck; /* the kernel took nothing */
+	bool stuck; /* the last submission failed */
 };
 
 /* liburing 2.3 declares functions for this, but its shared object does not have them. */
@@ -70,7 +70,7 @@ void blk_ring_destroy(struct blk_ring *ring)
 	free(ring);
 }
 
-/* There is always one: no more are queued than there is room for. */
+/* Never fails: the ring has room for all that is queued. */
 static struct io_uring_sqe *get_sqe(struct blk_ring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
@@ -81,7 +81,7 @@ static struct io_uring_sqe *get_sqe(struct blk_ring *ring)
 	return sqe;
 }
 
-/* The file is number 0 of the ring. */
+/* The image is registered file 0. */
 void blk_ring_queue(struct blk_ring *ring, struct blk_request *req)
 {
 	struct io_uring_sqe *sqe = get_sqe(ring);

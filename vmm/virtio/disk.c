@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Opening disk images: everything that can be wrong with one is found here, before
- * the guest starts.
+ * Opening disk images.  An unusable image is refused here, before the guest starts.
  */
 #include "virtio/disk.h"
 
@@ -88,7 +87,7 @@ int disk_open(const struct disk_config *config, uint64_t *size, struct err *err)
 	if (fd < 0)
 		return err_errno(err, "disk %s", path);
 	ret = check_size(fd, path, size, err);
-	/* That was for FIFOs; with it io_uring would give up where it had to wait. */
+	/* O_NONBLOCK was for FIFOs; io_uring would return EAGAIN instead of waiting. */
 	if (!ret && fcntl(fd, F_SETFL, 0))
 		ret = err_errno(err, "disk %s", path);
 	if (!ret && !config->raw)

@@ -18,12 +18,12 @@
  */
 int disk_open(const struct disk_config *config, uint64_t *size, struct err *err);
 
-/* disk_in_memory - the image @fd is in a file system that has no other storage. */
+/* disk_in_memory - is the image @fd in a file system that is only in memory? */
 bool disk_in_memory(int fd);
 
 /*
- * disk_lock - lock the image @fd, for ourselves or @shared with other readers.  Waits two
- * seconds for whoever has it; -EBUSY with @err naming him, -errno.
+ * disk_lock - lock the image @fd, exclusively or @shared with other readers.  Waits two
+ * seconds for another holder; then -EBUSY with @err naming it; or -errno.
  */
 int disk_lock(int fd, const char *path, bool shared, struct err *err);
 

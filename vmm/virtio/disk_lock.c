@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The lock on a disk image.  Others than VMs take it, for a moment: udev and mkfs lock block
- * devices while they look at them.
+ * The lock on a disk image.  Programs other than VMs hold it briefly: udev and mkfs lock block
+ * devices while they probe them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 
 #define PATIENCE_NS (2 * NS_PER_S)
 
-/* Who holds a flock() on @fd's file, by /proc/locks; 0: it does not tell. */
+/* The process that holds a flock() on @fd's file, from /proc/locks; 0: unknown. */
 static int holder_pid(int fd)
 {
 	struct stat st;

@@ -27,7 +27,7 @@ struct net {
 	struct virtio_device dev;
 	struct virtio_net_config config;
 	struct net_backend *be;
-	/* Two: sending a frame may make the backend answer it at once. */
+	/* Two, because the backend may answer a frame while it is being sent. */
 	struct virtq_chain rx_chain, tx_chain;
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
 };
@@ -35,7 +35,7 @@ struct net {
 /*
  * A frame for the guest, over as many buffers as it takes when they may be merged.  The
  * used index moves only when the whole frame is there.  False when there are too few;
- * @more says whether others have come meanwhile.
+ * @more: were buffers added in the meantime?
  */
 static bool deliver(struct net *net, const uint8_t *frame, size_t len, bool *more)
 {
@@ -47,7 +47,7 @@ static bool deliver(struct net *net, const uint8_t *frame, size_t len, bool *mor
 	size_t done = 0;
 
 	if (!vq->live || net->dev.broken)
-		return true; /* nobody listens: dropped */
+		return true; /* the driver is not ready: dropped */
 	while (done < len) {
 		size_t n;
 
@@ -69,7 +69,7 @@ static bool deliver(struct net *net, const uint8_t *frame, size_t len, bool *mor
 	if (done < len && (merge || !buffers)) {
 		bool never = buffers == vq->size; /* larger than the whole ring: dropped */
 
-		/* As if nothing had been taken; a notification is due behind what was there. */
+		/* Undo, and ask for a notification of buffers beyond those that were there. */
 		*more = virtq_rearm(vq);
 		while (buffers--)
 			virtq_unpop(vq);
@@ -90,7 +90,7 @@ static bool deliver(struct net *net, const uint8_t *frame, size_t len, bool *mor
 	return true;
 }
 
-/* Notifications of new buffers are wanted only when there were none. */
+/* Ask for notifications of new buffers only when there are none. */
 static bool net_receive(void *arg, const uint8_t *frame, size_t len)
 {
 	struct net *net = arg;
@@ -137,7 +137,7 @@ static void net_poll_fill(struct virtio_device *dev, struct poll_set *set)
 {
 	struct net *net = (struct net *)dev;
 
-	/* Whatever came in since the last wait: one interrupt for all of it. */
+	/* One interrupt for all frames since the last wait. */
 	virtq_flush(&dev->queues[RX]);
 	net->be->ops->poll_fill(net->be, set);
 }
@@ -157,7 +157,7 @@ static void net_start(struct virtio_device *dev)
 		net->be->ops->set_offload(net->be, dev->features);
 }
 
-/* The driver sees the cable unplugged; the VM goes on. */
+/* The link goes down for the driver; the VM continues. */
 static void net_down(void *arg, const char *reason)
 {
 	struct net *net = arg;

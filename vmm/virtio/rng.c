@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * virtio-rng: entropy from the host's getrandom().  The smallest device there is;
+ * virtio-rng: entropy from the host's getrandom().  The smallest device:
  * read it first.
  */
 #include <errno.h>
@@ -21,7 +21,7 @@ struct rng {
 	uint64_t bytes;
 };
 
-/* The pool is ready since symvmm started, so this does not wait.  False: it failed. */
+/* Does not block: the pool was ready when symvmm started.  False: it failed. */
 static bool fill(uint8_t *buf, size_t len)
 {
 	while (len) {

@@ -63,7 +63,7 @@ void virtio_release(struct virtio_device *dev)
 	pthread_cond_broadcast(&dev->idle);
 }
 
-/* Nothing new begins from here on; lock held. */
+/* No new request starts after this; lock held. */
 static void cancel_io(struct virtio_device *dev)
 {
 	__atomic_fetch_add(&dev->cancel, 1, __ATOMIC_SEQ_CST);
@@ -176,7 +176,7 @@ static void driver_ok(struct virtio_device *dev)
 	}
 	if (dev->ops->start)
 		dev->ops->start(dev);
-	/* Buffers may have been offered before we looked. */
+	/* Buffers may have been offered before. */
 	for (unsigned int i = 0; i < dev->ops->nr_queues; i++)
 		eventfd_write(dev->queues[i].kick_fd, 1);
 }
@@ -194,7 +194,7 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status)
 	if (set & VIRTIO_CONFIG_S_FEATURES_OK &&
 	    (dev->features & ~dev->offered || !(dev->features >> VIRTIO_F_VERSION_1 & 1)))
 		status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
-	/* The driver cannot take bits back but by a reset. */
+	/* Only a reset clears bits. */
 	dev->status |= status & ~VIRTIO_CONFIG_S_NEEDS_RESET;
 	if (set & VIRTIO_CONFIG_S_DRIVER_OK) {
 		if (dev->status & VIRTIO_CONFIG_S_FEATURES_OK)
@@ -224,7 +224,8 @@ static void on_kick(void *arg, uint32_t events)
 	virtio_serve(vq->dev, vq->index);
 }
 
-/* What the device's thread waits for: the queues, the end, and what the device adds. */
+/* What the device's thread waits for: queues, the request to quit, and the device's own events.
+ */
 static void fill(struct virtio_device *dev, struct poll_set *set)
 {
 	set->nr = 0;
@@ -239,7 +240,7 @@ static void fill(struct virtio_device *dev, struct poll_set *set)
 	}
 }
 
-/* A device that may block, or waits for much, serves its queues here, not in the loop. */
+/* A device that may block, or has many events, serves its queues here, not in the loop. */
 static void *device_thread(void *arg)
 {
 	struct virtio_device *dev = arg;
@@ -309,10 +310,10 @@ int virtio_attach(struct virtio_device *dev, int ret, struct err *err)
 		ret = virtio_pci_attach(dev, err);
 	if (!ret)
 		ret = count_kicks(dev);
-	/* Without a loop, as under test, whoever made the device calls virtio_serve(). */
+	/* Without a loop, as in unit tests, the creator calls virtio_serve(). */
 	if (!ret && dev->board->loop)
 		ret = start_service(dev, err);
-	if (ret && !dev->pci.bus) /* or else it goes with the bus */
+	if (ret && !dev->pci.bus) /* otherwise the bus destroys it */
 		dev->ops->destroy(dev);
 	return ret;
 }

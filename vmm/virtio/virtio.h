@@ -2,7 +2,7 @@
 /*
  * Virtio 1.x devices: what a device is (this file), how it takes requests from its
  * rings (virtq.c) and how the guest finds it (virtio_pci.c).  To add a device, read
- * rng.c first: it is a whole one.
+ * rng.c first.
  *
  * Threads: the guest's driver configures on vCPU threads, requests are served on the
  * device's I/O thread (the loop, or a thread of the disk's own).  device->lock covers
@@ -46,13 +46,13 @@ struct virtq {
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
-	uint16_t next_avail; /* what to take next */
-	uint16_t next_used; /* what to give back next */
+	uint16_t next_avail; /* index to take next */
+	uint16_t next_used; /* index to return next */
 	uint16_t signalled; /* next_used at the last interrupt decision */
 	bool event_idx;
 	unsigned int budget; /* what is left of its turn, in requests and looks for them */
 	size_t budget_bytes; /* and in bytes, as far as the device counts them */
-	int kick_fd; /* eventfd: the driver rang; an ioeventfd of KVM's */
+	int kick_fd; /* eventfd, KVM's ioeventfd: a notification of the driver */
 	uint64_t kicks;
 };
 
@@ -76,7 +76,8 @@ struct virtio_ops {
 			     unsigned int len);
 	/* The driver is ready: dev->features is what it accepted.  vCPU thread. */
 	void (*start)(struct virtio_device *dev);
-	/* The driver left; rings are gone.  vCPU thread, or between boots. */
+	/* The driver has reset the device; the rings are invalid.  vCPU thread, or between boots.
+	 */
 	void (*stop)(struct virtio_device *dev);
 	/* Queue @q may have new buffers.  I/O thread. */
 	void (*notify)(struct virtio_device *dev, unsigned int q);
@@ -102,10 +103,10 @@ struct virtio_device {
 	uint16_t config_vector;
 	uint8_t status;
 	uint8_t generation; /* of the device configuration */
-	bool broken; /* the driver broke a rule; until reset */
+	bool broken; /* the driver violated a rule; until reset */
 	unsigned int in_flight; /* what a reset waits for, see virtio_io_begin() */
-	unsigned int cancel; /* what is in flight is not wanted any more; read without the lock */
-	pthread_cond_t idle; /* in_flight has become less */
+	unsigned int cancel; /* requests in flight are to be abandoned; read without the lock */
+	pthread_cond_t idle; /* in_flight has decreased */
 	bool notify_exit; /* no ioeventfd: doorbells exit, for services to see */
 	struct virtq queues[VIRTIO_QUEUES];
 	struct bus_region notify_region;
@@ -125,7 +126,7 @@ int virtio_init(struct virtio_device *dev, struct board *board, const struct vir
 
 /*
  * virtio_attach - put @dev on the PCI bus and its queues on the loop, if there is one.  @ret
- * is what came of making it: an error is returned as it is.  Owns @dev either way.
+ * is the result of creating it: an error is returned unchanged.  Owns @dev in any case.
  */
 int virtio_attach(struct virtio_device *dev, int ret, struct err *err);
 
@@ -133,8 +134,8 @@ int virtio_attach(struct virtio_device *dev, int ret, struct err *err);
 void virtio_free_common(struct virtio_device *dev);
 
 /*
- * virtio_broken - the driver broke a rule: DEVICE_NEEDS_RESET, an event with the
- * reason, nothing more is taken from its rings until it resets.  Lock held.
+ * virtio_broken - the driver violated a rule: DEVICE_NEEDS_RESET, an event with the
+ * reason, and no more requests until it resets the device.  Lock held.
  */
 void virtio_broken(struct virtio_device *dev, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -156,20 +157,20 @@ int virtio_pci_attach(struct virtio_device *dev, struct err *err);
 const char *virtio_notify_at(struct pci_bus *bus, uint64_t port);
 
 /*
- * virtio_io_begin - let go of the lock while the data of the request in hand moves; the
- * chain's buffers stay valid.  virtio_io_end - take it back; false when the driver has reset
- * the device (or the VM ends): then the request and the rings are gone, and the device's
- * notify must return.  virtio_cancelled - look at it in between, at least once for each
- * mebibyte: a reset waits for that.  The device's own thread.
+ * virtio_io_begin - release the lock while the data of the current request moves; the
+ * chain's buffers stay valid.  virtio_io_end - take it again; false if the driver has reset
+ * the device (or the VM ends): then the request and the rings are invalid, and the device's
+ * notify must return.  virtio_cancelled - to be checked in between, at least once for each
+ * MiB, because a reset waits.  The device's own thread.
  */
 void virtio_io_begin(struct virtio_device *dev);
 bool virtio_io_end(struct virtio_device *dev);
 bool virtio_cancelled(const struct virtio_device *dev);
 
 /*
- * virtio_hold, virtio_release - requests are in flight while the thread waits for what comes,
- * the lock let go.  A reset, or the VM's end, wakes it, so that poll_done hurries them, and then
- * waits for virtio_release(); what is done after it is not given back.  Lock held.
+ * virtio_hold, virtio_release - requests are in flight while the thread waits for events with
+ * the lock released.  A reset, or the VM's end, wakes it so that poll_done cancels them, and then
+ * waits for virtio_release(); requests that complete later are not returned.  Lock held.
  */
 void virtio_hold(struct virtio_device *dev);
 void virtio_release(struct virtio_device *dev);
@@ -184,20 +185,20 @@ void virtio_serve(struct virtio_device *dev, unsigned int q);
  */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
 
-/* virtq_more - another one is there to be popped. */
+/* virtq_more - is there another request to pop? */
 bool virtq_more(const struct virtq *vq);
 
-/* virtq_turn - a new turn, with what a queue may take in one. */
+/* virtq_turn - begin a new turn, with a full budget. */
 void virtq_turn(struct virtq *vq);
 
 /* virtq_spend - @bytes were moved for the request popped last: they count as part of its turn. */
 void virtq_spend(struct virtq *vq, size_t bytes);
 
-/* virtq_push - give it back, @written bytes of its in-buffers filled. */
+/* virtq_push - return it, with @written bytes of its in-buffers filled. */
 void virtq_push(struct virtq *vq, const struct virtq_chain *chain, uint32_t written);
 
 /*
- * virtq_stage, virtq_publish - give several back at once: the @nth is written behind the
+ * virtq_stage, virtq_publish - return several at once: the @nth is written behind the
  * used index, which then moves to @used for all of them.
  */
 void virtq_stage(struct virtq *vq, const struct virtq_chain *chain, uint32_t written,
@@ -207,14 +208,14 @@ void virtq_publish(struct virtq *vq, uint16_t used);
 /* virtq_unpop - put the request popped last back, as if it had not been taken. */
 void virtq_unpop(struct virtq *vq);
 
-/* virtq_flush - interrupt the driver if it wants to hear of what was pushed. */
+/* virtq_flush - interrupt the driver if it asked to be told of what was pushed. */
 void virtq_flush(struct virtq *vq);
 
 /*
- * virtq_rearm - ask to be notified again; true when a request has come meanwhile,
- * and the queue must be looked at once more.  False too, after ringing its own doorbell,
- * once the queue had its share: a driver, or a ring that lies over itself, must not keep
- * a thread busy for ever.  virtq_quiet - no notifications please.
+ * virtq_rearm - enable notifications; true if a request has arrived in the meantime,
+ * and the queue must be served once more.  Also false, after signalling its own kick_fd, when
+ * the queue has used its budget: neither a driver nor a ring that overlaps itself may keep a
+ * thread busy for ever.  virtq_quiet - disable notifications.
  */
 bool virtq_rearm(struct virtq *vq);
 void virtq_quiet(struct virtq *vq);

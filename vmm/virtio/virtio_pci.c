@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The PCI transport (virtio 1.2, 4.1).  BAR 0 holds the registers, BAR 1 the MSI-X
- * table, BAR 2 the doorbells: a port each, because an "out" is the cheapest way out of
- * a guest, and with an ioeventfd behind it KVM does not even leave the kernel.
+ * table, BAR 2 the doorbells: a port each, because an "out" is the cheapest exit,
+ * and with an ioeventfd it is handled in the kernel.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -67,7 +67,7 @@ static uint64_t common_read(struct virtio_device *dev, uint64_t off)
 		return dev->queue_select;
 	}
 	if (!vq)
-		return 0; /* also the size: there is no such queue */
+		return 0; /* also the queue's size: there is no such queue */
 	switch (off) {
 	case VIRTIO_PCI_COMMON_Q_SIZE:
 		return vq->size;
@@ -111,7 +111,7 @@ static void queue_write(struct virtio_device *dev, struct virtq *vq, uint64_t of
 		vq->vector = valid_vector(dev, value);
 		return;
 	}
-	/* Frozen from the moment it is enabled; only a reset thaws it. */
+	/* Frozen when it is enabled, until a reset. */
 	if (vq->enabled || dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		return;
 	switch (off) {
@@ -189,7 +189,7 @@ static void regs_access(void *arg, uint64_t off, uint8_t *data, unsigned int len
 	pthread_mutex_unlock(&dev->lock);
 }
 
-/* Only reached while the ioeventfd is not in place, or by an odd access. */
+/* Only reached if there is no ioeventfd, or by an unusual access. */
 static void notify_access(void *arg, uint64_t off, uint8_t *data, unsigned int len, bool is_write)
 {
 	struct virtio_device *dev = arg;
@@ -216,7 +216,7 @@ static void bar_mapped(struct pci_device *pci, int bar, bool mapped)
 				 (mapped ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
 		};
 
-		/* Where it fails, notify_access() does the same more slowly. */
+		/* If this fails, notify_access() does the same more slowly. */
 		if (ioctl(dev->board->vm_fd, KVM_IOEVENTFD, &io) && mapped)
 			log_warn("%s: no ioeventfd: %s", dev->name, strerror(errno));
 	}

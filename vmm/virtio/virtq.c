@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Split virtqueues, device side (virtio 1.2, 2.7).  The rings are the guest's and may
- * change under our feet: every index and descriptor is loaded once, then checked,
+ * Split virtqueues, device side (virtio 1.2, 2.7).  The guest may change
+ * the rings at any time: every index and descriptor is loaded once, then checked,
  * then used.
  */
 #include <errno.h>
@@ -57,8 +57,8 @@ int virtq_live(struct virtq *vq)
 }
 
 /*
- * Copied once: what was checked is what is used.  The address may be odd, that of an indirect
- * table is the guest's choice; the compiler must not look there again afterwards.
+ * Copied once, so that what was checked is what is used: the compiler must not read it again.
+ * The address may be unaligned: the guest chooses that of an indirect table.
  */
 static void load_desc(struct vring_desc *d, const struct vring_desc *from)
 {
@@ -217,7 +217,7 @@ void virtq_flush(struct virtq *vq)
 
 	if (!vq->live || vq->next_used == was)
 		return;
-	barrier(); /* the used index before the driver's wish is read (2.7.7.2) */
+	barrier(); /* write the used index before reading the driver's event index (2.7.7.2) */
 	if (vq->event_idx)
 		due = vring_need_event(load16(used_event(vq)), vq->next_used, was);
 	else
@@ -237,7 +237,7 @@ bool virtq_rearm(struct virtq *vq)
 		store16(avail_event(vq), vq->next_avail);
 	else
 		store16(&vq->used->flags, 0);
-	barrier(); /* our wish before the index is read again */
+	barrier(); /* write the event index before reading the available index again */
 	if (load16(&vq->avail->idx) == vq->next_avail)
 		return false;
 	vq->budget -= !!vq->budget;

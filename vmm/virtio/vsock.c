@@ -36,7 +36,7 @@ bool vsock_rx(struct vsock *vs, struct virtio_vsock_hdr *hdr, const void *data, 
 
 	while (virtq_pop(vq, c) <= 0)
 		if (!virtq_rearm(vq)) {
-			vs->rx_blocked = true; /* until the driver rings */
+			vs->rx_blocked = true; /* until the next notification */
 			return false;
 		}
 	if (c->in_len < sizeof(*hdr) + len) {
@@ -80,7 +80,7 @@ static void vsock_notify(struct virtio_device *dev, unsigned int q)
 	if (q == TX)
 		serve_tx(vs);
 	else if (q == RX)
-		vs->rx_blocked = false; /* who waited goes on in poll_fill() */
+		vs->rx_blocked = false; /* blocked connections continue in poll_fill() */
 }
 
 static void vsock_poll_fill(struct virtio_device *dev, struct poll_set *set)
@@ -124,7 +124,7 @@ static void vsock_config_read(struct virtio_device *dev, uint32_t off, uint8_t *
 		memcpy(data, (uint8_t *)&config + off, len);
 }
 
-/* Host programs that are slow to read get what the guest had sent before it ended. */
+/* Slow host programs still get what the guest had sent before it ended. */
 static void wait_delivered(struct vsock *vs)
 {
 	const struct timespec pause = { .tv_nsec = 10 * NS_PER_MS };
@@ -168,7 +168,7 @@ static const struct virtio_ops vsock_ops = {
 	.thread = SECCOMP_VSOCK,
 };
 
-/* Who may connect, the owner says by the modes of the path and its folder. */
+/* The modes of the path and its folder decide who may connect. */
 static int listen_at(struct vsock *vs, const char *path, struct err *err)
 {
 	struct err why = { 0 };

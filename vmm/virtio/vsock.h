@@ -13,13 +13,13 @@
 #define VSOCK_HOST_CID	2
 #define VSOCK_MAX_CONNS 128
 #define VSOCK_PKT_MAX	65536
-#define VSOCK_BUF	65536 /* what we take from the guest before it must wait */
+#define VSOCK_BUF	65536 /* bytes accepted from the guest before it must wait */
 #define VSOCK_OWED	32 /* resets that wait for room in the guest's queue */
 
 enum vsock_state {
 	VSOCK_FREE,
 	VSOCK_ASKING, /* a host program connected; its CONNECT line is not whole yet */
-	VSOCK_LINGERING, /* the guest is done with it; the host has not taken all of its data */
+	VSOCK_LINGERING, /* the guest has closed it; the host has not read all of its data */
 	VSOCK_REQUESTED, /* the guest was asked to accept */
 	VSOCK_OPEN,
 };
@@ -29,20 +29,20 @@ struct vsock_conn {
 	int fd;
 	int place; /* in the poll set */
 	uint32_t host_port, guest_port;
-	bool host_eof; /* the host sends no more, and the guest was told */
-	bool host_closed; /* nor does it read */
+	bool host_eof; /* the host sends no more, and the guest knows */
+	bool host_closed; /* and reads no more */
 	bool guest_eof; /* the guest sends no more */
-	bool guest_deaf; /* nor does it read */
-	uint64_t deadline_ns; /* clock_ns(): for what it waits for; 0: for nothing */
-	/* A packet owed to the guest that found no room, VIRTIO_VSOCK_OP_*; 0: none. */
+	bool guest_deaf; /* and receives no more */
+	uint64_t deadline_ns; /* clock_ns(), of its present state; 0: none */
+	/* A packet that waits for room in the guest's queue, VIRTIO_VSOCK_OP_*; 0: none. */
 	uint16_t owed;
 	uint32_t guest_alloc, guest_fwd; /* the guest's receive buffer (5.10.6.3) */
 	uint32_t sent; /* bytes given to the guest */
-	uint32_t fwd; /* bytes of the guest's that the host took */
-	uint32_t told; /* fwd as the guest last heard of it */
+	uint32_t fwd; /* bytes from the guest that the host has read */
+	uint32_t told; /* the last value of fwd that was sent to the guest */
 	char line[24]; /* the CONNECT line as it comes in */
 	unsigned int line_len;
-	uint32_t out_len, out_pos; /* what the host has not taken yet */
+	uint32_t out_len, out_pos; /* what the host has not read yet */
 	uint8_t *out;
 };
 
@@ -73,7 +73,7 @@ void vsock_conn_from_host(struct vsock *vs, int fd);
 void vsock_conn_poll_fill(struct vsock *vs, struct poll_set *set);
 void vsock_conn_poll_done(struct vsock *vs, struct poll_set *set);
 void vsock_conn_close_all(struct vsock *vs);
-/* The guest's driver is gone: what it has sent is still delivered, the rest is closed. */
+/* The guest's driver has gone: deliver what it has sent, close the rest. */
 void vsock_conn_orphan_all(struct vsock *vs);
 bool vsock_conn_any(const struct vsock *vs);
 

@@ -2,11 +2,11 @@
 /*
  * Connections of the vsock device: each joins a port pair of the guest's to a Unix
  * socket of the host's, with the credit scheme of virtio 1.2, 5.10.6.3, so that
- * neither side can make us hold more than VSOCK_BUF bytes of a connection.
+ * the device never holds more than VSOCK_BUF bytes of a connection.
  *
- * The two directions end on their own (5.10.6.5), and an end never overtakes the data before
- * it: what the guest has sent is delivered even when the guest has reset the connection since,
- * as Linux does eight seconds after it closed one.
+ * The two directions end independently (5.10.6.5), and the end of a stream never overtakes its
+ * data: what the guest has sent is delivered even if the guest has reset the connection since,
+ * as Linux does eight seconds after closing one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,9 +25,9 @@
 /* How long a connection may wait for each of these. */
 #define ASK_NS	   (5 * NS_PER_S) /* the CONNECT line of a host program */
 #define REQUEST_NS (2 * NS_PER_S) /* the guest's answer to a request, as in Linux */
-#define LINGER_NS  (60 * NS_PER_S) /* a host program to take some of what is left for it */
+#define LINGER_NS  (60 * NS_PER_S) /* a host program that reads what is left for it */
 
-#define DISCARD_MAX 64 /* reads of what the guest does not want any more */
+#define DISCARD_MAX 64 /* reads of data that the guest no longer receives */
 
 static struct vsock_conn *find(struct vsock *vs, uint32_t host_port, uint32_t guest_port)
 {
@@ -107,7 +107,7 @@ static uint32_t shutdown_flags(const struct vsock_conn *c)
 	return VIRTIO_VSOCK_SHUTDOWN_SEND | (c->host_closed ? VIRTIO_VSOCK_SHUTDOWN_RCV : 0);
 }
 
-/* Send a packet without payload; what finds no room is owed and comes with poll_fill(). */
+/* Send a packet without payload; without room it is sent later, from poll_fill(). */
 static bool control(struct vsock *vs, struct vsock_conn *c, uint16_t op)
 {
 	struct virtio_vsock_hdr hdr = {
@@ -119,7 +119,7 @@ static bool control(struct vsock *vs, struct vsock_conn *c, uint16_t op)
 		.fwd_cnt = c->fwd,
 	};
 
-	/* Credit is in every packet: a mere update does not take the place of what is owed. */
+	/* Every packet carries credit: a credit update does not replace a packet that waits. */
 	if (c->owed && c->owed != op && op == VIRTIO_VSOCK_OP_CREDIT_UPDATE)
 		return false;
 	c->told = c->fwd;
@@ -142,7 +142,7 @@ static bool send_reset(struct vsock *vs, uint32_t host_port, uint32_t guest_port
 	return vsock_rx(vs, &hdr, NULL, 0);
 }
 
-/* Beyond what is kept, the guest finds out by its own time-outs. */
+/* Beyond VSOCK_OWED, the guest has to rely on its own timeouts. */
 static void reset_port(struct vsock *vs, uint32_t host_port, uint32_t guest_port)
 {
 	if (!send_reset(vs, host_port, guest_port) && vs->nr_owed < VSOCK_OWED) {
@@ -163,8 +163,8 @@ static void send_owed(struct vsock *vs)
 }
 
 /*
- * The guest is done with it.  What it left is still delivered; what the host has sent is
- * thrown away, for closing a Unix socket with unread data would be an error to its peer.
+ * The guest has closed it.  What it has sent is still delivered; what the host has sent is
+ * discarded, because closing a Unix socket with unread data would be an error for its peer.
  */
 static void conn_end(struct vsock *vs, struct vsock_conn *c)
 {
@@ -212,7 +212,7 @@ static void guest_connects(struct vsock *vs, const struct virtio_vsock_hdr *hdr)
 	control(vs, c, VIRTIO_VSOCK_OP_RESPONSE);
 }
 
-/* The host has all that the guest has sent; false when that was the end of the connection. */
+/* The host has read all that the guest has sent; false if that ends the connection. */
 static bool all_delivered(struct vsock *vs, struct vsock_conn *c)
 {
 	if (c->state == VSOCK_LINGERING) {
@@ -231,7 +231,7 @@ static bool all_delivered(struct vsock *vs, struct vsock_conn *c)
 	return true;
 }
 
-/* Give the host what it has not taken yet; false when the connection is gone. */
+/* Write pending data to the host; false if the connection no longer exists. */
 static bool drain(struct vsock *vs, struct vsock_conn *c)
 {
 	while (c->out_pos < c->out_len) {
@@ -244,7 +244,7 @@ static bool drain(struct vsock *vs, struct vsock_conn *c)
 			conn_reset(vs, c);
 			return false;
 		}
-		/* A host that reads no more may have written before: that is still to come. */
+		/* A host that reads no more may have written before: read that first. */
 		if (n < 0) {
 			c->host_closed = true;
 			n = c->out_len - c->out_pos;
@@ -255,7 +255,7 @@ static bool drain(struct vsock *vs, struct vsock_conn *c)
 			c->deadline_ns = clock_ns() + LINGER_NS;
 	}
 	if (c->out_pos < c->out_len) {
-		/* Tell the guest of its new credit before it runs dry. */
+		/* Send a credit update before the guest runs out. */
 		if (c->state == VSOCK_OPEN && c->fwd - c->told >= VSOCK_BUF / 2)
 			control(vs, c, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
 		return true;
@@ -271,7 +271,7 @@ static void guest_sends(struct vsock *vs, struct vsock_conn *c, uint32_t len,
 	c->out_len -= c->out_pos;
 	c->out_pos = 0;
 	if (c->state != VSOCK_OPEN || len > VSOCK_BUF - c->out_len) {
-		conn_reset(vs, c); /* more than it had credit for */
+		conn_reset(vs, c); /* it exceeded its credit */
 		return;
 	}
 	chain_read(chain, sizeof(struct virtio_vsock_hdr), c->out + c->out_len, len);
@@ -346,7 +346,7 @@ void vsock_conn_from_host(struct vsock *vs, int fd)
 		c->deadline_ns = clock_ns() + ASK_NS;
 }
 
-/* "CONNECT port\n", byte for byte, so that nothing behind it is swallowed. */
+/* Read "CONNECT port\n" by single bytes, so that no data after it is consumed. */
 static void read_line(struct vsock *vs, struct vsock_conn *c)
 {
 	int used = 0;
@@ -380,7 +380,7 @@ static uint32_t credit(const struct vsock_conn *c)
 	return in_flight < c->guest_alloc ? c->guest_alloc - in_flight : 0;
 }
 
-/* The host sends no more; does the guest neither, and is all delivered, that was it. */
+/* The host sends no more; if the guest does not either and all is delivered, close. */
 static void host_ends(struct vsock *vs, struct vsock_conn *c)
 {
 	c->host_eof = true;
@@ -389,7 +389,7 @@ static void host_ends(struct vsock *vs, struct vsock_conn *c)
 		all_delivered(vs, c);
 }
 
-/* Its peer is gone altogether: nothing is read there any more. */
+/* The host program has closed its socket: it reads no more. */
 static void host_hangs_up(struct vsock *vs, struct vsock_conn *c)
 {
 	bool known = c->host_closed;
@@ -415,7 +415,8 @@ static void host_sends(struct vsock *vs, struct vsock_conn *c)
 	if (room > 3072)
 		room = 3072;
 	if (!room)
-		return; /* POLLOUT or POLLHUP brought us here; 0 bytes would look like an end */
+		return; /* called for POLLOUT or POLLHUP; reading 0 bytes would look like the end
+			 */
 	n = recv(c->fd, vs->buf, room, MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0)
 		return;
@@ -431,7 +432,7 @@ static void host_sends(struct vsock *vs, struct vsock_conn *c)
 		conn_reset(vs, c);
 }
 
-/* What @c waits for at the host; -1: for nothing, not even for a hang-up. */
+/* The events that @c waits for at the host; -1: none, not even a hang-up. */
 static int events_of(const struct vsock *vs, const struct vsock_conn *c)
 {
 	int events = 0;
@@ -441,7 +442,7 @@ static int events_of(const struct vsock *vs, const struct vsock_conn *c)
 		events |= POLLIN;
 	if (c->out_pos < c->out_len)
 		events |= POLLOUT;
-	/* A hang-up cannot be masked, and is no news when it is known. */
+	/* POLLHUP cannot be masked: do not wait when it is already known. */
 	if (!events && (c->host_closed || c->state == VSOCK_REQUESTED || !c->host_eof))
 		return -1;
 	return events;
@@ -474,7 +475,7 @@ void vsock_conn_poll_fill(struct vsock *vs, struct poll_set *set)
 		if (c->deadline_ns)
 			poll_set_timeout(set, (c->deadline_ns - now) / NS_PER_MS + 1);
 		if (c->owed && !control(vs, c, c->owed))
-			continue; /* no room for anything: the next kick wakes us */
+			continue; /* no room: the next notification wakes the thread */
 		events = events_of(vs, c);
 		if (events >= 0)
 			c->place = poll_set_add(set, c->fd, events);
