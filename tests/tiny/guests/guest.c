@@ -2,9 +2,10 @@
 #include "guest.h"
 
 #define COM1	     0x3f8
+#define ACPI_SLEEP   0x600
+#define SLEEP_S5     0x34
 #define CMDLINE_PTR  0x228 /* in the boot parameters */
-#define PCI_ADDRESS  0xcf8
-#define PCI_DATA     0xcfc
+#define PCI_ECAM     0xe0000000u
 #define PCI_COMMAND  0x04
 #define PCI_BAR0     0x10
 #define PCI_BAR2     0x18
@@ -80,29 +81,25 @@ volatile uint16_t *ring_avail(unsigned int q)
 	return (volatile uint16_t *)(RINGS + q * 0x10000 + 0x4000);
 }
 
-static uint32_t pci_read(unsigned int slot, unsigned int reg)
+/* Register @reg of the configuration space of function 0 of @slot. */
+static uint64_t pci_config(unsigned int slot, unsigned int reg)
 {
-	outl(PCI_ADDRESS, 0x80000000u | slot << 11 | reg);
-	return inl(PCI_DATA);
-}
-
-static void pci_write(unsigned int slot, unsigned int reg, uint32_t v)
-{
-	outl(PCI_ADDRESS, 0x80000000u | slot << 11 | reg);
-	outl(PCI_DATA, v);
+	return PCI_ECAM | slot << 15 | reg;
 }
 
 bool virtio_find(uint16_t id, struct virtio *dev)
 {
 	for (unsigned int slot = 0; slot < 32; slot++) {
-		if (pci_read(slot, 0) != VIRTIO_ID(id))
+		if (read32(pci_config(slot, 0)) != VIRTIO_ID(id))
 			continue;
-		dev->common = pci_read(slot, PCI_BAR0) & ~15u;
-		dev->notify_port = pci_read(slot, PCI_BAR2) & ~3u;
-		pci_write(slot, PCI_COMMAND, 7);
+		dev->common = read32(pci_config(slot, PCI_BAR0)) & ~15u;
+		dev->notify_port = read32(pci_config(slot, PCI_BAR2)) & ~3u;
+		write32(pci_config(slot, PCI_COMMAND), 7);
 		return true;
 	}
+	/* A guest without its device attacks nothing: its end makes the test fail. */
 	print("no such device\n");
+	outb(ACPI_SLEEP, SLEEP_S5);
 	return false;
 }
 

@@ -36,19 +36,6 @@ static inline void outw(uint16_t port, uint16_t v)
 	asm volatile("outw %0, %1" : : "a"(v), "d"(port));
 }
 
-static inline void outl(uint16_t port, uint32_t v)
-{
-	asm volatile("outl %0, %1" : : "a"(v), "d"(port));
-}
-
-static inline uint32_t inl(uint16_t port)
-{
-	uint32_t v;
-
-	asm volatile("inl %1, %0" : "=a"(v) : "d"(port));
-	return v;
-}
-
 static inline void wrmsr(uint32_t msr, uint64_t v)
 {
 	asm volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)));
@@ -68,6 +55,14 @@ static inline void write16(uint64_t addr, uint16_t v)
 static inline void write32(uint64_t addr, uint32_t v)
 {
 	asm volatile("movl %0, (%1)" : : "r"(v), "r"(addr) : "memory");
+}
+
+static inline uint32_t read32(uint64_t addr)
+{
+	uint32_t v;
+
+	asm volatile("movl (%1), %0" : "=r"(v) : "r"(addr) : "memory");
+	return v;
 }
 
 static inline uint8_t read8(uint64_t addr)
