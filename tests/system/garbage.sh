@@ -25,7 +25,7 @@ while [ \$((i += 1)) -le $rounds ]; do
 		rmmod symtest
 		rmmod symbiotic && echo "carried on"
 	fi
-	dmesg | grep -E 'symbiotic: (feat|the VMM)|BUG|Oops|Call Trace|fault|WARN'
+	dmesg | grep -E 'symbiotic: (feat|registration)|BUG|Oops|Call Trace|fault|WARN'
 done
 echo "garbage is over"
 J
