@@ -138,8 +138,7 @@ void sym_cpus_free(void)
 {
 	int number;
 
-	for_each_possible_cpu(number)
-	{
+	for_each_possible_cpu(number) {
 		struct sym_cpu *cpu = per_cpu_ptr(&sym_cpus, number);
 
 		free_page((unsigned long)cpu->page);

@@ -167,8 +167,7 @@ static irqreturn_t sym_doorbell_rung(int irq, void *dev)
 {
 	int number;
 
-	for_each_online_cpu(number)
-	{
+	for_each_online_cpu(number) {
 		struct sym_cpu *cpu = per_cpu_ptr(&sym_cpus, number);
 
 		if (!smp_load_acquire(&cpu->calls))
@@ -222,8 +221,7 @@ int sym_doorbell_init(void)
 	sym_queue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!sym_queue)
 		return -ENOMEM;
-	for_each_possible_cpu(number)
-	{
+	for_each_possible_cpu(number) {
 		struct sym_cpu *cpu = per_cpu_ptr(&sym_cpus, number);
 
 		INIT_CSD(&cpu->csd, sym_doorbell_called, cpu);

@@ -80,9 +80,10 @@ static bool sym_handler_runs(const struct sym_handler *entry)
 {
 	int cpu, i;
 
-	for_each_possible_cpu(cpu) for (i = 0; i < SYM_CALL_SLOTS;
-					i++) if (sym_slot_runs(per_cpu_ptr(&sym_cpus, cpu), i,
-							       entry)) return true;
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < SYM_CALL_SLOTS; i++)
+			if (sym_slot_runs(per_cpu_ptr(&sym_cpus, cpu), i, entry))
+				return true;
 	return false;
 }
 

@@ -82,8 +82,7 @@ static void symswap_submit(struct bio *bio)
 		bio_io_error(bio);
 		return;
 	}
-	bio_for_each_segment(vec, bio, iter)
-	{
+	bio_for_each_segment(vec, bio, iter) {
 		err = symswap_copy(vec.bv_page, vec.bv_offset, vec.bv_len,
 				   (u64)iter.bi_sector << SECTOR_SHIFT, op_is_write(bio_op(bio)));
 		if (err)

@@ -39,8 +39,9 @@ struct symswap_process *symswap_process_find(struct mm_struct *mm)
 {
 	struct symswap_process *p;
 
-	hash_for_each_possible_rcu(symswap_hash, p, node,
-				   (unsigned long)mm) if (p->notifier.mm == mm) return p;
+	hash_for_each_possible_rcu(symswap_hash, p, node, (unsigned long)mm)
+		if (p->notifier.mm == mm)
+			return p;
 	return NULL;
 }
 
@@ -277,9 +278,9 @@ static struct mm_struct **symswap_process_list(unsigned int *count)
 	max = symswap_processes() + 64;
 	list = kvmalloc_array(max, sizeof(*list), GFP_KERNEL | __GFP_NOFAIL);
 	spin_lock(&symswap_hash_lock);
-	hash_for_each(symswap_hash, bucket, p,
-		      node) if (n < max && mmget_not_zero(p->notifier.mm))
-		list[n++] = p->notifier.mm;
+	hash_for_each(symswap_hash, bucket, p, node)
+		if (n < max && mmget_not_zero(p->notifier.mm))
+			list[n++] = p->notifier.mm;
 	spin_unlock(&symswap_hash_lock);
 	*count = n;
 	return list;

@@ -14,8 +14,7 @@ static void symswap_state_count(struct sym_item_window_state *state)
 	const struct symswap_counts *counts;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-	{
+	for_each_possible_cpu(cpu) {
 		counts = per_cpu_ptr(&symswap_counts, cpu);
 		state->maps += READ_ONCE(counts->maps);
 		state->restores += READ_ONCE(counts->restores);

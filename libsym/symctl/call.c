@@ -65,7 +65,7 @@ static void print_result(const json_t *result)
 	const json_t *value;
 	size_t i;
 
-	json_array_foreach (json_object_get(result, "results"), i, value) {
+	json_array_foreach(json_object_get(result, "results"), i, value) {
 		printf("%s", i ? " " : "");
 		ctl_print_text(stdout, json_string_value(value) ? json_string_value(value) : "?");
 	}

@@ -101,7 +101,7 @@ int cmd_list(struct ctl *ctl)
 		printf("%-20s %-9s " ROW, "NAME", "STATE", "PID", "CPUS", "MEMORY", "UPTIME");
 	else if (!sym_runtime_folder(&ctl->open, folder, sizeof(folder)))
 		ctl_error("no VM in %s", folder); /* a note, not a failure */
-	json_array_foreach (list, i, info)
+	json_array_foreach(list, i, info)
 		list_row(info);
 	json_decref(list);
 	return 0;
@@ -119,7 +119,7 @@ static void print_disks(const json_t *disks)
 	const json_t *disk;
 	size_t i;
 
-	json_array_foreach (disks, i, disk) {
+	json_array_foreach(disks, i, disk) {
 		printf("%-9s ", i ? "" : "disks");
 		ctl_print_text(stdout, text_of(disk, "path"));
 		puts(json_is_true(json_object_get(disk, "readonly")) ? " (read-only)" : "");
@@ -140,11 +140,11 @@ static void print_nets(const json_t *nets)
 	const json_t *net, *fwd;
 	size_t i, j;
 
-	json_array_foreach (nets, i, net) {
+	json_array_foreach(nets, i, net) {
 		printf("%-9s %s", i ? "" : "nets", text_of(net, "kind"));
 		print_word(text_of(net, "interface"));
 		print_word(text_of(net, "path"));
-		json_array_foreach (json_object_get(net, "forwards"), j, fwd)
+		json_array_foreach(json_object_get(net, "forwards"), j, fwd)
 			printf(", %s %s:%d to %d", text_of(fwd, "protocol"), text_of(fwd, "host"),
 			       (int)json_integer_value(json_object_get(fwd, "host_port")),
 			       (int)json_integer_value(json_object_get(fwd, "guest_port")));

@@ -53,8 +53,8 @@ static void print_families(const json_t *families)
 	const char *name;
 	size_t i;
 
-	json_object_foreach ((json_t *)families, name, family)
-		json_array_foreach (family, i, line)
+	json_object_foreach((json_t *)families, name, family)
+		json_array_foreach(family, i, line)
 			puts(json_string_value(line));
 }
 

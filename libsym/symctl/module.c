@@ -59,7 +59,7 @@ static int look(struct install *in)
 	snprintf(in->release, sizeof(in->release), "%s",
 		 ctl_string(json_object_get(spy, "kernel"), "release"));
 	in->present = json_pack("[s]", "symbiotic");
-	json_array_foreach (json_object_get(spy, "modules"), i, module)
+	json_array_foreach(json_object_get(spy, "modules"), i, module)
 		json_array_append(in->present, json_object_get(module, "name"));
 	json_decref(spy);
 	return 0;
@@ -70,7 +70,7 @@ static bool has(const json_t *names, const char *name)
 	const json_t *entry;
 	size_t i;
 
-	json_array_foreach (names, i, entry)
+	json_array_foreach(names, i, entry)
 		if (json_string_value(entry) && symmod_name_equal(json_string_value(entry), name))
 			return true;
 	return false;
@@ -187,7 +187,7 @@ static int print_done(const struct install *in)
 		return ctl_print_json(json_pack("{s:s, s:O, s:b}", "name", in->ctl->name,
 						"installed", in->done, "by_guest",
 						in->lacking.code));
-	json_array_foreach (in->done, i, name) {
+	json_array_foreach(in->done, i, name) {
 		printf("%s: %s is loaded", in->ctl->name, json_string_value(name));
 		if (in->lacking.code)
 			printf(" by the guest's own modprobe (%s)", in->lacking.text);
@@ -235,7 +235,7 @@ static int do_list(struct ctl *ctl, struct sym_conn *conn)
 	free(text);
 	if (ctl->json)
 		return ctl_print_json(list);
-	json_array_foreach (list, i, module) {
+	json_array_foreach(list, i, module) {
 		ctl_print_text(stdout, ctl_string(module, "name"));
 		puts(json_is_true(json_object_get(module, "installed")) ?
 			     " (installed from here)" :

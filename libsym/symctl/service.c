@@ -21,9 +21,9 @@ static int list_services(struct ctl *ctl, struct sym_conn *conn)
 	free(text);
 	if (ctl->json)
 		return ctl_print_json(list);
-	json_array_foreach (list, i, service) {
+	json_array_foreach(list, i, service) {
 		printf("%-12s %s\n", ctl_string(service, "name"), ctl_string(service, "about"));
-		json_array_foreach (json_object_get(service, "verbs"), j, verb)
+		json_array_foreach(json_object_get(service, "verbs"), j, verb)
 			printf("  %-10s %s\n", ctl_string(verb, "name"),
 			       ctl_string(verb, "help"));
 	}

@@ -34,7 +34,7 @@ static void print_words(const json_t *words)
 	const json_t *word;
 	size_t i;
 
-	json_array_foreach (words, i, word) {
+	json_array_foreach(words, i, word) {
 		if (i)
 			putchar(',');
 		ctl_print_text(stdout, json_string_value(word) ? json_string_value(word) : "?");
@@ -65,7 +65,7 @@ static void print_vcpus(const json_t *vcpus)
 	size_t i;
 
 	printf("\n%-5s %8s %8s %-16s %12s\n", "VCPU", "PID", "TGID", "COMMAND", "SWITCHES");
-	json_array_foreach (vcpus, i, vcpu) {
+	json_array_foreach(vcpus, i, vcpu) {
 		printf("%-5lld ", ctl_integer(vcpu, "vcpu"));
 		if (json_object_get(vcpu, "error")) {
 			printf("%8s %8s %s\n", "-", "-", ctl_string(vcpu, "error"));
@@ -83,7 +83,7 @@ static void print_handlers(const json_t *handlers)
 	const json_t *handler;
 	size_t i;
 
-	json_array_foreach (handlers, i, handler) {
+	json_array_foreach(handlers, i, handler) {
 		printf("%-11s ", i ? "" : "handlers");
 		ctl_print_text(stdout, ctl_string(handler, "name"));
 		printf(" (");
@@ -97,7 +97,7 @@ static void print_values(const json_t *values)
 	const json_t *value;
 	size_t i;
 
-	json_array_foreach (values, i, value) {
+	json_array_foreach(values, i, value) {
 		printf("%-11s ", i ? "" : "values");
 		ctl_print_text(stdout, ctl_string(value, "name"));
 		printf(" = ");
@@ -121,7 +121,7 @@ static void print_modules(const json_t *modules)
 	size_t i;
 
 	printf("%-11s ", "modules");
-	json_array_foreach (modules, i, module) {
+	json_array_foreach(modules, i, module) {
 		printf("%s", i ? ", " : "");
 		ctl_print_text(stdout, ctl_string(module, "name"));
 	}

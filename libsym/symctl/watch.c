@@ -47,7 +47,7 @@ static void print_event(const char *text)
 		strftime(stamp, sizeof(stamp), "%F %T", &tm);
 	printf("%s.%03d ", stamp, (int)((when - seconds) * 1000));
 	ctl_print_text(stdout, name ? name : "?");
-	json_object_foreach (data, key, value)
+	json_object_foreach(data, key, value)
 		print_value(key, value);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		if (json_object_get(event, counts[i]))

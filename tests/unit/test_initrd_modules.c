@@ -170,7 +170,7 @@ static void test_compressed(void **state)
 {
 	struct fixture *f = *state;
 
-	for_each_form (form) {
+	for_each_form(form) {
 		struct module_file *m = make_module("6.1.0-x");
 
 		unlink(f->module);

@@ -68,7 +68,7 @@ static void test_whole(void **state)
 {
 	struct module_file *f = module();
 
-	for_each_form (form) {
+	for_each_form(form) {
 		assert_int_equal(read_file(packed, form->pack(f, sizeof(*f))), 0);
 		assert_string_equal(image.name, "symtest");
 		assert_int_equal(image.size, sizeof(*f));
@@ -82,7 +82,7 @@ static void test_truncated(void **state)
 {
 	struct module_file *f = module();
 
-	for_each_form (form) {
+	for_each_form(form) {
 		size_t size = form->pack(f, sizeof(*f));
 
 		for (size_t n = 100; n < size; n += 7)
@@ -96,7 +96,7 @@ static void test_damaged(void **state)
 {
 	struct module_file *f = module();
 
-	for_each_form (form) {
+	for_each_form(form) {
 		size_t size = form->pack(f, sizeof(*f));
 
 		packed[size - 2] ^=
@@ -117,7 +117,7 @@ static void test_wrong_magic(void **state)
 {
 	struct module_file *f = module();
 
-	for_each_form (form) {
+	for_each_form(form) {
 		size_t size = form->pack(f, sizeof(*f));
 
 		packed[1] ^= 1;
@@ -130,7 +130,7 @@ static void test_not_a_module(void **state)
 {
 	char text[1000] = "no module\n";
 
-	for_each_form (form)
+	for_each_form(form)
 		refused(form->pack(text, sizeof(text)), -ENOEXEC, "", "not a kernel module");
 }
 
@@ -142,7 +142,7 @@ static void test_bomb(void **state)
 
 	assert_non_null(big);
 	memcpy(big, f, sizeof(*f));
-	for_each_form (form) {
+	for_each_form(form) {
 		refused(form->pack(big, 2 * SYM_MOD_MAX), -EFBIG, "",
 			"larger than 16 MiB when decompressed");
 		refused(form->pack(big, SYM_MOD_MAX + 1), -EFBIG, "", "larger than 16 MiB");
@@ -202,7 +202,7 @@ static void test_repository(void **state)
 
 	snprintf(path, sizeof(path), "%s/6.1", dir);
 	assert_int_equal(mkdir(path, 0700), 0);
-	for_each_form (form) {
+	for_each_form(form) {
 		size_t size = form->pack(f, sizeof(*f));
 		char name[32];
 

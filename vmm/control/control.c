@@ -60,7 +60,7 @@ static int check_request(const json_t *request, struct err *err)
 
 	if (!json_is_object(request))
 		return err_set(err, -EINVAL, "a request must be a JSON object");
-	json_object_foreach ((json_t *)request, key, value)
+	json_object_foreach((json_t *)request, key, value)
 		if (strcmp(key, "id") && strcmp(key, "method") && strcmp(key, "params"))
 			return err_set(err, -EINVAL, "unknown field '%.64s' in the request", key);
 	if (!request_id(request))
@@ -78,7 +78,7 @@ static int check_params(const struct control_method *method, const json_t *param
 	const char *key;
 	json_t *value;
 
-	json_object_foreach ((json_t *)params, key, value) {
+	json_object_foreach((json_t *)params, key, value) {
 		const char *const *allowed = method->params;
 
 		while (allowed && *allowed && strcmp(*allowed, key))

@@ -51,7 +51,7 @@ static int parse_args(const json_t *args, struct call_job *job, struct err *err)
 		return err_set(err, -EINVAL, "parameter 'args' must be an array");
 	if (json_array_size(args) > SYM_CALL_ARGS)
 		return err_set(err, -EINVAL, "parameter 'args': %d at most", SYM_CALL_ARGS);
-	json_array_foreach (args, i, value)
+	json_array_foreach(args, i, value)
 		if (parse_arg(value, &job->call.arg[i]))
 			return err_set(err, -EINVAL,
 				       "parameter 'args' must be integers, or strings of one");

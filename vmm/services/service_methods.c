@@ -81,7 +81,7 @@ static int take_args(struct verb_job *job, const json_t *args, struct err *err)
 	if (args && (!json_is_array(args) || json_array_size(args) > MAX_ARGS))
 		return err_set(err, -EINVAL, "parameter 'args' must be an array of at most %d",
 			       MAX_ARGS);
-	json_array_foreach (args, i, value) {
+	json_array_foreach(args, i, value) {
 		if (!json_is_string(value))
 			return err_set(err, -EINVAL, "parameter 'args': must be strings");
 		job->argv[job->argc] = strdup(json_string_value(value));
