@@ -12,9 +12,9 @@
 #include <xxhash.h>
 
 #include "sym/host.h"
+#include "sym/symmod.h"
 #include "symbiotic/sym.h"
 #include "symbiotic/text.h"
-#include "sym/symmod.h"
 
 #define DATA_DEADLINE_MS  5000u
 #define LOAD_DEADLINE_MS  30000u

@@ -20,8 +20,8 @@
 
 #include <cmocka.h>
 
-#include "core/loop.h"
 #include "control/control.h"
+#include "core/loop.h"
 #include "host/events.h"
 
 static char folder[64];

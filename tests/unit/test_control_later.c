@@ -20,10 +20,10 @@
 
 #include <cmocka.h>
 
-#include "core/loop.h"
 #include "control/control.h"
-#include "host/events.h"
 #include "control/work.h"
+#include "core/loop.h"
+#include "host/events.h"
 
 static char folder[64];
 

@@ -19,8 +19,8 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
-#include "core/loop.h"
 #include "control/control.h"
+#include "core/loop.h"
 #include "host/events.h"
 #include <symkit/guest.h>
 #include <symkit/sym.h>

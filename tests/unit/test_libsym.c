@@ -22,9 +22,9 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "control/control.h"
 #include "core/loop.h"
 #include "host/console.h"
-#include "control/control.h"
 #include "host/events.h"
 #include <symkit/sym.h>
 

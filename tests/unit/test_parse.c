@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "cli/cli.h"
-#include "core/parse.h"
 #include "core/layout.h"
+#include "core/parse.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

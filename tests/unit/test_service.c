@@ -18,9 +18,9 @@
 #include <cmocka.h>
 
 #include "core/loop.h"
-#include "parts/part.h"
 #include "host/events.h"
 #include "host/metrics.h"
+#include "parts/part.h"
 #include "services/services.h"
 #include "symbiotic/sym.h"
 

@@ -12,8 +12,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "sym/host.h"
 #include "parts/sym_json.h"
+#include "sym/host.h"
 #include "symbiotic/sym.h"
 
 static _Alignas(8) uint8_t page[SYM_SPY_GUEST_SIZE];

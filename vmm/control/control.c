@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/loop.h"
 #include "control/control_client.h"
+#include "core/loop.h"
 #include "host/events.h"
 
 #define DESTROY_DEADLINE_MS 500

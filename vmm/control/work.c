@@ -16,8 +16,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/loop.h"
 #include "control/control.h"
+#include "core/loop.h"
 #include "host/seccomp.h"
 
 #define MAX_QUEUED 1024

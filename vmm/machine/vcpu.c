@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #include "core/config.h"
-#include "machine/vm.h"
 #include "host/metrics.h"
 #include "host/seccomp.h"
+#include "machine/vm.h"
 
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MTRR_ENABLE_WB	  (1u << 11 | 6)

@@ -10,18 +10,18 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "control/control.h"
 #include "core/config.h"
 #include "core/layout.h"
-#include "machine/vcpu.h"
-#include "machine/vm.h"
 #include "devices/pci.h"
 #include "devices/platform.h"
 #include "devices/pm_timer.h"
 #include "devices/pvpanic.h"
 #include "devices/serial.h"
 #include "host/console.h"
-#include "control/control.h"
 #include "host/metrics.h"
+#include "machine/vcpu.h"
+#include "machine/vm.h"
 #include "virtio/virtio.h"
 
 static int make_uuid(char out[37], struct err *err)

@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "boot/boot.h"
+#include "control/control.h"
 #include "core/clock.h"
 #include "core/config.h"
-#include "machine/vm.h"
-#include "control/control.h"
 #include "host/events.h"
 #include "host/metrics.h"
+#include "machine/vm.h"
 
 static json_t *text_or_null(const char *text)
 {

@@ -10,9 +10,9 @@
 
 #include "core/clock.h"
 #include "core/loop.h"
+#include "host/events.h"
 #include "machine/vcpu.h"
 #include "machine/vm.h"
-#include "host/events.h"
 #include "sym/host.h"
 
 #define PAUSE_DEADLINE_NS (5 * NS_PER_S)

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "control/control.h"
-#include "sym/host.h"
-#include "parts/sym_json.h"
-#include "parts/interface.h"
 #include "control/work.h"
+#include "parts/interface.h"
+#include "parts/sym_json.h"
+#include "sym/host.h"
 
 #define DEADLINE_MAX_MS 60000
 

@@ -10,9 +10,9 @@
 #include <linux/kvm.h>
 #include <string.h>
 
+#include "control/work.h"
 #include "core/config.h"
 #include "core/kvm.h"
-#include "control/work.h"
 #include "core/layout.h"
 #include "host/events.h"
 #include "host/metrics.h"

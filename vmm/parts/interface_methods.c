@@ -11,10 +11,10 @@
 
 #include "boot/boot.h"
 #include "control/control.h"
-#include "host/events.h"
-#include "sym/host.h"
-#include "parts/sym_json.h"
 #include "control/work.h"
+#include "host/events.h"
+#include "parts/sym_json.h"
+#include "sym/host.h"
 #include "sym/symmod.h"
 
 int interface_offered(const struct part_vm *vm, struct err *err)

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/work.h"
 #include "core/clock.h"
 #include "core/config.h"
 #include "core/loop.h"
 #include "host/cleanup.h"
 #include "host/events.h"
 #include "host/metrics.h"
-#include "control/work.h"
 
 #define TICK_NS	      NS_PER_S
 #define SYNC_TRIES    7

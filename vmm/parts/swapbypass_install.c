@@ -15,11 +15,11 @@
 #include <jansson.h>
 
 #include "boot/boot.h"
+#include "control/work.h"
 #include "core/clock.h"
 #include "core/config.h"
 #include "host/events.h"
 #include "parts/swapbypass.h"
-#include "control/work.h"
 #include "sym/symmod.h"
 
 #define MAX_MODULES 64

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/parse.h"
 #include "control/control.h"
+#include "control/work.h"
+#include "core/parse.h"
 #include "host/events.h"
 #include "parts/swapbypass.h"
 #include "parts/sym_json.h"
-#include "control/work.h"
 
 struct job {
 	struct swapbypass *sb;

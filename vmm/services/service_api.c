@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/work.h"
 #include "core/loop.h"
 #include "host/events.h"
 #include "host/metrics.h"
 #include "services/services.h"
-#include "control/work.h"
 #include "virtio/virtio.h"
 
 struct sym *sym_service_sym(struct sym_service_vm *vm)

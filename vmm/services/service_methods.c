@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "control/control.h"
+#include "control/work.h"
 #include "host/events.h"
 #include "services/services.h"
-#include "control/work.h"
 
 #define MAX_ARGS   64
 #define MAX_ANSWER (256 * 1024)

@@ -14,10 +14,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "core/loop.h"
-#include "parts/part.h"
-#include "host/events.h"
 #include "control/work.h"
+#include "core/loop.h"
+#include "host/events.h"
+#include "parts/part.h"
 #include "sym/symmod.h"
 
 static const struct {
