@@ -158,7 +158,7 @@ static void test_hostile_text(void **state)
 
 static void test_nobody(void **state)
 {
-	struct sym *sym = test_calloc(1, sizeof(*sym) + sizeof(sym->vcpu[0]));
+	struct sym *sym = test_calloc(1, sizeof(*sym) + 2 * sizeof(sym->vcpu[0]));
 	json_t *json;
 
 	sym->nr_vcpus = 2;
