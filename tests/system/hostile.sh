@@ -193,16 +193,16 @@ hostile_tests() {
 	hammer_once odd
 	event_since "$before" symbiotic_fault "$version: odd"
 	one change 2000
-	before=$(events "is not one")
+	before=$(events "SymSpy page is not valid")
 	for ((lie = 0; ; lie++)); do
 		one lie $lie
 		case $said in *": 0 refused"*) break ;; esac
 	done
 	[ $lie -gt 10 ] || fail "lies"
-	event_since "$before" "is not one" "$version: lies"
-	before=$(events "not valid")
+	event_since "$before" "SymSpy page is not valid" "$version: lies"
+	before=$(events "handler table are not valid")
 	one table
-	event_since "$before" "not valid" "$version: table"
+	event_since "$before" "handler table are not valid" "$version: table"
 	before=$(events symbiotic_gone)
 	one storm 3
 	one again 1000
@@ -223,7 +223,7 @@ hostile_tests() {
 	nested 2 '300 ms' slow # halt
 	event_since "$before" call_timeout "$version: hang"
 	nested 3 '^0x2a ' fast # tokens, cookies
-	nested 4 'rotocol' fast # status, length
+	nested 4 'answer is not valid' fast # status, length
 	nested 5 '^0x2a ' fast # hypercalls
 	nested 6 'meanwhile' fast # registers again
 	nested 7 'meanwhile' fast # leaves

@@ -89,7 +89,7 @@ J
 	changes=0
 	console "^swaptorture: set of" 60
 	until grep -qa 'less than memory' "$work/console"; do
-		change sync device
+		change device device
 		sleep 0.5
 		change on bypass
 		sleep 0.5
