@@ -68,7 +68,7 @@ $(swap_script 512M)
 dd if=\$dev of=/dev/null bs=1M 2>/dev/null
 echo "all of it was read"
 await load
-$(load 25 random pageout)
+$(load 12 random pageout)
 echo "load ended"
 await on
 $(load 3 random)
@@ -127,7 +127,7 @@ host_swap() {
 		swapon "$area" || fail "the host has no swap"
 	begin <<J
 $(swap_script 512M)
-$(load 15 random)
+$(load 10 random)
 $swap_dmesg
 J
 	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
@@ -209,7 +209,7 @@ own_swapon() {
 	echo "$version: the guest's own swapon, and a limit"
 	begin --swapbypass-limit 16M <<J
 $(swap_script 512M)
-$(load 15 --set 120M --swap '$dev' swapoff pageout)
+$(load 8 --set 120M --swap '$dev' swapoff pageout)
 $swap_dmesg
 J
 	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
@@ -229,9 +229,8 @@ echo "hog begins"
 windowhog $window $(mib 300) || exit
 J
 	console "SYMJOB: exit 0" 60
-	[ "$(lent)" -ge "$(mib 300)" ] || fail "only $(lent) bytes are lent: no hog"
 	wait_for 40 grep -q swapbypass_violation "$events" || fail "no event: $(cat "$events")"
-	at_most $((64 * 1048576 + slack)) || fail "$(lent) bytes lent, and the limit is 64M"
+	wait_for 40 at_most $((64 * 1048576 + slack)) || fail "$(lent) bytes lent, the limit is 64M"
 	echo "    $(grep -o 'the guest has[^"]*' "$events" | head -n 1)"
 	end
 }
