@@ -11,6 +11,7 @@
 #include <linux/types.h>
 #include <asm/msr.h>
 
+#include <symkit/compat.h>
 #include <symkit/kernel.h>
 
 #define HOSTILE_CPUS   8

@@ -91,7 +91,7 @@ static int __init hostile_init(void)
 	u32 base, version, port;
 	int err;
 
-	base = hypervisor_cpuid_base(SYM_CPUID_SIGNATURE, SYM_CPUID_FEATURES);
+	base = cpuid_base_hypervisor(SYM_CPUID_SIGNATURE, SYM_CPUID_FEATURES);
 	if (!base)
 		return -ENODEV;
 	cpuid(base + SYM_CPUID_FEATURES, &version, &hostile.offered, &hostile.msr, &port);

@@ -63,7 +63,7 @@ static long hostile_order(u64 arg)
 	hostile_try(SYM_MSR_FEATURES, ~0ull);
 	hostile_try(SYM_MSR_FEATURES, 1ull << 32);
 	for (msr = SYM_MSR_CALL_AREA + 1; msr < SYM_NR_MSRS; msr++)
-		if (rdmsrl_safe(hostile.msr + msr, &value))
+		if (rdmsrq_safe(hostile.msr + msr, &value))
 			hostile.refused++;
 		else
 			hostile.accepted++;

@@ -14,7 +14,7 @@ struct hostile hostile;
 
 int hostile_wrmsr(u32 msr, u64 value)
 {
-	return wrmsrl_safe(hostile.msr + msr, value) ? -EIO : 0;
+	return wrmsrq_safe(hostile.msr + msr, value) ? -EIO : 0;
 }
 
 /* A write that should be refused; counted. */
@@ -50,7 +50,7 @@ void hostile_setup(struct sym_call_area *area, unsigned int cpu)
 {
 	u64 gs_base;
 
-	rdmsrl(MSR_GS_BASE, gs_base);
+	rdmsrq(MSR_GS_BASE, gs_base);
 	area->guest.setup = (struct sym_call_setup){
 		.magic = SYM_CALL_MAGIC,
 		.version = SYM_ABI_VERSION,
@@ -142,7 +142,7 @@ int hostile_register(void)
 
 	if (hostile_wrmsr(SYM_MSR_COOKIE, HOSTILE_COOKIE) ||
 	    hostile_wrmsr(SYM_MSR_FEATURES, hostile.offered) ||
-	    rdmsrl_safe(hostile.msr + SYM_MSR_COOKIE, &generation))
+	    rdmsrq_safe(hostile.msr + SYM_MSR_COOKIE, &generation))
 		return -EIO;
 	hostile.generation = generation;
 	hostile_spy_page();

@@ -51,7 +51,7 @@ static void sym_cpu_fill(struct sym_cpu *cpu, unsigned int number)
 	memset(&cpu->area->host, 0, sizeof(cpu->area->host));
 	/* An abandoned nested handler does not run any more, since we run on its CPU. */
 	WRITE_ONCE(cpu->slot[SYM_CALL_NESTED].running, NULL);
-	rdmsrl(MSR_GS_BASE, gs_base);
+	rdmsrq(MSR_GS_BASE, gs_base);
 	*setup = (struct sym_call_setup){
 		.magic = SYM_CALL_MAGIC,
 		.version = SYM_ABI_VERSION,

@@ -4,20 +4,16 @@
  * saved the interrupted registers.  No code calls this, and it never returns.
  */
 #include <linux/linkage.h>
-#include <linux/version.h>
 #include <asm/ibt.h>
-#include <asm/unwind_hints.h>
+
+#include <symkit/compat.h>
 
 #define PORT		0x7e	/* SYM_PORT; dispatch.c checks these */
 #define HC_RETURN	1	/* SYM_HC_RETURN */
 
 	.text
 SYM_CODE_START(sym_nested_entry)
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 	UNWIND_HINT_END_OF_STACK
-#else
-	UNWIND_HINT_EMPTY
-#endif
 	ENDBR
 	/* struct sym_nested from its end; 96 bytes keep the stack aligned to 16. */
 	pushq	$0		/* value[1] */

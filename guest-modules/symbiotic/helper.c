@@ -120,7 +120,7 @@ static int sym_helper_do(struct sym_helper *helper, const char *const *argv, cha
 	int i, ret = -ENOENT;
 
 	*text = 0;
-	helper->output = shmem_file_setup("symbiotic", size, VM_NORESERVE);
+	helper->output = shmem_file_setup("symbiotic", size, SYM_SHMEM_NORESERVE);
 	if (IS_ERR(helper->output))
 		return PTR_ERR(helper->output);
 	for (i = 0; i < ARRAY_SIZE(folders) && ret == -ENOENT; i++)

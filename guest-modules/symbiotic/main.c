@@ -25,7 +25,7 @@ struct sym_vmm sym_vmm;
 /* A write that the VMM refuses causes a fault; turn it into an error. */
 int sym_msr_write(u32 msr, u64 value)
 {
-	return wrmsrl_safe(sym_vmm.msr + msr, value) ? -EIO : 0;
+	return wrmsrq_safe(sym_vmm.msr + msr, value) ? -EIO : 0;
 }
 
 long sym_hypercall(u32 nr, u64 a, u64 b, u64 c)
@@ -48,7 +48,7 @@ static int sym_discover(void)
 	u32 base = 0, version, port;
 
 	if (boot_cpu_has(X86_FEATURE_HYPERVISOR))
-		base = hypervisor_cpuid_base(SYM_CPUID_SIGNATURE, SYM_CPUID_FEATURES);
+		base = cpuid_base_hypervisor(SYM_CPUID_SIGNATURE, SYM_CPUID_FEATURES);
 	if (!base) {
 		pr_info("no symbiotic VMM found\n");
 		return -ENODEV;
@@ -86,8 +86,8 @@ static int sym_register(u32 want)
 	err = sym_msr_write(SYM_MSR_FEATURES, want);
 	if (err)
 		return err;
-	if (rdmsrl_safe(sym_vmm.msr + SYM_MSR_FEATURES, &granted) ||
-	    rdmsrl_safe(sym_vmm.msr + SYM_MSR_COOKIE, &generation))
+	if (rdmsrq_safe(sym_vmm.msr + SYM_MSR_FEATURES, &granted) ||
+	    rdmsrq_safe(sym_vmm.msr + SYM_MSR_COOKIE, &generation))
 		return -EIO;
 	sym_vmm.granted = granted & want;
 	sym_vmm.generation = generation;

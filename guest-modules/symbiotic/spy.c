@@ -7,13 +7,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/utsname.h>
-#include <linux/version.h>
 #include <linux/vmalloc.h>
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
-#include <linux/vmcore_info.h>
-#else
-#include <linux/crash_core.h>
-#endif
 
 #include "symbiotic.h"
 

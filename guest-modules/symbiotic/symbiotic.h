@@ -15,6 +15,7 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
+#include <symkit/compat.h>
 #include <symkit/kernel.h>
 
 /*

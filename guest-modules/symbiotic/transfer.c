@@ -72,7 +72,7 @@ struct file *sym_transfer_file(void)
 		sym_transfer_drop();
 		return ERR_PTR(-EBADMSG);
 	}
-	file = shmem_file_setup(sym_transfer.name, sym_transfer.size, VM_NORESERVE);
+	file = shmem_file_setup(sym_transfer.name, sym_transfer.size, SYM_SHMEM_NORESERVE);
 	if (IS_ERR(file))
 		return file;
 	while (at < sym_transfer.size) {
