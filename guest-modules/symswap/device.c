@@ -5,12 +5,9 @@
  */
 #include <linux/blkdev.h>
 #include <linux/highmem.h>
-#include <linux/pagemap.h>
-#include <linux/version.h>
 
+#include "kernel.h"
 #include "symswap.h"
-
-#define SYMSWAP_SECTORS (PAGE_SIZE >> SECTOR_SHIFT) /* of a slot */
 
 static struct gendisk *symswap_disk;
 
@@ -34,8 +31,13 @@ static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int
 			return -ENOSPC;
 		symswap_lend(slot);
 		memcpy_from_page(symswap.base + at, page, offset, len);
+		set_bit(slot, symswap.written);
 		symswap_count(writes);
-	} else if (lent) {
+		return 0;
+	}
+	/* What was read may be changed, and be swapped out again as zeros without a write. */
+	clear_bit(slot, symswap.written);
+	if (lent) {
 		memcpy_to_page(page, offset, symswap.base + at, len);
 		symswap_count(reads);
 	} else {
@@ -45,9 +47,7 @@ static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int
 	return 0;
 }
 
-/* Within one page of memory, and any place of the window. */
-static int symswap_copy(struct page *page, unsigned int offset, unsigned int len, u64 at,
-			bool write)
+int symswap_copy(struct page *page, unsigned int offset, unsigned int len, u64 at, bool write)
 {
 	unsigned int n;
 	int err = 0;
@@ -59,7 +59,7 @@ static int symswap_copy(struct page *page, unsigned int offset, unsigned int len
 	return err;
 }
 
-static bool symswap_within(sector_t sector, unsigned int len)
+bool symswap_within(sector_t sector, unsigned int len)
 {
 	u64 size = (u64)symswap.slots << PAGE_SHIFT;
 
@@ -92,61 +92,23 @@ static void symswap_submit(struct bio *bio)
 	bio_endio(bio);
 }
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-/* A page of swap without a bio; having this also marks the device as synchronous. */
-static int symswap_rw_page(struct block_device *bdev, sector_t sector, struct page *page,
-			   enum req_op op)
+/* The kernel has no use for the slot's contents any more.  May not sleep. */
+static void symswap_slot_freed(struct block_device *bdev, unsigned long slot)
 {
-	int err;
-
-	if (PageTransHuge(page))
-		return -ENOTSUPP;
-	if (!symswap_within(sector, PAGE_SIZE))
-		return -EIO;
-	err = symswap_copy(page, 0, PAGE_SIZE, (u64)sector << SECTOR_SHIFT, op_is_write(op));
-	if (err)
-		return err; /* the kernel tries again, with a bio */
-	page_endio(page, op_is_write(op), 0);
-	return 0;
+	if (slot < symswap.slots)
+		clear_bit(slot, symswap.written);
 }
-#endif
 
 static const struct block_device_operations symswap_operations = {
 	.owner = THIS_MODULE,
 	.submit_bio = symswap_submit,
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-	.rw_page = symswap_rw_page,
-#endif
+	.swap_slot_free_notify = symswap_slot_freed,
+	SYMSWAP_RW_PAGE
 };
-
-static struct gendisk *symswap_alloc(void)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-	struct queue_limits limits = {
-		.logical_block_size = PAGE_SIZE,
-		.physical_block_size = PAGE_SIZE,
-		.features = BLK_FEAT_SYNCHRONOUS,
-	};
-
-	return blk_alloc_disk(&limits, NUMA_NO_NODE);
-#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
-
-	if (!disk)
-		return ERR_PTR(-ENOMEM);
-	blk_queue_logical_block_size(disk->queue, PAGE_SIZE);
-	blk_queue_physical_block_size(disk->queue, PAGE_SIZE);
-	blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
-	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, disk->queue);
-	return disk;
-#else
-#error "the block layer of this kernel is not known to symswap"
-#endif
-}
 
 int symswap_device_init(void)
 {
-	struct gendisk *disk = symswap_alloc();
+	struct gendisk *disk = symswap_alloc_disk();
 	int err;
 
 	if (IS_ERR(disk))

@@ -4,6 +4,7 @@
  * the kernel's fault handler to ours.
  */
 #include <linux/linkage.h>
+#include <asm/ibt.h>
 #include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
 
@@ -30,6 +31,8 @@ THROUGH lru_add
 THROUGH lru_del
 THROUGH zswap_never
 THROUGH lookup
+THROUGH swap_count
+THROUGH cached
 THROUGH gup
 THROUGH swapoff
 THROUGH swapoff_ia32
@@ -38,6 +41,7 @@ THROUGH hmm
 
 /* ftrace redirects calls of do_swap_page(vmf) here. */
 SYM_FUNC_START(symswap_h_fault)
+	ENDBR
 	pushq	%rdi
 	call	symswap_fault
 	popq	%rdi

@@ -4,12 +4,14 @@
  * place.  For the rest of the kernel it stays swapped out.  Any unusual case is left to the
  * kernel.
  */
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/swap.h>
-#include <linux/swapops.h>
 #include <linux/userfaultfd_k.h>
-#include <linux/version.h>
 
+#include "kernel.h"
 #include "symswap.h"
 
 #define SYMSWAP_NOT_VMA                                                                          \
@@ -31,94 +33,112 @@ static bool symswap_fault_plain(const struct vm_fault *vmf)
 	       !(vma->vm_flags & SYMSWAP_NOT_VMA) && !userfaultfd_armed(vmf->vma);
 }
 
-static pte_t symswap_make_pte(const struct vm_fault *vmf, unsigned int slot)
+static pte_t symswap_make_pte(const struct vm_area_struct *vma, unsigned int slot, bool young)
 {
-	pte_t pte = pfn_pte(symswap.pfn + slot, vmf->vma->vm_page_prot);
+	pte_t pte = pfn_pte(symswap.pfn + slot, vma->vm_page_prot);
 
 	/* Treat it as written to: we would not notice when it is. */
-	pte = pte_mksoft_dirty(pte_mkyoung(pte_mkdirty(pte)));
-	if (vmf->vma->vm_flags & VM_WRITE) {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-		pte = pte_mkwrite_novma(pte);
-#else
-		pte = pte_mkwrite(pte);
-#endif
-	}
-	return pte_mkdevmap(pte_mkspecial(pte));
-}
-
-/*
- * Since 6.12 a page of zeros is not written, only recorded.  Such slots are left alone: the
- * kernel may be about to read one together with its neighbours, as one large folio, and
- * treats it as an error if only some of them are recorded.
- */
-static bool symswap_slot_zero(struct swap_info_struct *si, unsigned int slot)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-	return test_bit(slot, si->zeromap);
-#else
-	return false;
-#endif
-}
-
-/* One reference, and no page in the swap cache or being added to it. */
-static bool symswap_slot_alone(struct swap_info_struct *si, unsigned int slot)
-{
-	return READ_ONCE(si->swap_map[slot]) == 1;
+	pte = pte_mksoft_dirty(pte_mkdirty(pte));
+	pte = young ? pte_mkyoung(pte) : pte_mkold(pte);
+	if (vma->vm_flags & VM_WRITE)
+		pte = symswap_mkwrite(pte);
+	return symswap_mark(pte);
 }
 
 /*
  * Under the locks of page table and slot.  Code that puts a page into the swap cache reads
- * or writes the slot afterwards, and finds then that it has an owner.
+ * or writes the slot afterwards, and finds then that it has an owner.  A page of zeros may
+ * be recorded by the kernel and not be written; such slots are left alone.
  */
-static bool symswap_slot_take(struct swap_info_struct *si, unsigned int slot)
+static bool symswap_slot_take(struct swap_info_struct *si, swp_entry_t entry)
 {
-	return symswap_slot_alone(si, slot) && !symswap_slot_zero(si, slot) &&
+	unsigned int slot = swp_offset(entry);
+
+	return test_bit(slot, symswap.written) && symswap_slot_alone(si, entry) &&
 	       !symswap_zswap_used(si, slot) && !WARN_ON_ONCE(symswap.slot[slot].owner);
 }
 
-static bool symswap_map(struct symswap_process *p, struct swap_info_struct *si,
-			const struct vm_fault *vmf, pte_t *pte, unsigned int slot)
+/* @entry is that of @pte, which is for @address of @vma; @young: it is about to be used. */
+struct symswap_try {
+	struct symswap_process *p;
+	struct swap_info_struct *si;
+	const struct vm_area_struct *vma;
+	unsigned long address;
+	pte_t *pte;
+	swp_entry_t entry;
+	bool young;
+};
+
+static bool symswap_map(const struct symswap_try *try)
 {
-	unsigned long address = vmf->address & PAGE_MASK;
+	unsigned int slot = swp_offset(try->entry);
+	struct symswap_process *p = try->p;
 	bool open;
 
-	if (!symswap_slot_take(si, slot))
+	if (!symswap_slot_take(try->si, try->entry))
 		return false;
 	/* Closing a range after this sees the mapping; one closed before is seen here. */
 	spin_lock(&p->lock);
-	open = symswap_process_open(p, address) && symswap_bypassing();
+	open = symswap_process_open(p, try->address) && symswap_bypassing();
 	if (open) {
 		symswap.slot[slot] = (struct symswap_slot){
 			.owner = p,
-			.pte = pte,
-			.where = address,
+			.pte = try->pte,
+			.where = try->address,
 		};
-		if (pte_swp_exclusive(vmf->orig_pte))
+		if (pte_swp_exclusive(*try->pte))
 			symswap.slot[slot].where |= SYMSWAP_EXCLUSIVE;
 		p->mapped++;
-		set_pte(pte, symswap_make_pte(vmf, slot));
+		set_pte(try->pte, symswap_make_pte(try->vma, slot, try->young));
 	}
 	spin_unlock(&p->lock);
 	return open;
 }
 
 /* Under the lock of the page table, which still has the swap entry: so the area stays. */
-static bool symswap_try(struct symswap_process *p, struct swap_info_struct *si,
-			const struct vm_fault *vmf, pte_t *pte)
+static bool symswap_try(struct symswap_try *try)
 {
-	unsigned int slot = swp_offset(pte_to_swp_entry(vmf->orig_pte));
+	unsigned int slot;
 	spinlock_t *lock;
 	bool mapped;
 
-	if (!slot || slot >= symswap.slots || symswap_area_cached() != si ||
-	    !symswap_area_ours(si))
+	if (!symswap_swapped(*try->pte, &try->entry) || swp_type(try->entry) != try->si->type)
+		return false;
+	slot = swp_offset(try->entry);
+	if (!slot || slot >= symswap.slots || symswap_area_cached() != try->si ||
+	    !symswap_area_ours(try->si) || symswap_swapped_uffd(*try->pte))
 		return false;
 	lock = symswap_slot_lock(slot);
 	spin_lock(lock);
-	mapped = symswap_map(p, si, vmf, pte, slot);
+	mapped = symswap_map(try);
 	spin_unlock(lock);
+	if (mapped)
+		symswap_count(maps);
 	return mapped;
+}
+
+/*
+ * Neighbours that are swapped out are mapped in the same fault, as pages that have not been
+ * used yet.  A group is aligned, and so within one page table.
+ */
+static unsigned int around = 16;
+module_param(around, uint, 0644);
+MODULE_PARM_DESC(around, "Pages mapped in one fault, a power of two up to 16 (16)");
+
+static void symswap_map_around(const struct symswap_try *done)
+{
+	unsigned long size = rounddown_pow_of_two(clamp(READ_ONCE(around), 1u, 16u)) << PAGE_SHIFT;
+	unsigned long first = done->address & ~(size - 1);
+	unsigned long start = max(first, done->vma->vm_start);
+	unsigned long end = min(first + size, done->vma->vm_end);
+	struct symswap_try next = *done;
+
+	next.young = false;
+	next.pte -= (done->address - start) >> PAGE_SHIFT;
+	for (next.address = start; next.address < end; next.address += PAGE_SIZE, next.pte++)
+		if (next.address != done->address && !pte_none(*next.pte) &&
+		    !pte_present(*next.pte))
+			symswap_try(&next);
 }
 
 static unsigned int symswap_fault_ours(struct vm_fault *vmf, struct swap_info_struct *si)
@@ -126,25 +146,29 @@ static unsigned int symswap_fault_ours(struct vm_fault *vmf, struct swap_info_st
 	struct mm_struct *mm = vmf->vma->vm_mm;
 	pmd_t pmd = READ_ONCE(*vmf->pmd);
 	unsigned int ret = SYMSWAP_PASS;
-	struct symswap_process *p;
+	struct symswap_try try = {
+		.si = si,
+		.vma = vmf->vma,
+		.address = vmf->address & PAGE_MASK,
+		.young = true,
+	};
 	spinlock_t *lock;
-	pte_t *pte;
 
 	rcu_read_lock();
-	p = symswap_process_find(mm);
-	if (!p)
+	try.p = symswap_process_find(mm);
+	if (!try.p)
 		symswap_process_want(mm);
-	if (!p || pmd_none(pmd) || pmd_trans_huge(pmd) || pmd_bad(pmd))
+	if (!try.p || pmd_none(pmd) || pmd_trans_huge(pmd) || pmd_bad(pmd))
 		goto out;
-	pte = pte_offset_kernel(&pmd, vmf->address);
+	try.pte = pte_offset_kernel(&pmd, vmf->address);
 	lock = pte_lockptr(mm, &pmd);
 	spin_lock(lock);
 	if (pmd_val(pmd) != pmd_val(READ_ONCE(*vmf->pmd))) {
 		/* Left to the kernel. */
-	} else if (!pte_same(*pte, vmf->orig_pte)) {
+	} else if (!pte_same(*try.pte, vmf->orig_pte)) {
 		ret = 0; /* another thread was faster */
-	} else if (symswap_try(p, si, vmf, pte)) {
-		symswap_count(maps);
+	} else if (symswap_try(&try)) {
+		symswap_map_around(&try);
 		ret = 0;
 	}
 	spin_unlock(lock);
@@ -156,10 +180,7 @@ out:
 /* Leave the state as the kernel's own function would. */
 static void symswap_fault_done(struct vm_fault *vmf)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
-	__acquire(RCU); /* by the function that mapped it */
-#endif
-	pte_unmap(vmf->pte);
+	symswap_unmap_pte(vmf->pte);
 	vmf->pte = NULL;
 }
 
@@ -170,12 +191,10 @@ unsigned int symswap_fault(struct vm_fault *vmf)
 	unsigned int ret;
 	swp_entry_t entry;
 
-	if (!si || !is_swap_pte(vmf->orig_pte))
+	if (!si || !symswap_swapped(vmf->orig_pte, &entry) || swp_type(entry) != si->type)
 		return SYMSWAP_PASS;
-	entry = pte_to_swp_entry(vmf->orig_pte);
-	if (non_swap_entry(entry) || swp_type(entry) != si->type)
-		return SYMSWAP_PASS;
-	if (!symswap_bypassing() || !symswap_fault_plain(vmf) || pte_swp_uffd_wp(vmf->orig_pte))
+	if (!symswap_bypassing() || !symswap_fault_plain(vmf) ||
+	    symswap_swapped_uffd(vmf->orig_pte))
 		ret = SYMSWAP_PASS;
 	else
 		ret = symswap_fault_ours(vmf, si);

@@ -52,7 +52,7 @@ void symswap_ungrab(unsigned int slot)
 
 static unsigned int symswap_used(const struct swap_info_struct *si)
 {
-	unsigned int used = READ_ONCE(si->inuse_pages);
+	unsigned int used = symswap_inuse(si);
 
 	return used - min(used, symswap_held());
 }

@@ -31,8 +31,10 @@ static struct symswap_hook symswap_hooks[] = {
 	{ "__x64_sys_swapoff", symswap_h_swapoff, &symswap_p_swapoff, true },
 	{ "__ia32_sys_swapoff", symswap_h_swapoff_ia32, &symswap_p_swapoff_ia32,
 	  IS_ENABLED(CONFIG_IA32_EMULATION) },
+#ifndef SYMSWAP_PAGES
 	{ "lru_gen_look_around", symswap_h_look_around, &symswap_p_look_around,
 	  IS_ENABLED(CONFIG_LRU_GEN) },
+#endif
 	{ "hmm_range_fault", symswap_h_hmm, &symswap_p_hmm, IS_ENABLED(CONFIG_HMM_MIRROR) },
 	{ "do_swap_page", symswap_h_fault, &symswap_p_fault, true },
 };
@@ -50,11 +52,7 @@ static void notrace symswap_redirect(unsigned long ip, unsigned long parent,
 
 	if (unlikely(!READ_ONCE(*hook->original)))
 		WRITE_ONCE(*hook->original, ip + MCOUNT_INSN_SIZE);
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-	ftrace_instruction_pointer_set(fregs, (unsigned long)hook->ours);
-#else
 	ftrace_regs_set_instruction_pointer(fregs, (unsigned long)hook->ours);
-#endif
 }
 
 bool symswap_bypassing(void)
@@ -94,15 +92,6 @@ static void symswap_reopen(struct symswap_process *p, unsigned long start, unsig
 	if (p)
 		symswap_process_reopen(p, start, end);
 	atomic_dec(&symswap_inside);
-}
-
-static unsigned long symswap_untagged(struct mm_struct *mm, unsigned long address)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
-	return untagged_addr_remote(mm, address);
-#else
-	return untagged_addr(address);
-#endif
 }
 
 /*
@@ -177,7 +166,7 @@ static void symswap_swapoff_look(struct work_struct *work)
 	if (!atomic_read(&symswap_swapoffs))
 		return;
 	if (!symswap_area_leaves()) {
-		queue_delayed_work(system_unbound_wq, &symswap_swapoff_work,
+		queue_delayed_work(system_dfl_wq, &symswap_swapoff_work,
 				   SYMSWAP_SWAPOFF_LOOK);
 		return;
 	}
@@ -189,7 +178,7 @@ void symswap_swapoff_begin(void)
 	atomic_inc(&symswap_inside);
 	mutex_lock(&symswap_swapoff_lock);
 	atomic_inc(&symswap_swapoffs);
-	queue_delayed_work(system_unbound_wq, &symswap_swapoff_work, SYMSWAP_SWAPOFF_LOOK);
+	queue_delayed_work(system_dfl_wq, &symswap_swapoff_work, SYMSWAP_SWAPOFF_LOOK);
 	mutex_unlock(&symswap_swapoff_lock);
 }
 
@@ -203,7 +192,7 @@ void symswap_swapoff_end(void)
 	symswap_resume();
 	/* Another swapoff may be of our device. */
 	if (more)
-		queue_delayed_work(system_unbound_wq, &symswap_swapoff_work,
+		queue_delayed_work(system_dfl_wq, &symswap_swapoff_work,
 				   SYMSWAP_SWAPOFF_LOOK);
 	mutex_unlock(&symswap_swapoff_lock);
 	atomic_dec(&symswap_inside);
@@ -229,6 +218,7 @@ long symswap_h_swapoff_ia32(const struct pt_regs *regs)
 	return ret;
 }
 
+#ifndef SYMSWAP_PAGES
 /* The multi-generational LRU looks from a page in the reverse map at its neighbours. */
 bool symswap_h_look_around(struct page_vma_mapped_walk *walk)
 {
@@ -241,13 +231,9 @@ bool symswap_h_look_around(struct page_vma_mapped_walk *walk)
 	rcu_read_unlock();
 	if (!mapped)
 		return symswap_k_look_around(walk);
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
-	/* Look at this page only. */
-	return test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)&walk->pte->pte);
-#else
 	return false; /* skip the neighbours; the caller handles the page itself */
-#endif
 }
+#endif
 
 static int symswap_hook_on(struct symswap_hook *hook)
 {

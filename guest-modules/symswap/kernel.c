@@ -4,9 +4,12 @@
  * that lacks one, or has not been verified, gets no bypass.
  */
 #include <linux/glob.h>
+#include <linux/io.h>
 #include <linux/jiffies.h>
 #include <linux/kprobes.h>
+#include <linux/memremap.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
@@ -18,14 +21,26 @@
 
 unsigned long symswap_p_flush, symswap_p_get_slot, symswap_p_free_slot;
 unsigned long symswap_p_lru_add, symswap_p_lru_del, symswap_p_zswap_never;
-unsigned long symswap_p_lookup;
+unsigned long symswap_p_lookup, symswap_p_swap_count, symswap_p_cached;
+#ifndef SYMSWAP_TABLES
 static unsigned long symswap_p_swapcache_clear;
+#endif
 unsigned long symswap_p_fault, symswap_p_gup, symswap_p_swapoff;
 unsigned long symswap_p_swapoff_ia32, symswap_p_look_around, symswap_p_hmm;
 struct swap_info_struct **symswap_p_areas;
 
 /* Releases on which the torture test has passed; see the table in docs/swapbypass.md. */
-static const char *const symswap_verified[] = { "6.1.0-*amd64", "6.12.*+deb12-*amd64" };
+static const char *const symswap_verified[] = {
+	"6.1.0-*amd64",
+	"6.12.*+deb1[23]-*amd64",
+	"7.[23].*+deb1[34]-*amd64",
+};
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define SYMSWAP_FREE_SLOT "swap_free_nr"
+#else
+#define SYMSWAP_FREE_SLOT "swap_free"
+#endif
 
 static const struct {
 	const char *name;
@@ -33,17 +48,22 @@ static const struct {
 	bool wanted;
 } symswap_symbols[] = {
 	{ "flush_tlb_mm_range", &symswap_p_flush, true },
-	{ "get_swap_page_of_type", &symswap_p_get_slot, true },
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-	{ "swap_free_nr", &symswap_p_free_slot, true },
-#else
-	{ "swap_free", &symswap_p_free_slot, true },
-#endif
 	{ "swap_info", (unsigned long *)&symswap_p_areas, true },
+#ifdef SYMSWAP_TABLES
+	{ "swap_alloc_hibernation_slot", &symswap_p_get_slot, true },
+	{ "swap_free_hibernation_slot", &symswap_p_free_slot, true },
+	{ "__swap_count", &symswap_p_swap_count, true },
+	{ "swap_cache_has_folio", &symswap_p_cached, true },
+#else
+	{ "get_swap_page_of_type", &symswap_p_get_slot, true },
+	{ SYMSWAP_FREE_SLOT, &symswap_p_free_slot, true },
 	/* Not called.  Kernels that have it mark a slot before they bypass the swap cache. */
 	{ "swapcache_clear", &symswap_p_swapcache_clear, true },
+#endif
+#ifndef SYMSWAP_PAGES
 	{ "lru_gen_add_mm", &symswap_p_lru_add, IS_ENABLED(CONFIG_LRU_GEN) },
 	{ "lru_gen_del_mm", &symswap_p_lru_del, IS_ENABLED(CONFIG_LRU_GEN) },
+#endif
 	{ "zswap_never_enabled", &symswap_p_zswap_never,
 	  IS_ENABLED(CONFIG_ZSWAP) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0) },
 };
@@ -131,7 +151,7 @@ void symswap_flush(struct mm_struct *mm, unsigned long start, unsigned long end)
  * reverse map only.  When @mm moves to another memory cgroup, its task is locked, and @mm is
  * taken off and put on the list again, unless it is off already.
  */
-#ifdef CONFIG_LRU_GEN
+#if defined(CONFIG_LRU_GEN) && !defined(SYMSWAP_PAGES)
 static void symswap_lru_change_locked(struct mm_struct *mm, bool on)
 {
 	if (!on)
@@ -182,3 +202,99 @@ void symswap_lru_join(struct mm_struct *mm)
 {
 	symswap_lru_change(mm, true);
 }
+
+#ifdef SYMSWAP_PAGES
+/* Nobody has a reference to a page of the window. */
+static void symswap_page_free(struct page *page)
+{
+	WARN_ON_ONCE(1);
+}
+
+#ifdef SYMSWAP_TABLES
+static void symswap_folio_free(struct folio *folio)
+{
+	symswap_page_free(&folio->page);
+}
+#endif
+
+static const struct dev_pagemap_ops symswap_pagemap_ops = {
+#ifdef SYMSWAP_TABLES
+	.folio_free = symswap_folio_free,
+#else
+	.page_free = symswap_page_free,
+#endif
+};
+
+static struct dev_pagemap symswap_pagemap = {
+	.type = MEMORY_DEVICE_COHERENT,
+	.ops = &symswap_pagemap_ops,
+	.owner = &symswap_pagemap,
+};
+
+void *symswap_map_window(u64 gpa, u64 size)
+{
+	void *base;
+
+	symswap_pagemap.range = (struct range){ .start = gpa, .end = gpa + size - 1 };
+	symswap_pagemap.nr_range = 1;
+	base = memremap_pages(&symswap_pagemap, 0);
+	return IS_ERR(base) ? NULL : base;
+}
+
+void symswap_unmap_window(void *base)
+{
+	memunmap_pages(&symswap_pagemap);
+}
+#else
+void *symswap_map_window(u64 gpa, u64 size)
+{
+	return memremap(gpa, size, MEMREMAP_WB);
+}
+
+void symswap_unmap_window(void *base)
+{
+	memunmap(base);
+}
+#endif
+
+struct gendisk *symswap_alloc_disk(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+	struct queue_limits limits = {
+		.logical_block_size = PAGE_SIZE,
+		.physical_block_size = PAGE_SIZE,
+		.features = BLK_FEAT_SYNCHRONOUS,
+	};
+
+	return blk_alloc_disk(&limits, NUMA_NO_NODE);
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
+
+	if (!disk)
+		return ERR_PTR(-ENOMEM);
+	blk_queue_logical_block_size(disk->queue, PAGE_SIZE);
+	blk_queue_physical_block_size(disk->queue, PAGE_SIZE);
+	blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
+	blk_queue_flag_clear(QUEUE_FLAG_ADD_RANDOM, disk->queue);
+	return disk;
+#else
+#error "the block layer of this kernel is not known to symswap"
+#endif
+}
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+int symswap_rw_page(struct block_device *bdev, sector_t sector, struct page *page, enum req_op op)
+{
+	int err;
+
+	if (PageTransHuge(page))
+		return -ENOTSUPP;
+	if (!symswap_within(sector, PAGE_SIZE))
+		return -EIO;
+	err = symswap_copy(page, 0, PAGE_SIZE, (u64)sector << SECTOR_SHIFT, op_is_write(op));
+	if (err)
+		return err; /* the kernel tries again, with a bio */
+	page_endio(page, op_is_write(op), 0);
+	return 0;
+}
+#endif

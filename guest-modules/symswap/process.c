@@ -257,7 +257,7 @@ void symswap_process_want(struct mm_struct *mm)
 	if (i == SYMSWAP_WANTED && free >= 0) {
 		mmgrab(mm);
 		symswap_wanted[free] = mm;
-		queue_work(system_unbound_wq, &symswap_join);
+		queue_work(system_dfl_wq, &symswap_join);
 	}
 	spin_unlock(&symswap_hash_lock);
 }

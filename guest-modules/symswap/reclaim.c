@@ -12,6 +12,7 @@
 #include <linux/swapops.h>
 #include <linux/wait.h>
 
+#include "kernel.h"
 #include "symswap.h"
 
 /* Free slots examined in one call; the guest cannot use them meanwhile. */
@@ -86,7 +87,7 @@ static int symswap_compare(const void *a, const void *b)
  */
 static void symswap_answer_free(struct symswap_answer *answer, const struct swap_info_struct *si)
 {
-	unsigned int used = min(READ_ONCE(si->inuse_pages), si->pages), i, slot, n = 0, kept = 0;
+	unsigned int used = min(symswap_inuse(si), si->pages), i, slot, n = 0, kept = 0;
 	unsigned int most = min_t(unsigned int, SYMSWAP_LOOK, (si->pages - used) / 2);
 
 	while (n < most && !symswap_full(answer)) {

@@ -18,6 +18,7 @@
 #include <linux/swapops.h>
 #include <linux/version.h>
 
+#include "kernel.h"
 #include "symswap.h"
 
 /* The entry that was there, made soft-dirty: the page may have been written to. */
@@ -119,8 +120,7 @@ static void symswap_restore_pmd(struct symswap_process *p, pmd_t *at, unsigned l
 	spinlock_t *lock;
 	pte_t *pte;
 
-	if (pmd_none(pmd) || !pmd_present(pmd) || pmd_trans_huge(pmd) || pmd_devmap(pmd) ||
-	    pmd_bad(pmd))
+	if (pmd_none(pmd) || !pmd_present(pmd) || symswap_pmd_leaf(pmd) || pmd_bad(pmd))
 		return;
 	pte = pte_offset_kernel(&pmd, start);
 	symswap_test_delay(pte, start);
@@ -188,16 +188,6 @@ void symswap_restore_live(struct symswap_process *p, unsigned long start, unsign
 		if (vma_is_anonymous(vma))
 			symswap_restore_range(p, max(start, vma->vm_start),
 					      min(end, vma->vm_end));
-}
-
-/* The lock of @pte's page table. */
-static spinlock_t *symswap_pte_lock(pte_t *pte)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
-	return ptlock_ptr(virt_to_ptdesc(pte));
-#else
-	return ptlock_ptr(virt_to_page(pte));
-#endif
 }
 
 static void symswap_slot_put_back(unsigned int number)

@@ -2,6 +2,7 @@
 /* The state of the window, for the VMM: updated about once a second, and on request. */
 #include <linux/workqueue.h>
 
+#include "kernel.h"
 #include "symswap.h"
 
 DEFINE_PER_CPU(struct symswap_counts, symswap_counts);
@@ -33,7 +34,7 @@ void symswap_state_show(void)
 	state.slots = symswap_allowed();
 	state.held = symswap_held();
 	if (si) {
-		state.used = READ_ONCE(si->inuse_pages);
+		state.used = symswap_inuse(si);
 		state.used -= min(state.used, state.held);
 	} else if (symswap_in_use()) {
 		/* A kernel without the data that we need. */

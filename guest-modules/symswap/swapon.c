@@ -127,7 +127,7 @@ static bool symswap_room(char *why)
 
 	if (!si)
 		return true;
-	used = READ_ONCE(si->inuse_pages);
+	used = symswap_inuse(si);
 	elsewhere = si_mem_available() + get_nr_swap_pages() - ((long)si->pages - used);
 	used -= symswap_held();
 	if (used <= elsewhere)

@@ -20,6 +20,7 @@
 #include <linux/swap.h>
 #include <linux/types.h>
 
+#include <symkit/compat.h>
 #include <symkit/kernel.h>
 
 #define SYMSWAP_DISK  "symswap0"
@@ -45,6 +46,7 @@ struct symswap_window {
 	u8 *base; /* in the kernel's address space */
 	struct symswap_slot *slot;
 	unsigned long *lent; /* one bit for each slot: may have contents on the host */
+	unsigned long *written; /* one bit for each slot: the window has what was swapped out */
 	atomic_long_t nr_lent;
 };
 extern struct symswap_window symswap;
@@ -78,6 +80,10 @@ bool symswap_pte(pte_t pte, unsigned int *slot);
 int symswap_device_init(void);
 void symswap_device_exit(void);
 struct block_device *symswap_bdev(void);
+#define SYMSWAP_SECTORS (PAGE_SIZE >> SECTOR_SHIFT) /* of a slot */
+bool symswap_within(sector_t sector, unsigned int len);
+/* Copy @len bytes within one page of memory to or from @at, in bytes, of the window. */
+int symswap_copy(struct page *page, unsigned int offset, unsigned int len, u64 at, bool write);
 
 /*
  * swapon.c: make the guest start or stop swapping to the device; -EIO: @why has its program's

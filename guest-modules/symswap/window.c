@@ -8,6 +8,7 @@
 #include <linux/swap.h>
 #include <linux/vmalloc.h>
 
+#include "kernel.h"
 #include "symswap.h"
 
 #define SYMSWAP_LOCKS 256
@@ -24,7 +25,7 @@ bool symswap_pte(pte_t pte, unsigned int *slot)
 {
 	unsigned long pfn = pte_pfn(pte);
 
-	if (!pte_present(pte) || !pte_special(pte) || !pte_devmap(pte) || pfn < symswap.pfn ||
+	if (!pte_present(pte) || !symswap_marked(pte) || pfn < symswap.pfn ||
 	    pfn - symswap.pfn >= symswap.slots)
 		return false;
 	*slot = pfn - symswap.pfn;
@@ -73,10 +74,11 @@ int symswap_window_init(const struct sym_item_window *window)
 	symswap.slots = window->size >> PAGE_SHIFT;
 	if (!request_mem_region(window->gpa, window->size, KBUILD_MODNAME))
 		return -EBUSY;
-	symswap.base = memremap(window->gpa, window->size, MEMREMAP_WB);
+	symswap.base = symswap_map_window(window->gpa, window->size);
 	symswap.slot = vcalloc(symswap.slots, sizeof(*symswap.slot));
 	symswap.lent = vcalloc(BITS_TO_LONGS(symswap.slots), sizeof(long));
-	if (symswap.base && symswap.slot && symswap.lent) {
+	symswap.written = vcalloc(BITS_TO_LONGS(symswap.slots), sizeof(long));
+	if (symswap.base && symswap.slot && symswap.lent && symswap.written) {
 		symswap_window_leftover();
 		return 0;
 	}
@@ -86,9 +88,10 @@ int symswap_window_init(const struct sym_item_window *window)
 
 void symswap_window_exit(void)
 {
+	vfree(symswap.written);
 	vfree(symswap.lent);
 	vfree(symswap.slot);
 	if (symswap.base)
-		memunmap(symswap.base);
+		symswap_unmap_window(symswap.base);
 	release_mem_region(symswap.gpa, (u64)symswap.slots << PAGE_SHIFT);
 }
