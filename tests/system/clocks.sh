@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Guests that do not use what KVM offers them: no KVM guest support, no KVM clock, other clock
+# clocks.sh [KERNEL...]: guests that do not use what KVM offers them: no KVM guest support, no KVM clock, other clock
 # sources.  Each boots, keeps time with the host's, and its kernel has nothing to complain of.
 . "$(dirname "$0")/lib.sh"
+
+[ $# -gt 0 ] || set -- "$oldest" "$newest"
 
 job <<'J'
 echo "SOURCE $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
@@ -39,19 +41,19 @@ try() { # KERNEL "OPTIONS" SOURCE
 	echo "$1 '$2': $source, $guest_ms ms of $host_ms ms"
 }
 
-for kernel in 6.1 6.12; do
-	try $kernel "quiet nopv" ""
-	try $kernel "quiet no-kvmclock" ""
-	try $kernel "quiet clocksource=acpi_pm" acpi_pm
+for kernel in "$@"; do
+	try "$kernel" "quiet nopv" ""
+	try "$kernel" "quiet no-kvmclock" ""
+	try "$kernel" "quiet clocksource=acpi_pm" acpi_pm
 done
-try 6.1 "quiet" kvm-clock
-try 6.1 "quiet no-kvmclock tsc=unstable" acpi_pm
+try "$1" "quiet" kvm-clock
+try "$1" "quiet no-kvmclock tsc=unstable" acpi_pm
 # With several vCPUs Linux trusts only a TSC that the host calls invariant.
-try 6.1 "quiet no-kvmclock clocksource=tsc" ""
+try "$1" "quiet no-kvmclock clocksource=tsc" ""
 
 # Options that cannot work: symvmm warns, with the reason.
 for option in pci=nomsi pci=conf1,nomsi pci=nommconf nolapic_timer nolapic; do
-	start_tiny 6.1 --cmdline "quiet $option"
+	start_tiny "$1" --cmdline "quiet $option"
 	wait_for 10 grep -q "^symvmm: --cmdline " "$work/stderr" || fail "no word about $option"
 	grep -q "${option/conf1,/}" "$work/stderr" || fail "the wrong word: $(cat "$work/stderr")"
 	symctl stop test --force --timeout 1 >/dev/null || fail "stop --force with $option"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A Debian userland on both kernels: login prompt, network download, forwarded port,
+# debian.sh [KERNEL]: a Debian userland with this kernel: login prompt, network download, forwarded port,
 # entropy, vsock, discard; and a stop by the power button.
 . "$(dirname "$0")/lib.sh"
 
@@ -45,6 +45,5 @@ try() {
 	clean_dmesg
 	echo "Debian on $1: ok"
 }
-try 6.1
-try 6.12
+try "${1:-6.1}"
 kill $httpd

@@ -26,7 +26,7 @@ job <<'J'
 sleep 3
 echo c >/proc/sysrq-trigger
 J
-start_tiny 6.12
+start_tiny "$newest"
 console 'INIT: first line' 60
 symctl events test --history >"$work/events" &
 finish 60

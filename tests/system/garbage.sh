@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A VMM that writes garbage into its page for the guest (tests/system/garbage.c): on
-# both kernels the guest's module refuses it in one line, or continues if that does no
+# garbage.sh [KERNEL...]: a VMM writes garbage into its page for the guest
+# (tests/system/garbage.c): the guest's module refuses it in one line, or continues if that does no
 # harm, and works with the next generation that makes sense.
 . "$(dirname "$0")/lib.sh"
+
+[ $# -gt 0 ] || set -- "$oldest" "$newest"
 
 # Garbage that every module must refuse; it must survive the rest.
 refuse="magic version kind size used short generation odd zero ones page"
@@ -33,7 +35,7 @@ J
 said() { # PATTERN: the number of matching lines on the console
 	grep -acE "$1" "$work/console"
 }
-for version in ${SYMKIT_GARBAGE:-6.1 6.12}; do
+for version in "$@"; do
 	rm -f "$work/initrd"
 	mkdir -p "$work/bin"
 	ln -sf "$top/build/tests/symvmm-garbage" "$work/bin/symvmm"

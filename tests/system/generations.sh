@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A new start of the guest's module is a new generation, whatever it comes from: the
+# generations.sh [KERNEL...]: a new start of the guest's module is a new generation, whatever it comes from: the
 # module again, another kernel by kexec, a reset by the guest; with the system call
-# filter on.  Nothing of the old one is used after it.  On both kernels.
+# filter on.  Nothing of the old one is used after it.
 . "$(dirname "$0")/lib.sh"
+
+[ $# -gt 0 ] || set -- "$oldest" "$newest"
 
 # Two disks hold the kernel and the initrd for kexec.
 disk_of() { # FILE NAME
@@ -108,7 +110,7 @@ nothing() {
 	symctl info test >/dev/null || fail "$version: info after $1"
 }
 
-for version in 6.1 6.12; do
+for version in "$@"; do
 	start_generations $version
 	console "up: at boot" 100
 	nothing "the start"

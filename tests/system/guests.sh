@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What a symbiotic guest's kernel module does for its users: no user can take all the places
+# guests.sh [KERNEL...]: what a symbiotic guest's kernel module does for its users: no user can take all the places
 # for values, and the owner of the VM can wake a guest that sleeps.
 . "$(dirname "$0")/lib.sh"
 
-for version in 6.1 6.12; do
+[ $# -gt 0 ] || set -- "$oldest" "$newest"
+
+for version in "$@"; do
 	job <<'J'
 dmesg -n 5
 insmod /symkit/00-symbiotic.ko

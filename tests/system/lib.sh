@@ -9,6 +9,13 @@ set -u
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 guest=${SYMKIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/symkit}/guest
 PATH=$top/build:$PATH
+# Kernels of the table: what takes long is tested on the oldest and the newest.
+# shellcheck disable=SC2034 # used by the tests
+{
+	kernels=$(awk '!/^#/ { print $1 }' "$top/tests/guest/kernels")
+	oldest=$(echo "$kernels" | head -n 1)
+	newest=$(echo "$kernels" | tail -n 1)
+}
 work=$(mktemp -d)
 export SYMKIT_RUNTIME=$work/run
 vm=

@@ -185,7 +185,7 @@ ip addr add 198.51.100.2/24 dev eth0; ip link set eth0 up; ip route add default 
 transfers 198.51.100.1
 until_unplugged
 J
-	start_tiny 6.12 --net "unix=$work/passt/socket"
+	start_tiny "$newest" --net "unix=$work/passt/socket"
 	transferred passt
 	answered passt symctl info test
 	grep -q "^nets *unix $work/passt/socket" "$work/out" || fail "info does not name the socket"

@@ -43,7 +43,7 @@ refused() {
 cannot() {
 	local pattern=$1
 	shift
-	expect "$(status_of symvmm run --name bad --kernel "$guest/vmlinuz-6.12" "$@")" 1 \
+	expect "$(status_of symvmm run --name bad --kernel "$guest/vmlinuz-$newest" "$@")" 1 \
 		"exit status with $*"
 	expect "$(wc -l <"$work/out")" 1 "lines with $*: $(cat "$work/out")"
 	grep -qE "$pattern" "$work/out" || fail "'$pattern' is not in: $(cat "$work/out")"
@@ -65,7 +65,7 @@ metric() {
 	symctl metrics test | sed -n "s/^symkit_$1{.*} //p"
 }
 
-start_symbiotic 6.12 --cpus 2 --cmdline quiet --disk "$work/disk.img,notify=exit" \
+start_symbiotic "$newest" --cpus 2 --cmdline quiet --disk "$work/disk.img,notify=exit" \
 	--service "$services/hello.so,example.add" --service "$services/iotag.so" \
 	--service "$services/pressure.so,40,60"
 wait_for 20 symctl info test || fail "no VM"

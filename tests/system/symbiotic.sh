@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The symbiotic interface with a Linux guest, on both kernels: discovery, where there is
+# symbiotic.sh [KERNEL...]: the symbiotic interface with a Linux guest: discovery, where there is
 # no VMM for it too, SymSpy, upcalls in each context and their errors, values of programs,
 # and new generations by reload and reboot.
 . "$(dirname "$0")/lib.sh"
+
+[ $# -gt 0 ] || set -- "$oldest" "$newest"
 
 # Another hypervisor, and this VMM with the interface off: one line, and no module.
 cat >"$work/alone" <<'J'
@@ -36,7 +38,7 @@ one_line() {
 	grep -qa 'symbiotic: no symbiotic VMM found' "$work/console" || fail "$1: its line"
 	grep -qa 'No such device' "$work/console" || fail "$1: not ENODEV"
 }
-for version in 6.1 6.12; do
+for version in "$@"; do
 	alone $version
 	timeout 100 qemu-system-x86_64 -M microvm,rtc=on -accel kvm -cpu host -m 256M -nographic \
 		-no-reboot -kernel "$guest/vmlinuz-$version" -initrd "$work/initrd" \
@@ -151,7 +153,7 @@ check_hang() {
 	kill $!
 	grep -q 'call_timeout' "$work/events" || fail "no event of the time-out"
 }
-for version in 6.1 6.12; do
+for version in "$@"; do
 	with_programs $version "$top/build/tests/guest/symvalue"
 	start_symbiotic $version --cpus 2 --cmdline quiet --service "$top/build/services/hello.so"
 	console "loaded once" 100

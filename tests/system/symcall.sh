@@ -67,4 +67,4 @@ try() { # kernel, its command line
 	clean_dmesg
 }
 try 6.1 pti=on
-try 6.12 pti=off
+try "$newest" pti=off

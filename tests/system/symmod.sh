@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Guest modules in a Debian userland whose disk does not contain them, on both kernels:
-# symbiotic comes with the initrd, others are installed and removed at run time, and what
-# is refused is refused in one line.  Then the guest reboots, and all is as at first; but now
-# its disk has a module of its own, which its modprobe loads.
+# symmod.sh [KERNEL...]: guest modules in a Debian userland whose disk does not contain them:
+# symbiotic comes with the initrd, others are installed and removed at run time.  On the oldest
+# kernel and the newest also: what is refused is refused in one line; then the guest reboots,
+# and all is as at first; but now its disk has a module of its own, which its modprobe loads.
 . "$(dirname "$0")/lib.sh"
 
 export SYMKIT_MODULES=$top/build/modules
@@ -151,7 +151,16 @@ check_own() {
 	accepted module remove test symexample
 	expect "$(modules)" symbiotic "$release: modules after its own went"
 }
-try() { # version, the other
+again() {
+	console 'booted again' 300
+	wait_for 20 ready 2 || fail "$1: not ready after the reboot: $(symctl spy test --json)"
+	expect "$(modules)" symbiotic "$1: modules after the reboot"
+	check_own
+	accepted module install test "$work/symexample.ko.zst"
+	accepted call test example.add 2 3
+	says '^0x5 '
+}
+try() { # version, another
 	release=$(cat "$guest/release-$1")
 	no_nosuch="module nosuch: the guest's modprobe failed: modprobe: FATAL: Module nosuch not"
 	no_nosuch+=" found in directory /lib/modules/${release//+/.}$"
@@ -163,16 +172,10 @@ try() { # version, the other
 	grep -qa 'disk knows 0 modules' "$work/console" || fail "$1: the disk has modules of ours"
 	grep -qa 'loaded: symbiotic $' <(tr -d '\r' <"$work/console") || fail "$1: what is loaded"
 	wait_for 20 ready 1 || fail "$1: no registration"
-	check_refused
+	case $1 in "$oldest" | "$newest") check_refused ;; esac
 	check_install
 	check_remove
-	console 'booted again' 300
-	wait_for 20 ready 2 || fail "$1: not ready after the reboot: $(symctl spy test --json)"
-	expect "$(modules)" symbiotic "$1: modules after the reboot"
-	check_own
-	accepted module install test "$work/symexample.ko.zst"
-	accepted call test example.add 2 3
-	says '^0x5 '
+	case $1 in "$oldest" | "$newest") again "$1" ;; esac
 	accepted stop test --timeout 60
 	finish 20
 	expect "$status" 0 "$1: exit status"
@@ -180,12 +183,14 @@ try() { # version, the other
 	echo "modules on $1: ok"
 }
 
-try 6.1 6.12
-try 6.12 6.1
+for version in "${@:-$oldest}"; do
+	try "$version" "$([ "$version" = "$oldest" ] && echo "$newest" || echo "$oldest")"
+done
+[ "${1:-$oldest}" = "$oldest" ] || exit 0
 
 # A guest without symbiotic is not ready.
 echo 'touch /run/symjob-stay; echo "tiny is up"' | job
-start_tiny 6.1 --modules "$SYMKIT_MODULES" --initrd-modules none
+start_tiny "$oldest" --modules "$SYMKIT_MODULES" --initrd-modules none
 console 'tiny is up' 60
 for command in "install test symtest" "list test" "remove test symtest"; do
 	# shellcheck disable=SC2086
