@@ -117,6 +117,7 @@ guest: host-test
 modules: guest
 	@scripts/build-modules
 
+demo: export SYMKIT_KERNELS ?= 6.1
 demo: modules all
 	@$(MAKE) --no-print-directory $(B)/tests/guest/swapload
 	@tests/demo

@@ -162,6 +162,7 @@ test: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)
 	@tests/run-all
 
+bench bench-swap: export SYMKIT_KERNELS ?= 6.1
 bench-swap: modules all
 	@$(MAKE) --no-print-directory $(B)/tests/guest/swapload
 	@tests/bench/run-swap

@@ -89,11 +89,11 @@ J
 }
 
 # The kernel's messages since then, for quiet_kernel; a cgroup's own lack of memory is wanted.
-# Since 7.0 kswapd itself may find no page for its table of a cluster, and says so.
+# Since 7.0 the kernel may find no page for its table of a cluster of slots, and says so.
 # shellcheck disable=SC2016,SC2034 # expanded in the guest, used by whoever sources this
 swap_dmesg='dmesg | tail -n +$lines | awk "
 	/invoked oom-killer/ { skip = 1 }
-	/kswapd[0-9]*: page allocation failure: order:0/ { failure = 1; text = \"\" }
+	/: page allocation failure: order:0/ { failure = 1; text = \"\" }
 	failure { text = text \"KERNEL: \" \$0 \"\n\" }
 	failure && /pages hwpoisoned/ {
 		failure = 0
