@@ -4,6 +4,7 @@
 B	:= build
 CFLAGS	?= -O2 -g
 PREFIX	?= /usr/local
+LIBDIR	?= $(PREFIX)/lib
 # SymMod's libraries, for programs that read modules: symctl too.
 MOD_PKGS := libelf liblzma libzstd zlib
 PKGS	:= jansson libconfig slirp libseccomp libxxhash liburing $(MOD_PKGS)
@@ -108,7 +109,7 @@ $(B)/vmm/boot/acpi.o: $(B)/gen/dsdt.h
 host-build:
 	@scripts/setup-host --check build
 deps:
-	@scripts/setup-host build
+	@scripts/setup-host build deb
 host-test:
 	@scripts/setup-host build test rig
 guest: host-test
@@ -125,16 +126,16 @@ demo: modules all
 include tests/tests.mk
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig \
 		$(DESTDIR)$(PREFIX)/include/symkit $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 755 $(B)/symvmm $(B)/symctl $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(B)/libsym.so.0 $(DESTDIR)$(PREFIX)/lib
-	ln -sf libsym.so.0 $(DESTDIR)$(PREFIX)/lib/libsym.so
+	install -m 755 $(B)/libsym.so.0 $(DESTDIR)$(LIBDIR)
+	ln -sf libsym.so.0 $(DESTDIR)$(LIBDIR)/libsym.so
 	install -d $(DESTDIR)$(PREFIX)/include/sym $(DESTDIR)$(PREFIX)/lib/symkit/services \
 		$(DESTDIR)$(PREFIX)/lib/symkit/modules
 	install -m 644 symbiotic/include/sym/*.h $(DESTDIR)$(PREFIX)/include/sym
-	install -m 644 $(B)/libsymhost.a $(DESTDIR)$(PREFIX)/lib
+	install -m 644 $(B)/libsymhost.a $(DESTDIR)$(LIBDIR)
 	for module in $(wildcard $(addprefix $(B)/modules/*/,symbiotic.ko symswap.ko symexample.ko \
 		Module.symvers)); do \
 		dir=$${module%/*} && install -D -m 644 $$module \
@@ -150,12 +151,12 @@ install: all
 	install -D -m 644 examples/services/hello.c $(DESTDIR)$(PREFIX)/share/symkit/service/hello.c
 	install -m 644 packaging/service.mk $(DESTDIR)$(PREFIX)/share/symkit/service/Makefile
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	set -e; for pair in libsym/libsym.pc:lib/pkgconfig/libsym.pc \
-		symbiotic/libsymhost.pc:lib/pkgconfig/libsymhost.pc \
-		packaging/symvmm@.service:lib/systemd/system/symvmm@.service \
-		packaging/module.mk:share/symkit/module/Makefile; do \
-		sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $${pair%:*}.in \
-		>$(DESTDIR)$(PREFIX)/$${pair#*:}; done
+	set -e; for pair in libsym/libsym.pc:$(LIBDIR)/pkgconfig/libsym.pc \
+		symbiotic/libsymhost.pc:$(LIBDIR)/pkgconfig/libsymhost.pc \
+		packaging/symvmm@.service:$(PREFIX)/lib/systemd/system/symvmm@.service \
+		packaging/module.mk:$(PREFIX)/share/symkit/module/Makefile; do \
+		sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
+		-e 's|@VERSION@|$(VERSION)|g' $${pair%:*}.in >$(DESTDIR)$${pair#*:}; done
 	install -D -m 644 packaging/symctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/symctl
 	ln -sf symctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/symvmm
@@ -170,6 +171,15 @@ uninstall:
 	-find $(DESTDIR)$(PREFIX)/lib/symkit $(DESTDIR)$(PREFIX)/share/symkit $(DESTDIR)$(PREFIX)/include/sym \
 		$(DESTDIR)$(PREFIX)/include/symkit -depth -type d -empty -delete
 
+# Debian packages, in build/deb, from a copy of the tree: dpkg-buildpackage writes beside it.
+deb: host-build
+	@scripts/setup-host --check deb
+	@rm -rf $(B)/deb && mkdir -p $(B)/deb/symkit-$(VERSION)
+	@tar -c --exclude=./$(B) --exclude=./.git . | tar -x -C $(B)/deb/symkit-$(VERSION)
+	@cd $(B)/deb/symkit-$(VERSION) && dpkg-buildpackage -us -uc -b >../log 2>&1 || { tail -n 30 ../log; exit 1; }
+	@rm -r $(B)/deb/symkit-$(VERSION)
+	@ls $(B)/deb/*.deb
+
 clean:
 	rm -rf $(B)
 
@@ -179,6 +189,7 @@ help:
 	@echo "make demo       set everything up and boot a Debian guest"
 	@echo "make test       set everything up and run every test"
 	@echo "make bench      figures, in build/bench.json; \"make bench swap\" those of swapping"
+	@echo "make deb        Debian packages, in build/deb"
 	@echo "make modules    the guest's kernel modules, for the kernels in the cache"
 	@echo "make unit, fuzz, lint, tiny, system"
 	@echo "                parts of the tests"
@@ -190,4 +201,4 @@ help:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 .SECONDARY:
-.PHONY: all modules deps host-build host-test guest unit fuzz lint tiny system test demo bench bench-swap swap install uninstall sanitizers unit-programs clean help
+.PHONY: all modules deb deps host-build host-test guest unit fuzz lint tiny system test demo bench bench-swap swap install uninstall sanitizers unit-programs clean help

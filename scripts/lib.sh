@@ -26,3 +26,18 @@ as_root() {
 		die "'$1' needs root: run as root or install sudo"
 	fi
 }
+
+# in_chroot ROOT USER:GROUP CMD... - with this tree at its own path, and /proc, which objtool needs.
+in_chroot() {
+	# Mounts in a namespace of their own end with it.
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	as_root unshare --mount --fork bash -ec '
+		root=$1 top=$2 user=$3
+		shift 3
+		mkdir -p "$root$top"
+		mount --bind "$top" "$root$top"
+		mount -t proc proc "$root/proc"
+		export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+		exec chroot --userspec="$user" "$root" "$@"' \
+		bash "$1" "$symkit_top" "${@:2}"
+}
