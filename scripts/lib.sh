@@ -27,7 +27,8 @@ as_root() {
 	fi
 }
 
-# in_chroot ROOT USER:GROUP CMD... - with this tree at its own path, and /proc, which objtool needs.
+# in_chroot ROOT USER:GROUP CMD... - with this tree at its own path, /dev, and /proc, which objtool
+# needs.
 in_chroot() {
 	# Mounts in a namespace of their own end with it.
 	# shellcheck disable=SC2016 # expanded by the inner shell
@@ -37,6 +38,7 @@ in_chroot() {
 		mkdir -p "$root$top"
 		mount --bind "$top" "$root$top"
 		mount -t proc proc "$root/proc"
+		mount --rbind /dev "$root/dev"
 		export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 		exec chroot --userspec="$user" "$root" "$@"' \
 		bash "$1" "$symkit_top" "${@:2}"
