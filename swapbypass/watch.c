@@ -208,8 +208,7 @@ void sym_window_enforce(struct sym_window *w)
 		punched = punch_excess(w, &view, resets);
 	snprintf(text, sizeof(text),
 		 "the guest has %llu KiB of the window, its limit is %llu KiB; %llu KiB were "
-		 "taken "
-		 "from the end",
+		 "taken from the end",
 		 (unsigned long long)lent >> 10, (unsigned long long)limit >> 10,
 		 (unsigned long long)punched >> 10);
 	if (w->violation)
