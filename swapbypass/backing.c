@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The memory of a window: a memfd, or a file.  A file has the window, sparse, and one page
- * with our mark behind it.  If the VMM is killed, the mark says that the contents can be
- * thrown away.
+ * The memory of a window: a memfd, or a file.  A file has the window, sparse, a spare hole, and
+ * one page with our mark at its end.  If the VMM is killed, the mark says that the contents can
+ * be thrown away.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,7 +85,7 @@ static int check_space(const struct backing *b, struct sym_err *err)
 	if (fstatvfs(b->fd, &fs) || !fs.f_blocks)
 		return 0; /* unknown */
 	room = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if (room >= b->size + sizeof(struct mark))
+	if (room >= b->size + SPARE + sizeof(struct mark))
 		return 0;
 	return sym_fail(err, -ENOSPC,
 			"%s: the window has %llu MiB, the file system %llu MiB "
@@ -100,7 +100,8 @@ static int put_mark(const struct backing *b, const char *name, struct sym_err *e
 	struct mark mark = { .magic = MAGIC, .created = b->created ? 'c' : '-' };
 
 	strncpy(mark.name, name, sizeof(mark.name) - 1);
-	if (pwrite(b->fd, &mark, sizeof(mark), b->size) != sizeof(mark) || fdatasync(b->fd))
+	if (pwrite(b->fd, &mark, sizeof(mark), b->size + SPARE) != sizeof(mark) ||
+	    fdatasync(b->fd))
 		return fail_errno(err, b->file);
 	return 0;
 }
@@ -176,12 +177,21 @@ int backing_create(struct backing *b, uint64_t size, const char *file, const cha
 	return 0;
 }
 
+/* Its name may belong to another file by now. */
+static bool has_its_name(const struct backing *b)
+{
+	struct stat ours, named;
+
+	return !fstat(b->fd, &ours) && !lstat(b->file, &named) && ours.st_dev == named.st_dev &&
+	       ours.st_ino == named.st_ino;
+}
+
 void backing_destroy(struct backing *b)
 {
 	if (b->map)
 		munmap(b->map, b->size);
 	/* If it cannot be emptied, the mark is still there. */
-	if (b->file && b->fd >= 0 && !ftruncate(b->fd, 0) && b->created)
+	if (b->file && b->fd >= 0 && !ftruncate(b->fd, 0) && b->created && has_its_name(b))
 		unlink(b->file);
 	if (b->fd >= 0)
 		close(b->fd);

@@ -118,15 +118,18 @@ bool sym_window_made_file(const struct sym_window *w)
 	return w->backing.created;
 }
 
-void sym_window_reset(struct sym_window *w)
+int sym_window_reset(struct sym_window *w)
 {
+	int ret;
+
 	pthread_mutex_lock(&w->lock);
 	/* A reclaim that is under way must not punch for the last guest's answer. */
 	w->resets++;
 	w->grandfathered = w->old_limit = w->stale = 0;
 	w->over_since_ms = 0;
-	backing_punch(&w->backing, 0, w->backing.size);
+	ret = backing_punch(&w->backing, 0, w->backing.size);
 	pthread_mutex_unlock(&w->lock);
+	return ret;
 }
 
 void sym_window_get(struct sym_window *w, struct sym_item_window *item)

@@ -11,6 +11,9 @@
 
 #define PAGE ((uint64_t)SYM_PAGE_SIZE)
 
+/* A hole in a window's file, between the window and the mark (backing_check.c). */
+#define SPARE (256ull << 10)
+
 /* What the window is made of (backing.c). */
 struct backing {
 	int fd;
@@ -19,6 +22,9 @@ struct backing {
 	char *file; /* NULL: a memfd */
 	bool created; /* the file was made by us, in this run or the one that left it */
 	char leftover[72]; /* the VM that left it behind; "": it was clean */
+	/* backing_check.c, one caller at a time */
+	bool full; /* at the last check */
+	uint64_t checked_blocks; /* of 512 bytes, that the file had then */
 };
 
 struct sym_window {

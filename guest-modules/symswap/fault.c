@@ -23,13 +23,16 @@
 #define SYMSWAP_SHADOW_STACK 0
 #endif
 
-/* We handle faults by the owner itself, in user mode, in its own anonymous memory. */
+/*
+ * We handle faults by the owner itself in its own anonymous memory, in user mode or when the
+ * kernel copies to or from there.  Code that needs a struct page has closed the range.
+ */
 static bool symswap_fault_plain(const struct vm_fault *vmf)
 {
 	const struct vm_area_struct *vma = vmf->vma;
 
-	return vmf->flags & FAULT_FLAG_USER && !(vmf->flags & FAULT_FLAG_REMOTE) &&
-	       vma->vm_mm == current->mm && vma_is_anonymous(vmf->vma) &&
+	return !(vmf->flags & FAULT_FLAG_REMOTE) && vma->vm_mm == current->mm &&
+	       vma_is_anonymous(vmf->vma) &&
 	       !(vma->vm_flags & SYMSWAP_NOT_VMA) && !userfaultfd_armed(vmf->vma);
 }
 

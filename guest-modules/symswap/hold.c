@@ -18,6 +18,7 @@
 static DEFINE_MUTEX(symswap_hold_lock);
 static unsigned long *symswap_held_map;
 static unsigned int symswap_nr_held;
+static unsigned int symswap_first_held; /* no slot before it is held */
 static unsigned int symswap_limit; /* slots that may be used */
 static unsigned int symswap_grandfathered; /* may be used too: they were before it was lowered */
 
@@ -77,14 +78,16 @@ static bool symswap_hold_one(void)
 	if (!slot)
 		return false;
 	set_bit(slot, symswap_held_map);
+	symswap_first_held = min(symswap_first_held, slot);
 	WRITE_ONCE(symswap_nr_held, symswap_nr_held + 1);
 	return true;
 }
 
 static void symswap_release_one(void)
 {
-	unsigned int slot = symswap_held_next(0);
+	unsigned int slot = symswap_held_next(symswap_first_held);
 
+	symswap_first_held = slot;
 	clear_bit(slot, symswap_held_map);
 	WRITE_ONCE(symswap_nr_held, symswap_nr_held - 1);
 	symswap_ungrab(slot);

@@ -21,6 +21,7 @@
 
 unsigned long symswap_p_flush, symswap_p_get_slot, symswap_p_free_slot;
 unsigned long symswap_p_lru_add, symswap_p_lru_del, symswap_p_zswap_never;
+static const bool *symswap_p_zswap_enabled; /* NULL: cannot be told */
 unsigned long symswap_p_lookup, symswap_p_swap_count, symswap_p_cached;
 #ifndef SYMSWAP_TABLES
 static unsigned long symswap_p_swapcache_clear;
@@ -115,6 +116,7 @@ bool symswap_kernel_init(bool force, char *why)
 			return false;
 		}
 	}
+	symswap_p_zswap_enabled = (const bool *)symswap_k_lookup("zswap_enabled");
 	if (!force && !symswap_known_release()) {
 		snprintf(why, SYMSWAP_WHY, "not verified on Linux %s", init_utsname()->release);
 		return false;
@@ -138,6 +140,13 @@ bool symswap_zswap_used(struct swap_info_struct *si, unsigned long offset)
 	if (symswap_p_zswap_never)
 		return !symswap_k_zswap_never();
 	return IS_ENABLED(CONFIG_ZSWAP) && !IS_ENABLED(CONFIG_FRONTSWAP);
+}
+
+bool symswap_zswap_on(void)
+{
+	if (symswap_p_zswap_never && !symswap_k_zswap_never())
+		return true;
+	return symswap_p_zswap_enabled && READ_ONCE(*symswap_p_zswap_enabled);
 }
 
 void symswap_flush(struct mm_struct *mm, unsigned long start, unsigned long end)

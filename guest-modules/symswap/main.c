@@ -28,13 +28,18 @@ u32 symswap_level(char *why)
 {
 	u32 level = SYM_WINDOW_OFF;
 
+	bool zswap = symswap_zswap_on();
+
 	*why = 0;
 	if (symswap_in_use())
-		level = symswap_bypassing() ? SYM_WINDOW_BYPASS : SYM_WINDOW_DEVICE;
+		level = symswap_bypassing() && !zswap ? SYM_WINDOW_BYPASS : SYM_WINDOW_DEVICE;
 	if (level == READ_ONCE(symswap_wanted))
 		return level;
 	if (level == SYM_WINDOW_DEVICE && symswap_wanted == SYM_WINDOW_BYPASS)
-		strscpy(why, symswap_can ? "swapoff is in progress" : symswap_cannot,
+		strscpy(why,
+			!symswap_can ? symswap_cannot :
+			zswap	     ? "zswap is or was enabled in the guest" :
+				       "swapoff is in progress",
 			SYMSWAP_WHY);
 	else
 		strscpy(why, *symswap_failed ? symswap_failed : "changed by the guest itself",

@@ -152,6 +152,7 @@ u32 symswap_level(char *why);
 /* kernel.c: functions that are not exported; false, with @why: the kernel is not suitable. */
 bool symswap_kernel_init(bool force, char *why);
 bool symswap_zswap_used(struct swap_info_struct *si, unsigned long offset);
+bool symswap_zswap_on(void); /* it keeps pages, or did: no slot may be mapped */
 void symswap_flush(struct mm_struct *mm, unsigned long start, unsigned long end);
 void symswap_lru_leave(struct mm_struct *mm);
 void symswap_lru_join(struct mm_struct *mm);

@@ -3,7 +3,8 @@
 #
 # SwapBypass as the host has it, with a guest that checks what is in its memory: what is
 # lent keeps to the limit, is given back when asked for, is on disk where there is a file,
-# and is nobody's after a kill, a reset or an end.
+# and is nobody's after a kill, a reset or an end.  A file that cannot take more pauses the guest,
+# one that was cut ends it.
 . "$(dirname "$0")/swap-lib.sh"
 
 version=${SYMKIT_SWAP_KERNEL:-6.1}
@@ -148,6 +149,69 @@ J
 	swapoff "$area" && rm "$area"
 }
 
+running() {
+	[ "$(symctl info test --json | jq -r .state)" = "$1" ]
+}
+
+# A guest that needs a page that the file system does not have waits, without using a CPU.
+file_full() {
+	local small=$work/small ticks
+	echo "$version: no room behind the file, and room again"
+	mkdir "$small" && mount -t tmpfs -o size=530M none "$small" || fail "no tmpfs"
+	begin --swapbypass-file "$small/window" <<J
+$(swap_script 512M)
+$(load 12 random)
+$swap_dmesg
+J
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	console "^swaptorture: set of" 60
+	wait_for 60 at_least "$(mib 10)" || fail "$(lent) bytes are lent"
+	dd if=/dev/zero of="$small/hog" bs=1M 2>/dev/null
+	wait_for 10 grep -q swapbypass_file_full "$events" || fail "no event: $(cat "$events")"
+	wait_for 10 running paused || fail "not paused: $(symctl info test)"
+	grep -q "window: no room for more pages: No space left on device; the VM is paused" \
+		"$work/stderr" || fail "no line: $(cat "$work/stderr")"
+	ticks=$(awk '{ print $14 + $15 }' "/proc/$vm/stat")
+	sleep 3
+	ticks=$(($(awk '{ print $14 + $15 }' "/proc/$vm/stat") - ticks))
+	[ $ticks -lt 60 ] || fail "it took $ticks ticks of a CPU in 3 s"
+	symctl resume test >"$work/out" 2>&1 && fail "resumed without room"
+	grep -q "no room for more pages" "$work/out" || fail "resume: $(cat "$work/out")"
+	asked symctl pause test # its owner's pause lasts
+	rm "$small/hog"
+	wait_for 10 grep -q swapbypass_file_ready "$events" || fail "no event: $(cat "$events")"
+	sleep 1
+	running paused || fail "it did not stay paused"
+	asked symctl resume test
+	dd if=/dev/zero of="$small/hog" bs=1M 2>/dev/null
+	wait_for 10 running paused || fail "not paused again: $(symctl info test)"
+	rm "$small/hog"
+	wait_for 10 running running || fail "it did not continue: $(symctl info test)"
+	done_well 200
+	end
+	umount "$small"
+}
+
+# Pages that a cut file had are lost: the guest cannot continue.
+file_cut() {
+	echo "$version: the file is cut"
+	begin --swapbypass-file "$file" <<J
+$(swap_script 512M)
+$(load 60 random)
+J
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	console "^swaptorture: set of" 60
+	wait_for 60 at_least "$(mib 10)" || fail "$(lent) bytes are lent"
+	truncate -s 1M "$file"
+	finish 10
+	expect "$status" 12 "exit status after the file was cut"
+	grep -q "window was cut to 1048576 bytes: pages of the guest are lost" "$work/stderr" ||
+		fail "the reason is not given: $(cat "$work/stderr")"
+	rm -f "$file"
+}
+
 # Contents left in the file by a killed VM are never shown to another.
 killed() {
 	echo "$version: killed, and again with the same file"
@@ -236,6 +300,6 @@ J
 }
 
 swap_initrd "$version" "$top/build/tests/guest/swaptorture" "$top/build/tests/guest/windowhog"
-for part in ${SYMKIT_SWAP_PARTS:-lending lending_file host_swap killed reset own_swapon greedy}; do
+for part in ${SYMKIT_SWAP_PARTS:-lending lending_file host_swap file_full file_cut killed reset own_swapon greedy}; do
 	"$part"
 done

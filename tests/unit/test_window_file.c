@@ -2,6 +2,7 @@
 /* swapbypass/: a window with a file: whose it is, what is left in it, when it is removed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -43,7 +44,7 @@ static void test_file_created(void **state)
 	assert_int_equal(create(path, SIZE), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(st.st_size, SIZE + PAGE);
+	assert_int_equal(st.st_size, SIZE + SPARE + PAGE);
 	assert_true(st.st_blocks * 512 < st.st_size / 2); /* sparse */
 	assert_int_equal(sym_window_lent(window), 0);
 	assert_null(sym_window_leftover(window));
@@ -68,9 +69,9 @@ static void test_file_foreign(void **state)
 
 	write_file("x", 1, 0);
 	file_refused(-EEXIST, "not empty, and not a swap window of symkit");
-	write_file("x", 1, SIZE + PAGE - 1);
+	write_file("x", 1, SIZE + SPARE + PAGE - 1);
 	file_refused(-EEXIST, "not a swap window");
-	write_file(text, sizeof(text), SIZE - PAGE); /* not where it belongs */
+	write_file(text, sizeof(text), SIZE); /* not where it belongs */
 	file_refused(-EEXIST, "not a swap window");
 	unlink(path);
 	write_file(text, sizeof(text), 0); /* a mark alone, and a short one */
@@ -110,7 +111,7 @@ static void killed(const char *file)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	assert_int_equal(size_of(), SIZE + PAGE);
+	assert_int_equal(size_of(), SIZE + SPARE + PAGE);
 }
 
 static void test_file_left(void **state)
@@ -131,21 +132,49 @@ static void test_file_left(void **state)
 	assert_int_equal(size_of(), 0);
 }
 
+/* A file that took the name is not ours. */
+static void test_file_replaced(void **state)
+{
+	char moved[sizeof(path) + 8];
+
+	snprintf(moved, sizeof(moved), "%s.moved", path);
+	assert_int_equal(create(path, SIZE), 0);
+	assert_int_equal(rename(path, moved), 0);
+	write_file("data", 4, 0);
+	sym_window_destroy(window);
+	window = NULL;
+	assert_int_equal(size_of(), 4);
+	assert_int_equal(unlink(moved), 0);
+}
+
+static void test_file_cut(void **state)
+{
+	assert_int_equal(create(path, SIZE), 0);
+	assert_int_equal(sym_window_check(window, &err), 0);
+	touch(1, 1);
+	assert_int_equal(sym_window_check(window, &err), 0);
+	assert_int_equal(sym_window_lent(window), PAGE); /* the check took nothing */
+	assert_int_equal(truncate(path, SIZE / 2), 0);
+	assert_int_equal(sym_window_check(window, &err), -ESTALE);
+	assert_non_null(strstr(err.text, path));
+	assert_non_null(strstr(err.text, "was cut"));
+}
+
 static void test_file_reset(void **state)
 {
 	touch(1, 100);
 	sym_window_reset(window);
 	assert_false(holds(1));
 	assert_int_equal(sym_window_lent(window), 0);
-	assert_int_equal(size_of(), SIZE + PAGE); /* the mark stays */
+	assert_int_equal(size_of(), SIZE + SPARE + PAGE); /* the mark stays */
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLAIN(test_file_created), PLAIN(test_file_there),	PLAIN(test_file_foreign),
-		PLAIN(test_file_in_use),  PLAIN(test_file_not_regular), PLAIN(test_file_left),
-		FILED(test_file_reset),
+		PLAIN(test_file_created),  PLAIN(test_file_there),	 PLAIN(test_file_foreign),
+		PLAIN(test_file_in_use),   PLAIN(test_file_not_regular), PLAIN(test_file_left),
+		PLAIN(test_file_replaced), PLAIN(test_file_cut),	 FILED(test_file_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

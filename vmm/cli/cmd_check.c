@@ -31,8 +31,8 @@ static const char *advice(int verdict)
 	case CHECK_NATIVE:
 		return "guests run at full speed";
 	case CHECK_INTERPRETED:
-		return "ring 0 is interpreted: Linux guests would appear to hang. Use a host with "
-		       "hardware or nested virtualization, or QEMU (tests/rig/run does so)";
+		return "ring 0 is interpreted: Linux guests would appear to hang. Use a host "
+		       "with hardware or nested virtualization, or QEMU (tests/rig/run)";
 	case CHECK_DENIED:
 		return "this user may not use KVM, so its capabilities are unknown: run as root, "
 		       "or join the group of /dev/kvm";

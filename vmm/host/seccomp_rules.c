@@ -74,6 +74,7 @@ static const struct rule rules[] = {
 	{ SCMP_SYS(landlock_restrict_self), DISK | NET | VSOCK | WORKER,
 	  "threads older than the process's domain" },
 	{ SCMP_SYS(fstat), ALL, "C library" },
+	{ SCMP_SYS(fstatfs), WORKER, "room for a window's file" },
 	{ SCMP_SYS(newfstatat), ALL, "the same, by newer C libraries" },
 	{ SCMP_SYS(lseek), LOOP | WORKER, "libelf, C library" },
 	/* Sockets: control, console, vsock, the frames of --net user and --net unix. */

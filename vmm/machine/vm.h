@@ -43,6 +43,8 @@ struct vm_pause {
 	struct loop_source *timer;
 	vm_pause_fn done; /* NULL: no pause is pending */
 	void *arg;
+	char held[256]; /* why the VM must not run now, or "" */
+	bool by_hold; /* paused because of that alone */
 };
 
 struct vm {
@@ -100,7 +102,7 @@ void vm_stop(struct vm *vm, enum vm_stop reason, const char *fmt, ...)
  * vm_pause - after a check that returned 0: park every vCPU.  @done(@arg, result) is called
  * later, from the loop, when all have left the guest or after five seconds (the VM then
  * continues to run).
- * vm_resume - let it run again; 0, -EALREADY or -EINVAL.
+ * vm_resume - let it run again; 0, -EALREADY, -EINVAL, or -EBUSY: see vm_hold().
  * vm_pause_cancel - the VM stops: end a pending pause.
  * All in the loop's thread.
  */
@@ -109,6 +111,13 @@ int vm_pause_check(struct vm *vm);
 void vm_pause(struct vm *vm, vm_pause_fn done, void *arg);
 int vm_resume(struct vm *vm);
 void vm_pause_cancel(struct vm *vm);
+
+/*
+ * vm_hold - pause the VM for @why, which only the VMM can end by a call with NULL; it then
+ * continues, unless its owner has paused it, too.  While it lasts, call it again now and then: a
+ * pause may have timed out.  Loop's thread.
+ */
+void vm_hold(struct vm *vm, const char *why);
 
 /* vm_kick_all - make every vCPU leave the guest and check the state; vm->lock held. */
 void vm_kick_all(struct vm *vm);

@@ -139,7 +139,13 @@ static int method_pause(struct control_call *call)
 {
 	int ret = vm_pause_check(call->arg);
 	struct control_later *later;
+	struct vm *vm = call->arg;
 
+	/* Its owner's pause lasts when the other one ends. */
+	if (ret == -EALREADY && vm->pause.by_hold) {
+		vm->pause.by_hold = false;
+		return 0;
+	}
 	if (ret == -EALREADY)
 		return err_set(&call->err, ret, "the VM is paused already");
 	if (ret)
@@ -147,14 +153,19 @@ static int method_pause(struct control_call *call)
 	later = control_defer(call);
 	if (!later)
 		return -ENOMEM;
-	vm_pause(call->arg, on_paused, later);
+	vm_pause(vm, on_paused, later);
 	return CONTROL_LATER;
 }
 
 static int method_resume(struct control_call *call)
 {
-	int ret = vm_resume(call->arg);
+	struct vm *vm = call->arg;
+	int ret = vm_resume(vm);
 
+	if (ret == -EBUSY) {
+		vm->pause.by_hold = true; /* it continues when it can */
+		return err_set(&call->err, ret, "%s", vm->pause.held);
+	}
 	if (ret == -EALREADY || ret == -EINVAL)
 		return err_set(&call->err, ret, "the VM is not paused");
 	return ret;

@@ -23,6 +23,11 @@ static bool is_paused(void *handle)
 	return paused;
 }
 
+static void hold(void *handle, const char *why)
+{
+	vm_hold(handle, why);
+}
+
 static void guest_ready(void *handle, uint32_t generation)
 {
 	struct vm *vm = handle;
@@ -44,6 +49,7 @@ int vm_parts_create(struct vm *vm, struct err *err)
 	vm->shared.ops = &vm_host_ops;
 	vm->shared.handle = vm;
 	vm->shared.paused = is_paused;
+	vm->shared.hold = hold;
 	vm->shared.guest_ready = guest_ready;
 	for (unsigned int i = 0; i < VM_NR_PARTS && !ret; i++)
 		ret = parts[i]->create(&vm->shared, &vm->parts[i], err);

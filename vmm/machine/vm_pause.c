@@ -4,6 +4,7 @@
  * loop never waits for them: its user must be able to stop a VM that cannot be paused.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -99,6 +100,9 @@ int vm_resume(struct vm *vm)
 {
 	int ret = 0;
 
+	if (vm->pause.held[0])
+		return -EBUSY;
+	vm->pause.by_hold = false;
 	if (vm->shared.sym)
 		sym_pause(vm->shared.sym, false);
 	pthread_mutex_lock(&vm->lock);
@@ -112,6 +116,21 @@ int vm_resume(struct vm *vm)
 	finish(vm, -ECANCELED);
 	events_emit(vm->board.events, "resumed", NULL);
 	return 0;
+}
+
+static void ignore(void *arg, int ret)
+{
+}
+
+void vm_hold(struct vm *vm, const char *why)
+{
+	snprintf(vm->pause.held, sizeof(vm->pause.held), "%s", why ? why : "");
+	if (why && !vm_pause_check(vm)) {
+		vm_pause(vm, ignore, NULL);
+		vm->pause.by_hold = true;
+	} else if (!why && vm->pause.by_hold) {
+		vm_resume(vm);
+	}
 }
 
 void vm_pause_cancel(struct vm *vm)

@@ -34,6 +34,8 @@ struct part_vm {
 	const struct sym_host_ops *ops; /* the VM for the symbiotic parts */
 	void *handle; /* the argument of these */
 	bool (*paused)(void *handle); /* any thread */
+	/* Pause it for @why; NULL: it may continue.  Loop's thread; see vm_hold(). */
+	void (*hold)(void *handle, const char *why);
 	/* The guest's symbiotic module has registered: notify all parts.  Any thread. */
 	void (*guest_ready)(void *handle, uint32_t generation);
 

@@ -18,7 +18,7 @@
 #include "host/events.h"
 #include "host/metrics.h"
 
-#define TICK_NS	      NS_PER_S
+#define TICK_NS	      (NS_PER_S / 2)
 #define SYNC_TRIES    7
 #define SYNC_RETRY_MS 1000ull /* doubled each time: two minutes in all */
 
@@ -118,11 +118,49 @@ static void post(struct swapbypass *sb, bool *busy, work_fn fn)
 		__atomic_store_n(busy, false, __ATOMIC_RELEASE);
 }
 
-static void on_tick(void *arg, uint32_t events)
+static int do_check(void *arg, json_t **result, struct err *err)
 {
 	struct swapbypass *sb = arg;
+	struct sym_err why = { 0 };
+	int ret = sym_window_check(sb->window, &why);
 
-	loop_arm(sb->timer, TICK_NS);
+	pthread_mutex_lock(&sb->lock);
+	sb->file_ret = ret;
+	sb->file_err = why;
+	pthread_mutex_unlock(&sb->lock);
+	__atomic_store_n(&sb->checking, false, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* The guest does not run while the file has no room, and ends when pages of it are lost. */
+static void apply_check(struct swapbypass *sb)
+{
+	struct sym_err why;
+	int ret;
+
+	pthread_mutex_lock(&sb->lock);
+	ret = sb->file_ret;
+	why = sb->file_err;
+	pthread_mutex_unlock(&sb->lock);
+	if (ret == -ESTALE) {
+		board_stop(sb->vm->board, VM_STOP_ERROR, "--swapbypass-file: %s", why.text);
+		return;
+	}
+	if (ret && !sb->file_held) {
+		log_warn("--swapbypass-file: %s; the VM is paused", why.text);
+		emit(sb, "swapbypass_file_full", "reason", why.text);
+	} else if (!ret && sb->file_held) {
+		log_warn("--swapbypass-file: there is room again");
+		events_emit(sb->vm->board->events, "swapbypass_file_ready", NULL);
+	}
+	if (ret || sb->file_held)
+		sb->vm->hold(sb->vm->handle, ret ? why.text : NULL);
+	sb->file_held = ret;
+}
+
+/* Once a second. */
+static void watch(struct swapbypass *sb)
+{
 	if (swapbypass_paused(sb))
 		return;
 	if (sym_window_watch(sb->window))
@@ -131,6 +169,19 @@ static void on_tick(void *arg, uint32_t events)
 	if (!__atomic_load_n(&sb->syncing, __ATOMIC_ACQUIRE) &&
 	    !__atomic_load_n(&sb->syncs_waiting, __ATOMIC_ACQUIRE) && sync_due(sb))
 		post(sb, &sb->syncing, do_sync);
+}
+
+static void on_tick(void *arg, uint32_t events)
+{
+	struct swapbypass *sb = arg;
+
+	loop_arm(sb->timer, TICK_NS);
+	if (sb->vm->config->swapbypass_file) {
+		apply_check(sb);
+		post(sb, &sb->checking, do_check);
+	}
+	if (sb->ticks++ % 2)
+		watch(sb);
 }
 
 /* Above everything else, where nothing can be in its way. */
@@ -255,12 +306,18 @@ static void swapbypass_destroy(void *state)
 static void swapbypass_reset(void *state)
 {
 	struct swapbypass *sb = state;
+	int ret;
 
 	pthread_mutex_lock(&sb->lock);
 	sb->install = INSTALL_NONE;
 	sb->sync_at_ms = 0;
 	pthread_mutex_unlock(&sb->lock);
-	sym_window_reset(sb->window);
+	ret = sym_window_reset(sb->window);
+	if (!ret)
+		return;
+	log_warn("--swapbypass: the window keeps the contents of the last boot: %s",
+		 strerror(-ret));
+	emit(sb, "swapbypass_failed", "reason", "the window could not be emptied");
 }
 
 static bool swapbypass_exit(void *state, unsigned int vcpu, struct kvm_run *run, int ret)

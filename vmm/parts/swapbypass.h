@@ -45,6 +45,7 @@ struct swapbypass {
 	uint64_t exits; /* to userspace, for addresses in the window; atomic */
 	bool syncing; /* atomic: a job is queued or running */
 	bool enforcing; /* the same */
+	bool checking; /* the same */
 	unsigned int syncs_waiting; /* atomic: jobs of symctl that will sync the guest */
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -55,6 +56,12 @@ struct swapbypass {
 	uint64_t install_at_ms;
 	unsigned int sync_tries; /* for a guest that could not swap to it yet */
 	uint64_t sync_at_ms; /* the next try; 0: none */
+	int file_ret; /* of the last check of the file, */
+	struct sym_err file_err; /* and why it failed */
+
+	/* Loop's thread. */
+	bool file_held; /* the VM is paused because of it */
+	unsigned int ticks;
 };
 
 /* Their argument is the struct swapbypass, NULL if the VM has no window. */

@@ -66,9 +66,9 @@ bool sym_window_made_file(const struct sym_window *window);
 
 /*
  * sym_window_reset - empty the window when the guest is reset: after sym_reset(),
- * while no vCPU runs.
+ * while no vCPU runs.  0, or -errno: it still has the contents that it had.
  */
-void sym_window_reset(struct sym_window *window);
+int sym_window_reset(struct sym_window *window);
 
 /* sym_window_get - the window as it is shown to the guest. */
 void sym_window_get(struct sym_window *window, struct sym_item_window *item);
@@ -125,6 +125,14 @@ int sym_window_reclaim(struct sym_window *window, uint64_t bytes,
  */
 bool sym_window_watch(struct sym_window *window);
 void sym_window_enforce(struct sym_window *window);
+
+/*
+ * sym_window_check - check the file, if there is one; for one thread at a time, twice a second.
+ * It may wait for the file system.  0; -ESTALE: the file was cut, and the guest cannot continue;
+ * another error, -ENOSPC for example: the guest must not run until a check succeeds.  @err has
+ * the reason.
+ */
+int sym_window_check(struct sym_window *window, struct sym_err *err);
 
 #pragma GCC visibility pop
 
