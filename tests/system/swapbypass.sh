@@ -147,13 +147,12 @@ J
 	end
 }
 
-# Where a hook cannot be set there is the device, and the reason.
-unhooked() { # version
-	echo "$1: ftrace is off"
+# as_device VERSION COMMAND REASON - after COMMAND in the guest there is the device, and REASON.
+as_device() {
 	swap_options 512M
 	job <<J
 touch /run/symjob-stay
-echo 0 >/proc/sys/kernel/ftrace_enabled
+$2
 $(swap_script 512M)
 swaptorture --seconds 2 --seed $seed random
 J
@@ -161,7 +160,7 @@ J
 		--disk "$work/job.img,ro,serial=symjob" "${swap_options[@]}"
 	console "swap is on" 100
 	wait_for 20 level device || fail "$(symctl swapbypass stat test)"
-	expect "$(stat_of .reason)" "__get_user_pages cannot be hooked (-16)" "reason"
+	expect "$(stat_of .reason)" "$3" "reason"
 	tell go
 	console "SYMJOB: exit 0" 200
 	expect "$(stat_of .maps)" 0 "pages mapped"
@@ -173,6 +172,20 @@ J
 	symctl swapbypass off test >"$work/out" 2>&1 || fail "off: $(cat "$work/out")"
 	level off || fail "off: $(symctl swapbypass stat test)"
 	end
+}
+
+# Where a hook cannot be set.  Since 7.0 ftrace cannot be disabled.
+unhooked() { # version
+	echo "$1: ftrace is off"
+	as_device "$1" "echo 0 >/proc/sys/kernel/ftrace_enabled" \
+		"__get_user_pages cannot be hooked (-16)"
+}
+
+# Where another part of the kernel keeps pages.  The oldest has no zswap.
+zswapped() { # version
+	echo "$1: zswap is on"
+	as_device "$1" "echo 1 >/sys/module/zswap/parameters/enabled" \
+		"zswap is or was enabled in the guest"
 }
 
 # The LRU that the kernel does not have by default, where the walkers differ.
@@ -201,8 +214,10 @@ parts() {
 		echo torture
 	elif [ -n "${SYMKIT_SWAP_PARTS:-}" ]; then
 		echo "$SYMKIT_SWAP_PARTS"
-	elif [ "$1" = "$oldest" ] || [ "$1" = "$newest" ]; then
+	elif [ "$1" = "$oldest" ]; then
 		echo torture other_lru levels both unhooked
+	elif [ "$1" = "$newest" ]; then
+		echo torture other_lru levels both zswapped
 	else
 		echo "tortured_4"
 	fi
