@@ -132,8 +132,8 @@ unit-programs: $(UNIT)
 
 fuzz: host-test
 	@$(MAKE) --no-print-directory $(B)/fuzz_virtio $(B)/fuzz_sym $(B)/fuzz_frames
-	@tests/run-fuzz virtio 45
-	@tests/run-fuzz sym 30
+	@tests/run-fuzz virtio 30
+	@tests/run-fuzz sym 20
 	@tests/run-fuzz frames 10
 
 lint: guest

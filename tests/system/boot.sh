@@ -20,8 +20,8 @@ try() { # kernel format, version, cpus, memory
 [ $# -gt 0 ] || set -- $kernels
 for kernel in "$@"; do
 	try vmlinuz "$kernel" 1 256M
-	try vmlinux "$kernel" 2 512M
-	try vmlinuz "$kernel" 4 512M
+	try vmlinux "$kernel" 4 512M
+	! at_length "$kernel" || try vmlinuz "$kernel" 2 512M
 done
 try vmlinuz "$1" 8 512M
 # Memory above the hole below 4 GiB.

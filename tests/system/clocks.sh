@@ -5,7 +5,7 @@
 # sources.  Each boots, keeps time with the host's, and its kernel has nothing to complain of.
 . "$(dirname "$0")/lib.sh"
 
-[ $# -gt 0 ] || set -- "$oldest" "$newest"
+[ $# -gt 0 ] || set -- "$newest"
 
 job <<'J'
 echo "SOURCE $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"

@@ -6,7 +6,7 @@
 # filter on.  Nothing of the old one is used after it.
 . "$(dirname "$0")/lib.sh"
 
-[ $# -gt 0 ] || set -- "$oldest" "$newest"
+[ $# -gt 0 ] || set -- "$newest"
 
 # Two disks hold the kernel and the initrd for kexec.
 disk_of() { # FILE NAME

@@ -5,7 +5,7 @@
 # for values, and the owner of the VM can wake a guest that sleeps.
 . "$(dirname "$0")/lib.sh"
 
-[ $# -gt 0 ] || set -- "$oldest" "$newest"
+[ $# -gt 0 ] || set -- "$newest"
 
 for version in "$@"; do
 	job <<'J'

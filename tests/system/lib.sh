@@ -16,6 +16,11 @@ PATH=$top/build:$PATH
 	oldest=$(echo "$kernels" | head -n 1)
 	newest=$(echo "$kernels" | tail -n 1)
 }
+# at_length KERNEL - all parts of a test, not only those that each kernel gets; SYMKIT_AT_LENGTH=1
+# has them on all.
+at_length() {
+	[ "$1" = "$oldest" ] || [ "$1" = "$newest" ] || [ -n "${SYMKIT_AT_LENGTH:-}" ]
+}
 work=$(mktemp -d)
 export SYMKIT_RUNTIME=$work/run
 vm=

@@ -214,10 +214,10 @@ parts() {
 		echo torture
 	elif [ -n "${SYMKIT_SWAP_PARTS:-}" ]; then
 		echo "$SYMKIT_SWAP_PARTS"
-	elif [ "$1" = "$oldest" ]; then
-		echo torture other_lru levels both unhooked
 	elif [ "$1" = "$newest" ]; then
 		echo torture other_lru levels both zswapped
+	elif at_length "$1"; then
+		echo torture other_lru levels both unhooked
 	else
 		echo "tortured_4"
 	fi

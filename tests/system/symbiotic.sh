@@ -39,7 +39,8 @@ one_line() {
 	grep -qa 'No such device' "$work/console" || fail "$1: not ENODEV"
 }
 for version in "$@"; do
-	alone $version
+	at_length "$version" || continue
+	alone "$version"
 	timeout 100 qemu-system-x86_64 -M microvm,rtc=on -accel kvm -cpu host -m 256M -nographic \
 		-no-reboot -kernel "$guest/vmlinuz-$version" -initrd "$work/initrd" \
 		-append "console=ttyS0 quiet" </dev/null >"$work/console" 2>&1

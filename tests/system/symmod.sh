@@ -172,10 +172,10 @@ try() { # version, another
 	grep -qa 'disk knows 0 modules' "$work/console" || fail "$1: the disk has modules of ours"
 	grep -qa 'loaded: symbiotic $' <(tr -d '\r' <"$work/console") || fail "$1: what is loaded"
 	wait_for 20 ready 1 || fail "$1: no registration"
-	case $1 in "$oldest" | "$newest") check_refused ;; esac
+	! at_length "$1" || check_refused
 	check_install
 	check_remove
-	case $1 in "$oldest" | "$newest") again "$1" ;; esac
+	! at_length "$1" || again "$1"
 	accepted stop test --timeout 60
 	finish 20
 	expect "$status" 0 "$1: exit status"

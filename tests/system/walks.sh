@@ -13,7 +13,7 @@ race() { # KERNEL OPTIONS
 	{ echo "touch /run/symjob-stay" && cat <<J; } | job
 $(swap_script 256M)
 echo 100 >/sys/module/symswap/parameters/walk_delay_us
-walkrace 20 || $swap_failed
+walkrace 10 || $swap_failed
 $swap_dmesg
 J
 	start "vmlinuz-$1" --initrd "$work/initrd" --cpus 2 --memory 256M --cmdline "quiet $2" \
