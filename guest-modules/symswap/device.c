@@ -100,10 +100,9 @@ static void symswap_slot_freed(struct block_device *bdev, unsigned long slot)
 }
 
 static const struct block_device_operations symswap_operations = {
-	.owner = THIS_MODULE,
+	SYMSWAP_OPERATIONS,
 	.submit_bio = symswap_submit,
 	.swap_slot_free_notify = symswap_slot_freed,
-	SYMSWAP_RW_PAGE
 };
 
 int symswap_device_init(void)

@@ -32,8 +32,8 @@ static bool symswap_fault_plain(const struct vm_fault *vmf)
 	const struct vm_area_struct *vma = vmf->vma;
 
 	return !(vmf->flags & FAULT_FLAG_REMOTE) && vma->vm_mm == current->mm &&
-	       vma_is_anonymous(vmf->vma) &&
-	       !(vma->vm_flags & SYMSWAP_NOT_VMA) && !userfaultfd_armed(vmf->vma);
+	       vma_is_anonymous(vmf->vma) && !(vma->vm_flags & SYMSWAP_NOT_VMA) &&
+	       !userfaultfd_armed(vmf->vma);
 }
 
 static pte_t symswap_make_pte(const struct vm_area_struct *vma, unsigned int slot, bool young)
@@ -130,7 +130,8 @@ MODULE_PARM_DESC(around, "Pages mapped in one fault, a power of two up to 16 (16
 
 static void symswap_map_around(const struct symswap_try *done)
 {
-	unsigned long size = rounddown_pow_of_two(clamp(READ_ONCE(around), 1u, 16u)) << PAGE_SHIFT;
+	unsigned long size = rounddown_pow_of_two(clamp(READ_ONCE(around), 1u, 16u))
+			     << PAGE_SHIFT;
 	unsigned long first = done->address & ~(size - 1);
 	unsigned long start = max(first, done->vma->vm_start);
 	unsigned long end = min(first + size, done->vma->vm_end);

@@ -166,8 +166,7 @@ static void symswap_swapoff_look(struct work_struct *work)
 	if (!atomic_read(&symswap_swapoffs))
 		return;
 	if (!symswap_area_leaves()) {
-		queue_delayed_work(system_dfl_wq, &symswap_swapoff_work,
-				   SYMSWAP_SWAPOFF_LOOK);
+		queue_delayed_work(system_dfl_wq, &symswap_swapoff_work, SYMSWAP_SWAPOFF_LOOK);
 		return;
 	}
 	symswap_drain();
@@ -192,8 +191,7 @@ void symswap_swapoff_end(void)
 	symswap_resume();
 	/* Another swapoff may be of our device. */
 	if (more)
-		queue_delayed_work(system_dfl_wq, &symswap_swapoff_work,
-				   SYMSWAP_SWAPOFF_LOOK);
+		queue_delayed_work(system_dfl_wq, &symswap_swapoff_work, SYMSWAP_SWAPOFF_LOOK);
 	mutex_unlock(&symswap_swapoff_lock);
 	atomic_dec(&symswap_inside);
 }

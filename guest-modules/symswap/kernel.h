@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What depends on the kernel: its versions, and functions that it does not export.  They are called through entry.S with the
- * address on the stack: an indirect call would need an ENDBR at their start, which the kernel
- * removes from functions that are only called directly.
+ * What depends on the kernel: its versions, and functions that it does not export.  They are
+ * called through entry.S with the address on the stack: an indirect call would need an ENDBR at
+ * their start, which the kernel removes from functions that are only called directly.
  */
 #ifndef SYMSWAP_KERNEL_H
 #define SYMSWAP_KERNEL_H
@@ -22,6 +22,9 @@
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 #define SYMSWAP_PAGES
+#define SYMSWAP_PAGE_COST sizeof(struct page)
+#else
+#define SYMSWAP_PAGE_COST 0
 #endif
 
 /* A slot's count and state are in tables of the kernel's own, not in swap_map and zeromap. */
@@ -93,10 +96,11 @@ struct gendisk *symswap_alloc_disk(void);
 
 /* A page of swap without a bio; having this also marks the device as synchronous. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-int symswap_rw_page(struct block_device *bdev, sector_t sector, struct page *page, enum req_op op);
-#define SYMSWAP_RW_PAGE .rw_page = symswap_rw_page,
+int symswap_rw_page(struct block_device *bdev, sector_t sector, struct page *page,
+		    enum req_op op);
+#define SYMSWAP_OPERATIONS .owner = THIS_MODULE, .rw_page = symswap_rw_page
 #else
-#define SYMSWAP_RW_PAGE
+#define SYMSWAP_OPERATIONS .owner = THIS_MODULE
 #endif
 
 /*

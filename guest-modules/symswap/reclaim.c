@@ -114,6 +114,17 @@ static bool symswap_free_already(unsigned int slot)
 	       bsearch(&slot, symswap_grabbed, symswap_nr_grabbed, sizeof(slot), symswap_compare);
 }
 
+/* The guest goes on: a page that was not mapped when it was answered may be by now. */
+static bool symswap_answered_already(const struct symswap_answer *answer, unsigned int slot)
+{
+	unsigned int i;
+
+	for (i = 0; i < answer->runs; i++)
+		if (slot - answer->run[i].first < answer->run[i].count)
+			return true;
+	return false;
+}
+
 /* Go around once at most.  A page that is mapped gets a second chance. */
 static void symswap_answer_cold(struct symswap_answer *answer, bool mapped)
 {
@@ -128,7 +139,7 @@ static void symswap_answer_cold(struct symswap_answer *answer, bool mapped)
 		    mapped != !!READ_ONCE(symswap.slot[slot].owner))
 			continue;
 		if (mapped) {
-			if (symswap_slot_young(slot))
+			if (symswap_answered_already(answer, slot) || symswap_slot_young(slot))
 				continue;
 			symswap_restore_slot(slot);
 		}

@@ -49,6 +49,21 @@ static int symswap_window_check(const struct sym_item_window *window)
 	return 0;
 }
 
+/* Memory that the window takes of the guest's must not be what its programs need. */
+static int symswap_window_affordable(const struct sym_item_window *window)
+{
+	u64 needed = (window->size >> PAGE_SHIFT) *
+		     (sizeof(struct symswap_slot) + SYMSWAP_PAGE_COST);
+	u64 available = (u64)si_mem_available() << PAGE_SHIFT;
+
+	if (needed <= available / 2)
+		return 0;
+	pr_err("a window of %llu MiB takes %llu MiB of the guest's memory, %llu MiB are "
+	       "available\n",
+	       window->size >> 20, needed >> 20, available >> 20);
+	return -EFBIG;
+}
+
 /* An earlier module may have left contents; the VMM empties the window only at a reset. */
 static void symswap_window_leftover(void)
 {
@@ -65,6 +80,8 @@ int symswap_window_init(const struct sym_item_window *window)
 	int err, i;
 
 	err = symswap_window_check(window);
+	if (!err)
+		err = symswap_window_affordable(window);
 	if (err)
 		return err;
 	for (i = 0; i < SYMSWAP_LOCKS; i++)

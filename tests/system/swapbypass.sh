@@ -3,8 +3,8 @@
 #
 # swapbypass.sh [KERNEL...]: SwapBypass under torture, with 4 vCPUs and 1, and with each LRU:
 # whatever is done to memory that is swapped, it is what was written; levels change under
-# load; two guests do not see each other; the module can be unloaded and loaded again.  On
-# kernels between the oldest and the newest only the torture with 4 vCPUs.
+# load; two guests do not see each other; the module can be unloaded and loaded again.  All of
+# that on the newest kernel; the torture with 4 vCPUs on each.
 #
 # SYMKIT_SWAP=disk or zram does the same with what stock Debian swaps to, as far as it
 # applies.  SYMKIT_SWAP_SECONDS is how long the torture takes for a kernel (default 20; an
@@ -210,16 +210,18 @@ J
 
 # parts KERNEL
 parts() {
+	local refused=unhooked
+	case $1 in 7.*) refused=zswapped ;; esac
 	if [ "$swap" != bypass ]; then
 		echo torture
 	elif [ -n "${SYMKIT_SWAP_PARTS:-}" ]; then
 		echo "$SYMKIT_SWAP_PARTS"
-	elif [ "$1" = "$newest" ]; then
-		echo torture other_lru levels both zswapped
-	elif at_length "$1"; then
-		echo torture other_lru levels both unhooked
+	elif [ "$1" = "$newest" ] || [ -n "${SYMKIT_AT_LENGTH:-}" ]; then
+		echo torture other_lru levels both $refused
+	elif [ "$1" = "$oldest" ]; then
+		echo tortured_4 levels $refused
 	else
-		echo "tortured_4"
+		echo tortured_4
 	fi
 }
 

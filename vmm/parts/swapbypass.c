@@ -19,6 +19,7 @@
 #include "host/metrics.h"
 
 #define TICK_NS	      (NS_PER_S / 2)
+#define COST_OF_PAGE  88 /* bytes: a struct page, and what symswap keeps of a slot */
 #define SYNC_TRIES    7
 #define SYNC_RETRY_MS 1000ull /* doubled each time: two minutes in all */
 
@@ -229,6 +230,20 @@ static int make_window(struct swapbypass *sb, struct err *err)
 		     0;
 }
 
+/* What the guest's module allocates; it refuses a window that takes half of what is available. */
+static void warn_of_cost(const struct swapbypass *sb)
+{
+	const struct vm_config *c = sb->vm->config;
+	uint64_t cost = c->swapbypass / SYM_PAGE_SIZE * COST_OF_PAGE;
+
+	if (cost > c->memory / 8)
+		log_warn("--swapbypass: a window of %lluM takes up to %lluM of the guest's %lluM "
+			 "of "
+			 "memory",
+			 (unsigned long long)c->swapbypass >> 20, (unsigned long long)cost >> 20,
+			 (unsigned long long)c->memory >> 20);
+}
+
 static void report_leftover(const struct swapbypass *sb)
 {
 	const char *file = sb->vm->config->swapbypass_file;
@@ -276,8 +291,10 @@ static int swapbypass_create(struct part_vm *vm, void **state, struct err *err)
 	ret = make_window(sb, err);
 	if (!ret)
 		ret = start(sb, err);
-	if (!ret)
+	if (!ret) {
 		report_leftover(sb);
+		warn_of_cost(sb);
+	}
 	return ret;
 }
 
