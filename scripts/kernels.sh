@@ -46,6 +46,11 @@ suite_source() {
 	done
 }
 
+# suite_release SUITE - APT's option to prefer it, updates and security included.
+suite_release() {
+	echo "APT::Default-Release \"/^$1(|-updates|-security)\$/\""
+}
+
 # suite_apt SUITE COMMAND... - apt-get or apt-cache with the package lists of that suite only,
 # which are a day old at most.
 suite_apt() {
