@@ -313,6 +313,12 @@ static void test_stray_argument(void **state)
 	options_refused(*state, ARGS("--kernel", "k", "stray"), "stray: unexpected argument");
 }
 
+static void test_bad_switch(void **state)
+{
+	options_refused(*state, ARGS("--kernel", "k", "--rng", "maybe"),
+			"--rng maybe: on or off");
+}
+
 static void test_swapbypass(void **state)
 {
 	struct fixture *f = *state;
@@ -447,6 +453,7 @@ int main(void)
 		TEST(test_unknown_option),
 		TEST(test_missing_value),
 		TEST(test_stray_argument),
+		TEST(test_bad_switch),
 		TEST(test_swapbypass),
 		TEST(test_bad_swapbypass),
 		TEST(test_bad_numbers_of_cpus),

@@ -242,9 +242,10 @@ void settings_help(void)
 	       "precedence\n");
 }
 
-static bool is_switch_value(const char *word)
+/* There are no arguments but options and their values. */
+static bool is_value(const char *word)
 {
-	return !strcmp(word, "on") || !strcmp(word, "off");
+	return word[0] != '-';
 }
 
 /* Go through argv once: either for --config only, or for all others. */
@@ -275,7 +276,7 @@ static int walk(struct vm_config *config, int argc, char **argv, bool only_confi
 			return err_set(err, -EINVAL, "%s: unknown option (see symvmm run --help)",
 				       argv[optind - 1]);
 		if (c == 1 && only_config && !optarg && optind < argc &&
-		    is_switch_value(argv[optind]))
+		    is_value(argv[optind]))
 			optind++;
 		if (c == 'C' && only_config)
 			ret = config_file_read(config, optarg, err);
@@ -283,7 +284,7 @@ static int walk(struct vm_config *config, int argc, char **argv, bool only_confi
 			const struct setting *s = &settings[index];
 
 			/* A switch may have no value, or its value in the next word. */
-			if (!optarg && optind < argc && is_switch_value(argv[optind]))
+			if (!optarg && optind < argc && is_value(argv[optind]))
 				optarg = argv[optind++];
 			snprintf(where, sizeof(where), "--%s", s->name);
 			ret = apply(s, config, optarg, where, err);
