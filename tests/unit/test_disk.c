@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -171,12 +172,26 @@ static void test_open_readers_share(void **state)
 	accepted();
 }
 
+/* Whether requests wait for a device: not those of an image in memory. */
+static void test_in_memory(void **state)
+{
+	int memory = memfd_create("disk", MFD_CLOEXEC),
+	    node = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_true(memory >= 0 && node >= 0);
+	assert_true(disk_in_memory(memory));
+	assert_false(disk_in_memory(node)); /* its node is, in /dev */
+	close(memory);
+	close(node);
+}
+
 #define IMAGE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IMAGE(test_open),
+		cmocka_unit_test(test_in_memory),
 		IMAGE(test_open_missing),
 		IMAGE(test_open_odd_size),
 		IMAGE(test_open_empty),

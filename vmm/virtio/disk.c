@@ -73,7 +73,11 @@ static int check_size(int fd, const char *path, uint64_t *size, struct err *err)
 bool disk_in_memory(int fd)
 {
 	struct statfs fs;
+	struct stat st;
 
+	/* A device's node is in /dev, which is in memory. */
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return false;
 	return !fstatfs(fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ||
 				     fs.f_type == HUGETLBFS_MAGIC);
 }
