@@ -199,6 +199,6 @@ help:
 	@echo "make sanitizers the unit tests under ASan with UBSan, and under TSan"
 	@echo "make clean      remove build/ (the guests' cache stays)"
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path '$(B)/packages.*' -prune -o -name '*.d' -print 2>/dev/null)
 .SECONDARY:
 .PHONY: all modules deb deps host-build host-test guest unit fuzz lint tiny system test demo bench bench-swap swap install uninstall sanitizers unit-programs clean help

@@ -275,8 +275,7 @@ static int walk(struct vm_config *config, int argc, char **argv, bool only_confi
 		if (c == '?')
 			return err_set(err, -EINVAL, "%s: unknown option (see symvmm run --help)",
 				       argv[optind - 1]);
-		if (c == 1 && only_config && !optarg && optind < argc &&
-		    is_value(argv[optind]))
+		if (c == 1 && only_config && !optarg && optind < argc && is_value(argv[optind]))
 			optind++;
 		if (c == 'C' && only_config)
 			ret = config_file_read(config, optarg, err);
