@@ -56,6 +56,13 @@ reclaim() {
 mib() {
 	echo $(($1 << 20))
 }
+# under_load MIB - let the job begin, and wait until it has so much of the window.
+under_load() {
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	console "^swaptorture: set of" 60
+	wait_for 60 at_least "$(mib "$1")" || fail "$(lent) bytes are lent"
+}
 # Blocks that a file system may count for itself, and a page or two of the module.
 slack=$(mib 6)
 
@@ -136,10 +143,7 @@ $(swap_script 512M)
 $(load 10 random)
 $swap_dmesg
 J
-	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
-	tell go
-	console "^swaptorture: set of" 60
-	wait_for 60 at_least "$(mib 100)" || fail "$(lent) bytes are lent"
+	under_load 100
 	sleep 2
 	before=$(pages_swapped_out)
 	reclaim 64M
@@ -168,10 +172,7 @@ $(swap_script 512M)
 $(load 12 random)
 $swap_dmesg
 J
-	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
-	tell go
-	console "^swaptorture: set of" 60
-	wait_for 60 at_least "$(mib 10)" || fail "$(lent) bytes are lent"
+	under_load 10
 	dd if=/dev/zero of="$small/hog" bs=1M 2>/dev/null
 	wait_for 10 grep -q swapbypass_file_full "$events" || fail "no event: $(cat "$events")"
 	wait_for 10 running paused || fail "not paused: $(symctl info test)"
@@ -205,10 +206,7 @@ file_cut() {
 $(swap_script 512M)
 $(load 60 random)
 J
-	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
-	tell go
-	console "^swaptorture: set of" 60
-	wait_for 60 at_least "$(mib 10)" || fail "$(lent) bytes are lent"
+	under_load 10
 	truncate -s 1M "$file"
 	finish 10
 	expect "$status" 12 "exit status after the file was cut"
@@ -224,10 +222,7 @@ killed() {
 $(swap_script 512M)
 $(load 60 random)
 J
-	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
-	tell go
-	console "^swaptorture: set of" 60
-	wait_for 60 at_least "$(mib 50)" || fail "$(lent) bytes are lent"
+	under_load 50
 	kill -9 "$vm"
 	wait "$vm" 2>/dev/null
 	[ "$(on_disk)" -gt "$(mib 50)" ] || fail "nothing was in the file"

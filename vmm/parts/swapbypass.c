@@ -237,9 +237,8 @@ static void warn_of_cost(const struct swapbypass *sb)
 	uint64_t cost = c->swapbypass / SYM_PAGE_SIZE * COST_OF_PAGE;
 
 	if (cost > c->memory / 8)
-		log_warn("--swapbypass: a window of %lluM takes up to %lluM of the guest's %lluM "
-			 "of "
-			 "memory",
+		log_warn("--swapbypass: a window of %lluM takes up to %lluM of the guest's RAM, "
+			 "which is %lluM",
 			 (unsigned long long)c->swapbypass >> 20, (unsigned long long)cost >> 20,
 			 (unsigned long long)c->memory >> 20);
 }
