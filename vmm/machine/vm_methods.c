@@ -141,10 +141,17 @@ static int method_pause(struct control_call *call)
 	struct control_later *later;
 	struct vm *vm = call->arg;
 
-	/* Its owner's pause lasts when the other one ends. */
+	/* The owner's pause outlasts the other one; it is answered when all are parked. */
 	if (ret == -EALREADY && vm->pause.by_hold) {
+		later = vm->pause.done ? control_defer(call) : NULL;
+		if (vm->pause.done && !later)
+			return -ENOMEM;
 		vm->pause.by_hold = false;
-		return 0;
+		if (!later)
+			return 0;
+		vm->pause.done = on_paused;
+		vm->pause.arg = later;
+		return CONTROL_LATER;
 	}
 	if (ret == -EALREADY)
 		return err_set(&call->err, ret, "the VM is paused already");
