@@ -89,15 +89,19 @@ echo "hello: ok"
 console 'disk work is done' 100
 service iotag top 20
 cat "$work/out"
-# Now and then the disk finds a request before anybody has rung.
-[ "$(requests "$(pid_of reader)")" -ge 90 ] || fail "requests of the reader"
-[ "$(requests "$(pid_of writer)")" -ge 40 ] || fail "requests of the writer"
+# A disk that is still awake finds a request without a notification; on a busy machine it
+# stays awake for many.
+[ "$(requests "$(pid_of reader)")" -ge 25 ] || fail "requests of the reader"
+[ "$(requests "$(pid_of writer)")" -ge 12 ] || fail "requests of the writer"
 # Cached data is written back by sync, or by the kernel's thread for it.
 awk '$3 == "sync" || $3 ~ /^kworker/ { n += $1 } END { exit !n }' "$work/out" ||
 	fail "nobody wrote back: $(cat "$work/out")"
-[ "$(metric service_iotag_requests_total)" -ge 130 ] || fail "metric of iotag"
+charged() { # to processes; "rows" counts these
+	awk -v rows="${1:-}" '$2 ~ /^[0-9]/ { n += rows ? 1 : $1 } END { print n + 0 }' "$work/out"
+}
+[ "$(metric service_iotag_requests_total)" -ge "$(charged)" ] || fail "metric of iotag"
 service iotag top 1
-expect "$(grep -c ' dd$' "$work/out")$(grep -c ' sync$' "$work/out")" 10 "rows of top 1"
+expect "$(charged rows)" 1 "rows of top 1: $(cat "$work/out")"
 service iotag clear
 refused "no verb 'nosuch'" iotag nosuch
 refused "no service 'nosuch'" nosuch top
