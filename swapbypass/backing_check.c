@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Is a window's file as it should be?  If it was cut or its file system is full, the guest's
- * access to a page that is not there cannot be completed: KVM tries again for ever.
+ * Is a window's file as it should be?  If it was cut, its file system is full, or it cannot be
+ * read, the guest's access to a page cannot be completed: KVM tries again for ever.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,6 +48,10 @@ int sym_window_check(struct sym_window *w, struct sym_err *err)
 		return sym_fail(err, -ESTALE,
 				"%s was cut to %llu bytes: pages of the guest are lost", b->file,
 				(unsigned long long)st.st_size);
+	ret = backing_read(b);
+	if (ret)
+		return sym_fail(err, -EIO, "%s: cannot be read at offset %llu: %s", b->file,
+				(unsigned long long)b->read_at, strerror(-ret));
 	/* Only a guest that takes more needs room. */
 	if (!b->full && (uint64_t)st.st_blocks == b->checked_blocks && room(b) >= SCARCE)
 		return 0;

@@ -25,6 +25,9 @@ struct backing {
 	/* backing_check.c, one caller at a time */
 	bool full; /* at the last check */
 	uint64_t checked_blocks; /* of 512 bytes, that the file had then */
+	/* backing_read.c, the same */
+	uint64_t read_at; /* the page to read next */
+	bool unreadable; /* it could not be read */
 };
 
 struct sym_window {
@@ -57,6 +60,11 @@ struct sym_window {
 	uint64_t over_since_ms; /* 0: the guest is within its limit */
 	unsigned int partial_returns; /* in a row: it returned some pages, but not enough */
 	uint64_t least_over; /* the smallest excess so far, in bytes */
+
+	/* idle.c */
+	unsigned int idle_s; /* seconds in a row with too much memory that is lent and idle */
+	unsigned int idle_misses; /* times in a row that it was asked for, and nothing came */
+	uint64_t idle_returned; /* bytes */
 };
 
 /*
@@ -70,6 +78,9 @@ void backing_destroy(struct backing *b);
 /* backing_punch - give @len bytes back to the host; they read as zeroes afterwards. */
 int backing_punch(const struct backing *b, uint64_t at, uint64_t len);
 
+/* backing_read - read some page that is not in memory; 0, or -errno: b->read_at is bad. */
+int backing_read(struct backing *b);
+
 /* backing_allocated - bytes that the host has allocated, in memory or on disk. */
 uint64_t backing_allocated(const struct backing *b);
 
@@ -79,6 +90,18 @@ uint64_t backing_allocated(const struct backing *b);
  */
 uint64_t backing_evict(const struct backing *b, const struct sym_window_run *runs,
 		       unsigned int nr);
+
+/*
+ * window_idle_due - once a second: has too much been lent and idle for too long?  Lock held.
+ * window_idle_return - then: get it back from the guest; waits.
+ * window_take_idle - get up to @bytes of free slots back; returns how many came.
+ */
+bool window_idle_due(struct sym_window *w, uint64_t idle);
+void window_idle_return(struct sym_window *w);
+uint64_t window_take_idle(struct sym_window *w, uint64_t bytes);
+
+/* window_idle - bytes that are lent and idle, as the guest reports, at most those lent. */
+uint64_t window_idle(struct sym_window *w);
 
 /* window_acked - the guest knows the limit and reports @used bytes in use.  Lock held. */
 void window_acked(struct sym_window *w, uint64_t used);

@@ -68,7 +68,7 @@ static const struct rule rules[] = {
 	{ SCMP_SYS(io_uring_enter), DISK, "disk requests; the ring is restricted" },
 	{ SCMP_SYS(fdatasync), DISK, "disk flush" },
 	{ SCMP_SYS(fallocate), LOOP | DISK | WORKER, "discard; freeing pages of a window" },
-	{ SCMP_SYS(pread64), LOOP | WORKER, "kernel and initrd at a reset; modules" },
+	{ SCMP_SYS(pread64), LOOP | WORKER, "kernel and initrd at a reset; modules, a window" },
 	{ SCMP_SYS(mincore), LOOP | WORKER, "memory metrics, reclaim" },
 	{ SCMP_SYS(ftruncate), LOOP, "a console's log, the file of a window at the end" },
 	{ SCMP_SYS(landlock_restrict_self), DISK | NET | VSOCK | WORKER,

@@ -244,12 +244,11 @@ void vcpu_handle_exit(struct vcpu *vcpu)
 
 static int cannot_run(struct vcpu *vcpu)
 {
-	/* The likeliest reason for a missing page is a file that cannot grow. */
-	bool no_space = errno == EFAULT && vcpu->vm->config->swapbypass_file;
+	int code = errno;
 
-	vm_stop(vcpu->vm, VM_STOP_ERROR, "vCPU %u: KVM_RUN: %s%s%s", vcpu->id, strerror(errno),
-		no_space ? ": no space for --swapbypass-file " : "",
-		no_space ? vcpu->vm->config->swapbypass_file : "");
+	if (code == EFAULT && vm_parts_bad_page(vcpu->vm))
+		return -EINTR;
+	vm_stop(vcpu->vm, VM_STOP_ERROR, "vCPU %u: KVM_RUN: %s", vcpu->id, strerror(code));
 	return -ESHUTDOWN;
 }
 

@@ -145,6 +145,7 @@ int vm_parts_create(struct vm *vm, struct err *err);
 void vm_parts_reset(struct vm *vm);
 void vm_parts_destroy(struct vm *vm);
 bool vm_parts_exit(struct vm *vm, unsigned int vcpu, struct kvm_run *run, int ret);
+bool vm_parts_bad_page(struct vm *vm);
 void vm_parts_methods(struct vm *vm, struct control_table *tables);
 
 /* vm_control_start - serve the VM's control socket (vm_methods.c). */

@@ -82,6 +82,14 @@ bool vm_parts_exit(struct vm *vm, unsigned int vcpu, struct kvm_run *run, int re
 	return false;
 }
 
+bool vm_parts_bad_page(struct vm *vm)
+{
+	for (unsigned int i = 0; i < VM_NR_PARTS; i++)
+		if (vm->parts[i] && parts[i]->bad_page && parts[i]->bad_page(vm->parts[i]))
+			return true;
+	return false;
+}
+
 void vm_parts_methods(struct vm *vm, struct control_table *tables)
 {
 	for (unsigned int i = 0; i < VM_NR_PARTS; i++)

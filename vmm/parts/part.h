@@ -70,6 +70,12 @@ struct part {
 	 */
 	bool (*exit)(void *state, unsigned int vcpu, struct kvm_run *run, int ret);
 
+	/*
+	 * In a vCPU's thread: KVM cannot reach a page of the guest.  True: the part pauses or
+	 * ends the VM for that.
+	 */
+	bool (*bad_page)(void *state);
+
 	const struct control_method *methods;
 };
 

@@ -19,7 +19,7 @@
 #include "host/metrics.h"
 
 #define TICK_NS	      (NS_PER_S / 2)
-#define COST_OF_PAGE  88 /* bytes: a struct page, and what symswap keeps of a slot */
+#define COST_OF_PAGE  89 /* bytes: a struct page, and what symswap keeps of a slot */
 #define SYNC_TRIES    7
 #define SYNC_RETRY_MS 1000ull /* doubled each time: two minutes in all */
 
@@ -35,14 +35,14 @@ bool swapbypass_paused(const struct swapbypass *sb)
 	return sb->vm->paused(sb->vm->handle);
 }
 
-static void emit(struct swapbypass *sb, const char *name, const char *key, const char *text)
+void swapbypass_emit(struct swapbypass *sb, const char *name, const char *text)
 {
-	events_emit(sb->vm->board->events, name, json_pack("{s:o}", key, events_text(text)));
+	events_emit(sb->vm->board->events, name, json_pack("{s:o}", "reason", events_text(text)));
 }
 
 static void on_violation(void *arg, const char *text)
 {
-	emit(arg, "swapbypass_violation", "reason", text);
+	swapbypass_emit(arg, "swapbypass_violation", text);
 }
 
 /* retry_sync - schedule another try for a guest that should swap to the window and does not. */
@@ -71,8 +71,8 @@ static void report(struct swapbypass *sb, int ret, const struct sym_window_reach
 	else if (!ret && retry_sync(sb))
 		return; /* an initrd has no swapon, for example */
 	else if (!ret || (!sym_window_needs_sync(sb->window) && sym_window_ready(sb->window)))
-		emit(sb, "swapbypass_failed", "reason",
-		     reached->reason[0] ? reached->reason : strerror(-ret));
+		swapbypass_emit(sb, "swapbypass_failed",
+				reached->reason[0] ? reached->reason : strerror(-ret));
 }
 
 static int do_sync(void *arg, json_t **result, struct err *err)
@@ -119,46 +119,6 @@ static void post(struct swapbypass *sb, bool *busy, work_fn fn)
 		__atomic_store_n(busy, false, __ATOMIC_RELEASE);
 }
 
-static int do_check(void *arg, json_t **result, struct err *err)
-{
-	struct swapbypass *sb = arg;
-	struct sym_err why = { 0 };
-	int ret = sym_window_check(sb->window, &why);
-
-	pthread_mutex_lock(&sb->lock);
-	sb->file_ret = ret;
-	sb->file_err = why;
-	pthread_mutex_unlock(&sb->lock);
-	__atomic_store_n(&sb->checking, false, __ATOMIC_RELEASE);
-	return 0;
-}
-
-/* The guest does not run while the file has no room, and ends when pages of it are lost. */
-static void apply_check(struct swapbypass *sb)
-{
-	struct sym_err why;
-	int ret;
-
-	pthread_mutex_lock(&sb->lock);
-	ret = sb->file_ret;
-	why = sb->file_err;
-	pthread_mutex_unlock(&sb->lock);
-	if (ret == -ESTALE) {
-		board_stop(sb->vm->board, VM_STOP_ERROR, "--swapbypass-file: %s", why.text);
-		return;
-	}
-	if (ret && !sb->file_held) {
-		log_warn("--swapbypass-file: %s; the VM is paused", why.text);
-		emit(sb, "swapbypass_file_full", "reason", why.text);
-	} else if (!ret && sb->file_held) {
-		log_warn("--swapbypass-file: there is room again");
-		events_emit(sb->vm->board->events, "swapbypass_file_ready", NULL);
-	}
-	if (ret || sb->file_held)
-		sb->vm->hold(sb->vm->handle, ret ? why.text : NULL);
-	sb->file_held = ret;
-}
-
 /* Once a second. */
 static void watch(struct swapbypass *sb)
 {
@@ -177,10 +137,8 @@ static void on_tick(void *arg, uint32_t events)
 	struct swapbypass *sb = arg;
 
 	loop_arm(sb->timer, TICK_NS);
-	if (sb->vm->config->swapbypass_file) {
-		apply_check(sb);
-		post(sb, &sb->checking, do_check);
-	}
+	if (sb->vm->config->swapbypass_file)
+		swapbypass_file_check(sb);
 	if (sb->ticks++ % 2)
 		watch(sb);
 }
@@ -265,6 +223,8 @@ static int start(struct swapbypass *sb, struct err *err)
 	if (ret)
 		return ret;
 	ret = work_create(vm->board->loop, "swapbypass", &sb->work);
+	if (!ret && vm->config->swapbypass_file)
+		ret = work_create(vm->board->loop, "window-file", &sb->file_work);
 	if (!ret)
 		ret = swapbypass_metrics(sb);
 	if (!ret)
@@ -305,7 +265,8 @@ static void swapbypass_stop(void *state)
 		loop_del(sb->timer);
 	sb->timer = NULL;
 	work_destroy(sb->work);
-	sb->work = NULL;
+	work_destroy(sb->file_work);
+	sb->work = sb->file_work = NULL;
 }
 
 static void swapbypass_destroy(void *state)
@@ -333,7 +294,7 @@ static void swapbypass_reset(void *state)
 		return;
 	log_warn("--swapbypass: the window keeps the contents of the last boot: %s",
 		 strerror(-ret));
-	emit(sb, "swapbypass_failed", "reason", "the window could not be emptied");
+	swapbypass_emit(sb, "swapbypass_failed", "the window could not be emptied");
 }
 
 static bool swapbypass_exit(void *state, unsigned int vcpu, struct kvm_run *run, int ret)
@@ -353,5 +314,6 @@ const struct part part_swapbypass = {
 	.destroy = swapbypass_destroy,
 	.guest_ready = swapbypass_guest_ready,
 	.exit = swapbypass_exit,
+	.bad_page = swapbypass_bad_page,
 	.methods = swapbypass_methods,
 };

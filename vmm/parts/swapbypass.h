@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "control/work.h"
 #include "core/err.h"
 #include "parts/part.h"
 #include "sym/window.h"
@@ -18,7 +19,6 @@
 #define SWAPBYPASS_MODULE "symswap"
 
 struct loop_source;
-struct work;
 
 enum install_state {
 	INSTALL_NONE, /* no guest to install it in, or done with it */
@@ -39,6 +39,7 @@ struct swapbypass {
 	struct sym_window *window;
 	struct sym_item_window item; /* address and size; limit and level are not updated here */
 	struct work *work; /* for jobs that wait for the guest's symswap module */
+	struct work *file_work; /* for checks of the file, which must not wait for the guest */
 	struct loop_source *timer;
 	struct swapbypass_module *modules;
 	struct swapbypass_gauge *gauges;
@@ -59,8 +60,12 @@ struct swapbypass {
 	int file_ret; /* of the last check of the file, */
 	struct sym_err file_err; /* and why it failed */
 
+	bool bad_page; /* atomic: a vCPU cannot reach a page of the guest */
+
 	/* Loop's thread. */
 	bool file_held; /* the VM is paused because of it */
+	bool file_bad; /* and its owner was told */
+	uint64_t retry_at_ms, bad_until_ms; /* after a bad page */
 	unsigned int ticks;
 };
 
@@ -88,5 +93,15 @@ void swapbypass_install(struct swapbypass *sb);
 bool swapbypass_hopeless(struct swapbypass *sb, char *why, size_t size);
 
 int swapbypass_metrics(struct swapbypass *sb);
+
+/* swapbypass_emit - an event with a reason. */
+void swapbypass_emit(struct swapbypass *sb, const char *name, const char *text);
+
+/*
+ * swapbypass_file_check - pause, continue or end the VM as its file requires; twice a second.
+ * swapbypass_bad_page - see struct part.
+ */
+void swapbypass_file_check(struct swapbypass *sb);
+bool swapbypass_bad_page(void *state);
 
 #endif
