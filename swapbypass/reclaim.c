@@ -12,10 +12,11 @@
 #include "symbiotic/sym.h"
 
 /*
- * Pages per request.  The guest keeps the slots that it calls free out of use meanwhile, so it
- * looks for few of them; asked for more, it would also name slots that it needs.
+ * Pages per request.  The guest does not write to the slots that it calls free meanwhile, so
+ * there are few in one.
  */
 #define ROUND_PAGES	 4096u
+#define ROUND_FREE_PAGES 16384u /* if the guest is to name free ones only */
 #define CALL_DEADLINE_MS 10000
 #define DEADLINE_MS	 60000
 
@@ -71,7 +72,7 @@ int runs_check(const struct sym_window_run *runs, size_t len, uint64_t slots, ui
 	return nr;
 }
 
-static int ask(struct sym_window *w, uint64_t pages, struct round *round)
+static int ask(struct sym_window *w, uint64_t pages, uint64_t flags, struct round *round)
 {
 	struct sym_call call = {
 		.deadline_ms = CALL_DEADLINE_MS,
@@ -90,6 +91,7 @@ static int ask(struct sym_window *w, uint64_t pages, struct round *round)
 	pthread_mutex_unlock(&w->lock);
 	call.arg[0] = pages;
 	call.arg[1] = round->seq;
+	call.arg[2] = flags;
 	ret = sym_call_by_name(w->sym, SYM_WINDOW_RECLAIM, &vcpu, &call);
 	if (ret)
 		return ret;
@@ -142,10 +144,11 @@ static int reclaimed(struct sym_window *w, const struct round *round)
 }
 
 /* one_round - ask, punch, report, evict; adds the bytes to @out. */
-static int one_round(struct sym_window *w, uint64_t pages, struct sym_window_reclaimed *out)
+static int one_round(struct sym_window *w, uint64_t pages, uint64_t flags,
+		     struct sym_window_reclaimed *out)
 {
 	struct round round = { .nr = 0 };
-	int ret = ask(w, pages, &round), last;
+	int ret = ask(w, pages, flags, &round), last;
 
 	if (ret == -ENODEV || ret == -ENOSYS)
 		return ret; /* the guest was not called */
@@ -153,13 +156,15 @@ static int one_round(struct sym_window *w, uint64_t pages, struct sym_window_rec
 		ret = punch(w, &round, &out->punched);
 	/* Even after an error: the guest may be keeping the slots out of use. */
 	last = reclaimed(w, &round);
-	if (!ret)
+	if (!ret && !(flags & SYM_WINDOW_RECLAIM_FREE))
 		out->evicted += backing_evict(&w->backing, round.runs, round.nr);
 	return ret ? ret : last;
 }
 
-int sym_window_reclaim(struct sym_window *w, uint64_t bytes, struct sym_window_reclaimed *out)
+static int reclaim(struct sym_window *w, uint64_t bytes, uint64_t flags,
+		   struct sym_window_reclaimed *out)
 {
+	const uint64_t most = flags & SYM_WINDOW_RECLAIM_FREE ? ROUND_FREE_PAGES : ROUND_PAGES;
 	uint64_t until = sym_now_ms() + DEADLINE_MS, got = 0, before;
 	int ret;
 
@@ -168,7 +173,7 @@ int sym_window_reclaim(struct sym_window *w, uint64_t bytes, struct sym_window_r
 		uint64_t pages = (bytes - got + PAGE - 1) / PAGE;
 
 		before = got;
-		ret = one_round(w, pages < ROUND_PAGES ? pages : ROUND_PAGES, out);
+		ret = one_round(w, pages < most ? pages : most, flags, out);
 		got = out->punched + out->evicted;
 		if (ret)
 			return ret;
@@ -178,4 +183,17 @@ int sym_window_reclaim(struct sym_window *w, uint64_t bytes, struct sym_window_r
 			return -ETIMEDOUT;
 	}
 	return 0;
+}
+
+int sym_window_reclaim(struct sym_window *w, uint64_t bytes, struct sym_window_reclaimed *out)
+{
+	return reclaim(w, bytes, 0, out);
+}
+
+uint64_t window_take_idle(struct sym_window *w, uint64_t bytes)
+{
+	struct sym_window_reclaimed got;
+
+	reclaim(w, bytes, SYM_WINDOW_RECLAIM_FREE, &got);
+	return got.punched;
 }

@@ -151,7 +151,7 @@ tiny: host-test all
 
 SYSTEM_BITS := $(B)/tests/services/stress.so $(addprefix $(B)/tests/system/,tapfd dnsd) \
 	$(addprefix $(B)/tests/guest/,regcheck symvalue valueshare ctxswitch kexec swaptorture swapload \
-		windowhog udpports walkrace) \
+		windowhog hotset udpports walkrace) \
 	$(B)/tests/symvmm-garbage
 system: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)

@@ -21,15 +21,20 @@ static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int
 			    bool write)
 {
 	unsigned int slot = at >> PAGE_SHIFT;
-	bool lent;
 
 	/* The owner can write to the page until its mapping is removed. */
 	symswap_restore_slot(slot);
-	lent = !slot || test_bit(slot, symswap.lent);
+	clear_bit(slot, symswap.out);
 	if (write) {
-		if (slot && (symswap_being_taken() || (!lent && !symswap_may_fill())))
+		if (!symswap_claim(slot))
 			return -ENOSPC;
+		if (slot && !test_bit(slot, symswap.lent) && !symswap_may_fill()) {
+			symswap_unneed(slot);
+			return -ENOSPC;
+		}
 		symswap_lend(slot);
+		if (unlikely(!symswap_area_cached()))
+			symswap_area_strange_write();
 		memcpy_from_page(symswap.base + at, page, offset, len);
 		set_bit(slot, symswap.written);
 		symswap_count(writes);
@@ -37,7 +42,9 @@ static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int
 	}
 	/* What was read may be changed, and be swapped out again as zeros without a write. */
 	clear_bit(slot, symswap.written);
-	if (lent) {
+	if (!symswap_settled(slot))
+		return -EIO;
+	if (!slot || test_bit(slot, symswap.lent)) {
 		memcpy_to_page(page, offset, symswap.base + at, len);
 		symswap_count(reads);
 	} else {
@@ -95,8 +102,10 @@ static void symswap_submit(struct bio *bio)
 /* The kernel has no use for the slot's contents any more.  May not sleep. */
 static void symswap_slot_freed(struct block_device *bdev, unsigned long slot)
 {
-	if (slot < symswap.slots)
-		clear_bit(slot, symswap.written);
+	if (slot >= symswap.slots)
+		return;
+	clear_bit(slot, symswap.written);
+	symswap_unneed(slot);
 }
 
 static const struct block_device_operations symswap_operations = {

@@ -91,6 +91,8 @@ static bool symswap_map(const struct symswap_try *try)
 		};
 		if (pte_swp_exclusive(*try->pte))
 			symswap.slot[slot].where |= SYMSWAP_EXCLUSIVE;
+		if (unlikely(test_bit(slot, symswap.out)))
+			clear_bit(slot, symswap.out);
 		p->mapped++;
 		set_pte(try->pte, symswap_make_pte(try->vma, slot, try->young));
 	}

@@ -32,25 +32,6 @@ unsigned int symswap_held(void)
 	return READ_ONCE(symswap_nr_held);
 }
 
-unsigned int symswap_held_next(unsigned int slot)
-{
-	return find_next_bit(symswap_held_map, symswap.slots, slot);
-}
-
-unsigned int symswap_grab(void)
-{
-	struct swap_info_struct *si = symswap_area();
-
-	if (!si || !symswap_p_get_slot || symswap_swapping_off())
-		return 0;
-	return swp_offset(symswap_k_get_slot(si->type));
-}
-
-void symswap_ungrab(unsigned int slot)
-{
-	symswap_k_free_slot(swp_entry(symswap_type, slot), 1);
-}
-
 static unsigned int symswap_used(const struct swap_info_struct *si)
 {
 	unsigned int used = symswap_inuse(si);
@@ -73,8 +54,12 @@ bool symswap_may_fill(void)
 
 static bool symswap_hold_one(void)
 {
-	unsigned int slot = symswap_grab();
+	struct swap_info_struct *si = symswap_area();
+	unsigned int slot;
 
+	if (!si || symswap_swapping_off())
+		return false;
+	slot = swp_offset(symswap_k_get_slot(si->type));
 	if (!slot)
 		return false;
 	set_bit(slot, symswap_held_map);
@@ -85,12 +70,12 @@ static bool symswap_hold_one(void)
 
 static void symswap_release_one(void)
 {
-	unsigned int slot = symswap_held_next(symswap_first_held);
+	unsigned int slot = find_next_bit(symswap_held_map, symswap.slots, symswap_first_held);
 
 	symswap_first_held = slot;
 	clear_bit(slot, symswap_held_map);
 	WRITE_ONCE(symswap_nr_held, symswap_nr_held - 1);
-	symswap_ungrab(slot);
+	symswap_k_free_slot(swp_entry(symswap_type, slot), 1);
 }
 
 /*
@@ -112,12 +97,9 @@ void symswap_hold_adjust(void)
 	mutex_lock(&symswap_hold_lock);
 	target = symswap.slots - 1 - symswap_limit;
 	if (symswap_p_get_slot && symswap_area() && !symswap_swapping_off()) {
-		if (symswap_nr_held > target && symswap_reclaim_pause()) {
-			while (symswap_nr_held > target) {
-				symswap_release_one();
-				cond_resched();
-			}
-			symswap_reclaim_resume();
+		while (symswap_nr_held > target) {
+			symswap_release_one();
+			cond_resched();
 		}
 		while (symswap_nr_held < target && symswap_hold_one())
 			cond_resched();

@@ -136,7 +136,6 @@ static void symswap_drain(void)
 {
 	WRITE_ONCE(symswap_stopped, true);
 	symswap_process_restore_all();
-	symswap_reclaim_forget();
 	symswap_hold_drop();
 }
 

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages that the VMM may take back: first those of free or held slots, whose contents are not
- * needed; then those that have not been used for longest, whose contents it must keep.  If the
- * guest does not swap to the window: all.
+ * Pages that the VMM may take back: first those of slots that nobody needs, then those that
+ * have not been used for longest, whose contents it must keep.
+ *
+ * The kernel may use a free slot at any time.  So each free one is offered: from then on,
+ * until the VMM has reported what it took, who wants to write to it waits.
  */
-#include <linux/bsearch.h>
+#include <linux/bitmap.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
-#include <linux/sort.h>
-#include <linux/swap.h>
-#include <linux/swapops.h>
 #include <linux/wait.h>
 
-#include "kernel.h"
 #include "symswap.h"
 
-/* Free slots examined in one call; the guest cannot use them meanwhile. */
-#define SYMSWAP_LOOK 4096
+/* The VMM punches free slots within ten seconds of its request, or not at all. */
+#define SYMSWAP_TAKEN_WITHIN (15 * HZ)
+/* A write that would have to wait for longer fails: the kernel keeps the page. */
+#define SYMSWAP_CLAIM_WITHIN HZ
 
 struct symswap_answer {
 	struct sym_window_run *run;
@@ -25,93 +25,113 @@ struct symswap_answer {
 	unsigned int wanted;
 };
 
-/* The VMM punches free slots within ten seconds of its request, or not at all. */
-#define SYMSWAP_TAKEN_WITHIN (15 * HZ)
-
 static DEFINE_MUTEX(symswap_reclaim_lock);
 static DECLARE_WAIT_QUEUE_HEAD(symswap_reclaim_done);
-/* The last answer's free slots, kept out of use until the VMM is done: grabbed and held ones. */
-static struct sym_window_run symswap_last[SYM_WINDOW_RUNS];
+static struct sym_window_run symswap_last[SYM_WINDOW_RUNS]; /* the last answer */
 static unsigned int symswap_nr_last;
 static unsigned long symswap_answered; /* jiffies */
 static u64 symswap_seq; /* the request that it answered */
 static u64 symswap_done_seq; /* the last request that the VMM has finished */
-static unsigned int symswap_grabbed[SYMSWAP_LOOK];
-static unsigned int symswap_nr_grabbed;
-static unsigned int symswap_hand; /* where the search for cold pages continues */
-static bool symswap_all_offered; /* the device was not in use at the last answer */
+static unsigned int symswap_free_hand; /* where the search for free slots continues */
+static unsigned int symswap_hand; /* the same for cold pages */
+static bool symswap_emptying; /* what is needed is being forgotten */
+
+/* May the VMM be punching the free slots of the last answer? */
+static bool symswap_taking(void)
+{
+	return READ_ONCE(symswap_nr_last) &&
+	       time_before(jiffies, READ_ONCE(symswap_answered) + SYMSWAP_TAKEN_WITHIN);
+}
+
+static bool symswap_busy(unsigned int slot)
+{
+	return test_bit(slot, symswap.offered) || READ_ONCE(symswap_emptying);
+}
+
+static bool symswap_wait(unsigned int slot)
+{
+	if (!symswap_taking())
+		symswap_reclaim_poll();
+	return wait_event_timeout(symswap_reclaim_done, !symswap_busy(slot),
+				  SYMSWAP_CLAIM_WITHIN);
+}
+
+bool symswap_settled(unsigned int slot)
+{
+	return likely(!symswap_busy(slot)) || symswap_wait(slot);
+}
+
+bool symswap_claim(unsigned int slot)
+{
+	if (!slot)
+		return true;
+	for (;;) {
+		/* An offer after this sees it; one made before is seen here. */
+		symswap_need(slot);
+		smp_mb__after_atomic();
+		if (likely(!symswap_busy(slot)))
+			return true;
+		if (symswap_wait(slot))
+			continue; /* it may have been forgotten meanwhile */
+		symswap_unneed(slot);
+		return false;
+	}
+}
 
 static bool symswap_full(const struct symswap_answer *answer)
 {
 	return answer->pages >= answer->wanted || answer->runs == SYM_WINDOW_RUNS;
 }
 
-/* False: no room for it. */
-static bool symswap_answer(struct symswap_answer *answer, unsigned int slot, u16 flags)
+/* Only if there is room for it. */
+static void symswap_answer(struct symswap_answer *answer, unsigned int slot, u16 flags)
 {
 	struct sym_window_run *last = answer->run + answer->runs - 1;
 
 	if (answer->runs && last->flags == flags && last->first + last->count == slot &&
-	    last->count < U16_MAX) {
+	    last->count < U16_MAX)
 		last->count++;
-	} else {
-		if (answer->runs == SYM_WINDOW_RUNS)
-			return false;
+	else
 		answer->run[answer->runs++] = (struct sym_window_run){
 			.first = slot,
 			.count = 1,
 			.flags = flags,
 		};
-	}
 	answer->pages++;
-	return true;
 }
 
-static void symswap_answer_held(struct symswap_answer *answer)
+static bool symswap_offer(unsigned int slot)
 {
-	unsigned int slot = symswap_held_next(0);
+	set_bit(slot, symswap.offered);
+	smp_mb__after_atomic();
+	if (!test_bit(slot, symswap.needed))
+		return true;
+	clear_bit(slot, symswap.offered);
+	wake_up_all(&symswap_reclaim_done);
+	return false;
+}
 
-	for (; slot < symswap.slots && !symswap_full(answer); slot = symswap_held_next(slot + 1))
-		if (test_bit(slot, symswap.lent))
+static void symswap_answer_free_between(struct symswap_answer *answer, unsigned int from,
+					unsigned int to)
+{
+	unsigned int slot = find_next_andnot_bit(symswap.lent, symswap.needed, to, from);
+
+	while (slot < to && !symswap_full(answer)) {
+		if (symswap_offer(slot))
 			symswap_answer(answer, slot, SYM_WINDOW_RUN_FREE);
-}
-
-static int symswap_compare(const void *a, const void *b)
-{
-	return *(const unsigned int *)a - *(const unsigned int *)b;
-}
-
-/*
- * Take free slots, keep those that are lent, and release the rest.  Never take all of them:
- * a kernel that has no swap left, even for a moment, kills processes.
- */
-static void symswap_answer_free(struct symswap_answer *answer, const struct swap_info_struct *si)
-{
-	unsigned int used = min(symswap_inuse(si), si->pages), i, slot, n = 0, kept = 0;
-	unsigned int most = min_t(unsigned int, SYMSWAP_LOOK, (si->pages - used) / 2);
-
-	while (n < most && !symswap_full(answer)) {
-		slot = symswap_grab();
-		if (!slot)
-			break;
-		symswap_grabbed[n++] = slot;
+		symswap_free_hand = slot + 1;
+		slot = find_next_andnot_bit(symswap.lent, symswap.needed, to, slot + 1);
 	}
-	sort(symswap_grabbed, n, sizeof(*symswap_grabbed), symswap_compare, NULL);
-	for (i = 0; i < n; i++) {
-		slot = symswap_grabbed[i];
-		if (test_bit(slot, symswap.lent) && !symswap_full(answer) &&
-		    symswap_answer(answer, slot, SYM_WINDOW_RUN_FREE))
-			symswap_grabbed[kept++] = slot;
-		else
-			symswap_ungrab(slot);
-	}
-	symswap_nr_grabbed = kept;
 }
 
-static bool symswap_free_already(unsigned int slot)
+/* Around once. */
+static void symswap_answer_free(struct symswap_answer *answer)
 {
-	return symswap_held_next(slot) == slot ||
-	       bsearch(&slot, symswap_grabbed, symswap_nr_grabbed, sizeof(slot), symswap_compare);
+	unsigned int hand = clamp(symswap_free_hand, 1u, symswap.slots);
+
+	symswap_answer_free_between(answer, hand, symswap.slots);
+	if (!symswap_full(answer))
+		symswap_answer_free_between(answer, 1, hand);
 }
 
 /* The guest goes on: a page that was not mapped when it was answered may be by now. */
@@ -125,8 +145,24 @@ static bool symswap_answered_already(const struct symswap_answer *answer, unsign
 	return false;
 }
 
-/* Go around once at most.  A page that is mapped gets a second chance. */
-static void symswap_answer_cold(struct symswap_answer *answer, bool mapped)
+enum symswap_pass { SYMSWAP_UNMAPPED, SYMSWAP_SAMPLED, SYMSWAP_SECOND_CHANCE };
+
+static bool symswap_is_cold(unsigned int slot, enum symswap_pass pass)
+{
+	bool mapped = READ_ONCE(symswap.slot[slot].owner);
+
+	switch (pass) {
+	case SYMSWAP_UNMAPPED:
+		return !mapped && !test_bit(slot, symswap.out);
+	case SYMSWAP_SAMPLED:
+		return symswap_slot_cold(slot) && !symswap_slot_young(slot);
+	default:
+		return mapped && !symswap_slot_young(slot);
+	}
+}
+
+/* Around once at most. */
+static void symswap_answer_cold(struct symswap_answer *answer, enum symswap_pass pass)
 {
 	unsigned int slot, n;
 
@@ -135,159 +171,126 @@ static void symswap_answer_cold(struct symswap_answer *answer, bool mapped)
 		slot = symswap_hand;
 		if (!(n % 1024))
 			cond_resched();
-		if (!test_bit(slot, symswap.lent) || symswap_free_already(slot) ||
-		    mapped != !!READ_ONCE(symswap.slot[slot].owner))
+		if (!test_bit(slot, symswap.lent) || !test_bit(slot, symswap.needed) ||
+		    !symswap_is_cold(slot, pass) ||
+		    (pass != SYMSWAP_UNMAPPED && symswap_answered_already(answer, slot)))
 			continue;
-		if (mapped) {
-			if (symswap_answered_already(answer, slot) || symswap_slot_young(slot))
-				continue;
-			symswap_restore_slot(slot);
-		}
+		/* A fault after this maps it again, and finds the bit. */
+		set_bit(slot, symswap.out);
+		symswap_restore_slot(slot);
 		symswap_answer(answer, slot, 0);
 	}
 }
 
-/* The guest does not swap to it: only the signature's slot has contents that are needed. */
-static void symswap_answer_all(struct symswap_answer *answer)
+/*
+ * If the guest does not swap to the window, what was written there by anyone else is not
+ * needed.  A swapon after this finds it empty, but for the signature.
+ */
+static void symswap_forget_contents(void)
 {
-	unsigned int slot = find_next_bit(symswap.lent, symswap.slots, 1);
+	unsigned int slot;
 
-	for (; slot < symswap.slots && !symswap_full(answer);
-	     slot = find_next_bit(symswap.lent, symswap.slots, slot + 1))
-		symswap_answer(answer, slot, SYM_WINDOW_RUN_FREE);
-}
-
-/* True if the device is not in use; a swapon after this finds that all is being taken. */
-static bool symswap_offer_all(void)
-{
-	if (symswap_in_use())
-		return false;
-	WRITE_ONCE(symswap_all_offered, true);
+	WRITE_ONCE(symswap_emptying, true);
 	smp_mb();
-	if (!symswap_in_use())
-		return true;
-	WRITE_ONCE(symswap_all_offered, false);
-	return false;
-}
-
-static void symswap_answer_what_there_is(struct symswap_answer *answer)
-{
-	const struct swap_info_struct *si = symswap_area();
-
-	if (symswap_offer_all()) {
-		symswap_answer_all(answer);
-		return;
+	if (!symswap_in_use()) {
+		for_each_set_bit(slot, symswap.needed, symswap.slots) symswap_unneed(slot);
 	}
-	/* During a swapoff held slots are released. */
-	if (!si || symswap_swapping_off())
-		return;
-	symswap_answer_held(answer);
-	symswap_answer_free(answer, si);
-	symswap_answer_cold(answer, false);
-	symswap_answer_cold(answer, true);
-}
-
-/* The VMM may be taking all slots: nothing may be written now. */
-bool symswap_being_taken(void)
-{
-	return READ_ONCE(symswap_all_offered);
-}
-
-static void symswap_forget_locked(void)
-{
-	while (symswap_nr_grabbed)
-		symswap_ungrab(symswap_grabbed[--symswap_nr_grabbed]);
-	WRITE_ONCE(symswap_all_offered, false);
-	WRITE_ONCE(symswap_nr_last, 0);
+	smp_store_release(&symswap_emptying, false);
 	wake_up_all(&symswap_reclaim_done);
 }
 
-/* May the VMM be punching the free slots of the last answer? */
-static bool symswap_taking(void)
+static void symswap_answer_what_there_is(struct symswap_answer *answer, bool free_only)
 {
-	return READ_ONCE(symswap_nr_last) &&
-	       time_before(jiffies, READ_ONCE(symswap_answered) + SYMSWAP_TAKEN_WITHIN);
+	if (!free_only && !symswap_in_use())
+		symswap_forget_contents();
+	symswap_answer_free(answer);
+	if (free_only || symswap_swapping_off())
+		return;
+	symswap_answer_cold(answer, SYMSWAP_UNMAPPED);
+	symswap_answer_cold(answer, SYMSWAP_SAMPLED);
+	symswap_answer_cold(answer, SYMSWAP_SECOND_CHANCE);
+	/* The VMM may not have been able to move them. */
+	if (!answer->runs)
+		bitmap_zero(symswap.out, symswap.slots);
 }
 
-bool symswap_reclaim_pause(void)
+/* The first @taken runs of the last answer were taken; the others are not offered any more. */
+static void symswap_settle(unsigned int taken)
 {
-	mutex_lock(&symswap_reclaim_lock);
-	if (!symswap_taking()) {
-		symswap_forget_locked();
-		return true;
+	unsigned int i, slot, end;
+
+	for (i = 0; i < symswap_nr_last; i++) {
+		if (!(symswap_last[i].flags & SYM_WINDOW_RUN_FREE))
+			continue;
+		slot = symswap_last[i].first;
+		for (end = slot + symswap_last[i].count; slot < end; slot++) {
+			if (i < taken)
+				symswap_return(slot);
+			clear_bit_unlock(slot, symswap.offered);
+		}
 	}
-	mutex_unlock(&symswap_reclaim_lock);
-	return false;
-}
-
-void symswap_reclaim_resume(void)
-{
-	mutex_unlock(&symswap_reclaim_lock);
-}
-
-/* Before the slots of the last answer are released; sleeps while the VMM may punch them. */
-void symswap_reclaim_forget(void)
-{
-	while (!symswap_reclaim_pause())
-		wait_event_timeout(symswap_reclaim_done, !symswap_taking(), HZ);
-	symswap_reclaim_resume();
+	WRITE_ONCE(symswap_nr_last, 0);
+	wake_up_all(&symswap_reclaim_done);
 }
 
 /* The VMM may never report that it is done. */
 void symswap_reclaim_poll(void)
 {
-	if (symswap_reclaim_pause())
-		symswap_reclaim_resume();
+	mutex_lock(&symswap_reclaim_lock);
+	if (symswap_nr_last && !symswap_taking())
+		symswap_settle(0);
+	mutex_unlock(&symswap_reclaim_lock);
 }
 
-int symswap_reclaim(void *arg, struct sym_upcall *call)
+static int symswap_reclaim_locked(struct sym_upcall *call)
 {
 	struct symswap_answer answer = {
 		.run = symswap_last,
 		.wanted = min_t(u64, call->arg[0], symswap.slots),
 	};
 
-	/* Hold slots beyond the limit that have become free, so that they are found. */
-	symswap_hold_adjust();
-	if (!symswap_reclaim_pause())
-		return -EBUSY;
 	/* So late that the VMM has abandoned it, and may be handling another answer. */
-	if (call->arg[1] <= symswap_done_seq) {
-		symswap_reclaim_resume();
+	if (call->arg[1] <= symswap_done_seq)
 		return -ECANCELED;
-	}
-	symswap_answer_what_there_is(&answer);
+	if (symswap_taking())
+		return -EBUSY;
+	symswap_settle(0);
+	symswap_answer_what_there_is(&answer, call->arg[2] & SYM_WINDOW_RECLAIM_FREE);
 	WRITE_ONCE(symswap_answered, jiffies);
 	WRITE_ONCE(symswap_nr_last, answer.runs);
 	symswap_seq = call->arg[1];
 	call->reply_len = answer.runs * sizeof(*answer.run);
 	memcpy(call->payload, symswap_last, call->reply_len);
 	call->result[0] = answer.pages;
-	symswap_reclaim_resume();
 	return 0;
 }
 
-/* Free slots that were punched are not lent any more; all slots may be used again. */
+int symswap_reclaim(void *arg, struct sym_upcall *call)
+{
+	int err;
+
+	/* Hold slots beyond the limit that have become free. */
+	symswap_hold_adjust();
+	mutex_lock(&symswap_reclaim_lock);
+	err = symswap_reclaim_locked(call);
+	mutex_unlock(&symswap_reclaim_lock);
+	return err;
+}
+
+/* Free slots that were punched are not lent any more; all slots may be written again. */
 int symswap_reclaimed(void *arg, struct sym_upcall *call)
 {
-	unsigned int i, slot, runs;
+	bool current_answer;
 
 	mutex_lock(&symswap_reclaim_lock);
 	symswap_done_seq = max(symswap_done_seq, call->arg[0]);
-	if (symswap_seq > call->arg[0]) {
-		/* Late: the last answer belongs to a newer request. */
-		mutex_unlock(&symswap_reclaim_lock);
-		return 0;
-	}
-	runs = symswap_seq == call->arg[0] ? min_t(u64, call->arg[1], symswap_nr_last) : 0;
-	for (i = 0; i < runs; i++) {
-		if (!(symswap_last[i].flags & SYM_WINDOW_RUN_FREE))
-			continue;
-		for (slot = 0; slot < symswap_last[i].count; slot++)
-			symswap_return(symswap_last[i].first + slot);
-	}
-	symswap_forget_locked();
+	/* Late: the last answer belongs to a newer request. */
+	current_answer = symswap_seq <= call->arg[0];
+	if (current_answer)
+		symswap_settle(symswap_seq == call->arg[0] ? min_t(u64, call->arg[1], U32_MAX) :
+							     0);
 	mutex_unlock(&symswap_reclaim_lock);
-	symswap_state_show();
+	if (current_answer)
+		symswap_state_show();
 	return 0;
 }

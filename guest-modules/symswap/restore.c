@@ -246,3 +246,26 @@ bool symswap_slot_young(unsigned int number)
 {
 	return symswap_slot_do(number, false);
 }
+
+void symswap_slot_sample(unsigned int number)
+{
+	struct symswap_slot *slot = &symswap.slot[number];
+	spinlock_t *lock = symswap_slot_lock(number);
+
+	spin_lock(lock);
+	/* A page table that is locked is in use. */
+	if (symswap_slot_try(number, false))
+		slot->where &= ~(SYMSWAP_UNUSED | SYMSWAP_COLD);
+	else if (slot->where & SYMSWAP_UNUSED)
+		slot->where |= SYMSWAP_COLD;
+	else
+		slot->where |= SYMSWAP_UNUSED;
+	spin_unlock(lock);
+}
+
+bool symswap_slot_cold(unsigned int number)
+{
+	const struct symswap_slot *slot = &symswap.slot[number];
+
+	return READ_ONCE(slot->owner) && READ_ONCE(slot->where) & SYMSWAP_COLD;
+}

@@ -41,6 +41,8 @@ void symswap_state_show(void)
 		state.used = atomic_long_read(&symswap.nr_lent);
 	}
 	state.lent = atomic_long_read(&symswap.nr_lent);
+	state.idle = symswap_idle();
+	state.cold = symswap_cold();
 	state.processes = symswap_processes();
 	symswap_state_count(&state);
 	state.mapped = state.maps - min(state.maps, state.restores);
@@ -51,6 +53,7 @@ static void symswap_state_renew(struct work_struct *work)
 {
 	symswap_swapoff_poll();
 	symswap_reclaim_poll();
+	symswap_age_sample();
 	symswap_state_show();
 	schedule_delayed_work(&symswap_state_work, HZ);
 }

@@ -2,6 +2,7 @@
 /*
  * The device as swap space: its signature, and running the guest's own swapon and swapoff.
  */
+#include <linux/bitmap.h>
 #include <linux/blkdev.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
@@ -15,6 +16,7 @@
 #define SYMSWAP_PRIORITY "32767" /* before any disk */
 
 static struct swap_info_struct *symswap_found;
+static bool symswap_strange; /* there is something that the kernel did not swap out */
 static struct swap_info_struct *symswap_last; /* the last one, kept after swapoff */
 int symswap_type;
 
@@ -41,6 +43,11 @@ static bool symswap_area_is(const struct swap_info_struct *si)
 	return si && si->flags & SWP_WRITEOK && symswap_area_ours(si);
 }
 
+void symswap_area_strange_write(void)
+{
+	WRITE_ONCE(symswap_strange, true);
+}
+
 void symswap_area_look(void)
 {
 	struct swap_info_struct *si = NULL;
@@ -55,6 +62,9 @@ void symswap_area_look(void)
 		}
 		si = NULL;
 	}
+	/* Else its contents could be taken for those of a page of zeros, which is not written. */
+	if (si && !symswap_area_cached() && xchg(&symswap_strange, false))
+		bitmap_zero(symswap.written, symswap.slots);
 	WRITE_ONCE(symswap_found, si);
 }
 

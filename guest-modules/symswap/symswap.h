@@ -35,9 +35,11 @@ struct symswap_process;
 struct symswap_slot {
 	struct symswap_process *owner; /* NULL: not mapped */
 	pte_t *pte;
-	unsigned long where; /* address, and SYMSWAP_EXCLUSIVE */
+	unsigned long where; /* address, and these flags: */
 };
 #define SYMSWAP_EXCLUSIVE 1ul /* in the swap entry, to be put back */
+#define SYMSWAP_UNUSED	  2ul /* it was not used at the last sampling */
+#define SYMSWAP_COLD	  4ul /* nor at the one before */
 
 struct symswap_window {
 	u64 gpa;
@@ -47,7 +49,10 @@ struct symswap_window {
 	struct symswap_slot *slot;
 	unsigned long *lent; /* one bit for each slot: may have contents on the host */
 	unsigned long *written; /* one bit for each slot: the window has what was swapped out */
-	atomic_long_t nr_lent;
+	unsigned long *needed; /* one bit for each slot: written, and not freed since */
+	unsigned long *offered; /* one bit for each slot: the VMM may be punching it */
+	unsigned long *out; /* one bit for each slot: the VMM was told to move it out of memory */
+	atomic_long_t nr_lent, nr_needed;
 };
 extern struct symswap_window symswap;
 
@@ -69,6 +74,26 @@ static inline void symswap_return(unsigned int slot)
 {
 	if (test_and_clear_bit(slot, symswap.lent))
 		atomic_long_dec(&symswap.nr_lent);
+}
+
+static inline void symswap_need(unsigned int slot)
+{
+	if (!test_and_set_bit(slot, symswap.needed))
+		atomic_long_inc(&symswap.nr_needed);
+}
+
+static inline void symswap_unneed(unsigned int slot)
+{
+	if (test_and_clear_bit(slot, symswap.needed))
+		atomic_long_dec(&symswap.nr_needed);
+}
+
+/* Pages that are lent, of slots that nobody needs. */
+static inline unsigned long symswap_idle(void)
+{
+	long idle = atomic_long_read(&symswap.nr_lent) - atomic_long_read(&symswap.nr_needed);
+
+	return max(idle, 0l);
 }
 
 spinlock_t *symswap_slot_lock(unsigned int slot);
@@ -101,35 +126,33 @@ void symswap_area_look(void);
 bool symswap_area_ours(const struct swap_info_struct *si);
 bool symswap_area_leaves(void); /* a swapoff of it is in progress */
 extern int symswap_type;
+/* Something is written while the kernel does not swap to it. */
+void symswap_area_strange_write(void);
 
-/*
- * hold.c: free slots that we keep out of use because of the limit.  symswap_grab() takes a
- * free slot for the caller; 0: none.
- */
+/* hold.c: free slots that we keep out of use because of the limit. */
 void symswap_hold_limit(u64 bytes);
 bool symswap_may_fill(void); /* may a slot that is not lent yet be written? */
 void symswap_hold_adjust(void);
 void symswap_hold_drop(void);
 unsigned int symswap_allowed(void); /* the limit, in slots */
 unsigned int symswap_held(void);
-unsigned int symswap_held_next(unsigned int slot); /* the first from @slot on, or .slots */
-unsigned int symswap_grab(void);
-void symswap_ungrab(unsigned int slot);
 int symswap_hold_init(void);
 void symswap_hold_exit(void);
 
 /* reclaim.c: slots for the VMM to take back. */
 int symswap_reclaim(void *arg, struct sym_upcall *call);
 int symswap_reclaimed(void *arg, struct sym_upcall *call);
-void symswap_reclaim_forget(void);
 void symswap_reclaim_poll(void);
 /*
- * Slots may be released until symswap_reclaim_resume(): the VMM punches none now, and the last
- * answer is dropped.
+ * Before a slot is written (_claim: it is needed from now on) or read: wait while the VMM may be
+ * punching it, for a second at most.  False: it still may.  May sleep.
  */
-bool symswap_reclaim_pause(void);
-void symswap_reclaim_resume(void);
-bool symswap_being_taken(void); /* nothing may be written: all slots are being taken */
+bool symswap_claim(unsigned int slot);
+bool symswap_settled(unsigned int slot);
+
+/* age.c: which mapped pages are cold, sampled. */
+void symswap_age_sample(void);
+unsigned long symswap_cold(void); /* pages, at the last sampling of all */
 
 /* state.c: figures, shown about once a second. */
 struct symswap_counts {
@@ -227,7 +250,12 @@ unsigned int symswap_fault(struct vm_fault *vmf);
 void symswap_restore_range(struct symswap_process *p, unsigned long start, unsigned long end);
 void symswap_restore_live(struct symswap_process *p, unsigned long start, unsigned long end);
 void symswap_restore_slot(unsigned int slot);
-/* If the slot's page is mapped: has it been used since the last call? */
+/*
+ * If the slot's page is mapped: has it been used since the last call?  _sample: the same, and
+ * note it.  _cold: it is mapped, and was not used in two samplings.
+ */
 bool symswap_slot_young(unsigned int slot);
+void symswap_slot_sample(unsigned int slot);
+bool symswap_slot_cold(unsigned int slot);
 
 #endif

@@ -52,8 +52,8 @@ static int symswap_window_check(const struct sym_item_window *window)
 /* Memory that the window takes of the guest's must not be what its programs need. */
 static int symswap_window_affordable(const struct sym_item_window *window)
 {
-	u64 needed = (window->size >> PAGE_SHIFT) *
-		     (sizeof(struct symswap_slot) + SYMSWAP_PAGE_COST);
+	u64 needed = (window->size >> PAGE_SHIFT) * /* a byte for bits */
+		     (sizeof(struct symswap_slot) + 1 + SYMSWAP_PAGE_COST);
 	u64 available = (u64)si_mem_available() << PAGE_SHIFT;
 
 	if (needed <= available / 2)
@@ -95,7 +95,11 @@ int symswap_window_init(const struct sym_item_window *window)
 	symswap.slot = vcalloc(symswap.slots, sizeof(*symswap.slot));
 	symswap.lent = vcalloc(BITS_TO_LONGS(symswap.slots), sizeof(long));
 	symswap.written = vcalloc(BITS_TO_LONGS(symswap.slots), sizeof(long));
-	if (symswap.base && symswap.slot && symswap.lent && symswap.written) {
+	symswap.needed = vcalloc(BITS_TO_LONGS(symswap.slots), sizeof(long));
+	symswap.offered = vcalloc(BITS_TO_LONGS(symswap.slots), sizeof(long));
+	symswap.out = vcalloc(BITS_TO_LONGS(symswap.slots), sizeof(long));
+	if (symswap.base && symswap.slot && symswap.lent && symswap.written && symswap.needed &&
+	    symswap.offered && symswap.out) {
 		symswap_window_leftover();
 		return 0;
 	}
@@ -105,6 +109,9 @@ int symswap_window_init(const struct sym_item_window *window)
 
 void symswap_window_exit(void)
 {
+	vfree(symswap.out);
+	vfree(symswap.offered);
+	vfree(symswap.needed);
 	vfree(symswap.written);
 	vfree(symswap.lent);
 	vfree(symswap.slot);

@@ -39,10 +39,9 @@ static void print_texts(const json_t *json)
 
 static void print_stat(const json_t *json)
 {
-	static const char *const figures[] = {
-		"slots",    "used",   "mapped", "held",	  "maps",
-		"restores", "passed", "reads",	"writes", "exits"
-	};
+	static const char *const figures[] = { "slots",	 "used",  "mapped", "cold",
+					       "idle",	 "held",  "maps",   "restores",
+					       "passed", "reads", "writes", "exits" };
 
 	print_line("level", ctl_string(json, "level"));
 	if (strcmp(ctl_string(json, "level"), ctl_string(json, "wanted")))
@@ -51,6 +50,7 @@ static void print_stat(const json_t *json)
 	print_bytes("size", ctl_integer(json, "size"));
 	print_bytes("limit", ctl_integer(json, "limit"));
 	print_bytes("lent", ctl_integer(json, "lent"));
+	print_bytes("returned", ctl_integer(json, "idle_returned"));
 	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
 		if (json_object_get(json, figures[i]))
 			printf("%-10s %" JSON_INTEGER_FORMAT "\n", figures[i],

@@ -7,7 +7,7 @@
 # one that was cut ends it.
 . "$(dirname "$0")/swap-lib.sh"
 
-version=${SYMKIT_SWAP_KERNEL:-6.1}
+version=${1:-$oldest}
 set_id=3
 window=0x100000000 # the first GiB above a small guest's RAM and devices
 disk=$work/disk
@@ -199,6 +199,67 @@ J
 	umount "$small"
 }
 
+# sectors FILE - where it is on its device, FIRST-LAST; null_blk has room for 512 pieces of 256K,
+# and gets them right if they come one by one and in order.
+sectors() {
+	filefrag -e -v "$1" | awk -F: '/^ *[0-9]+:/ { print $4 + 0, $3 }' | sort -nr |
+		awk 'n < 400 {
+			split($0, block, /[ .]+/)
+			for (at = block[2] * 8; at < block[3] * 8; at += 512) {
+				last = at + 511 < block[3] * 8 + 7 ? at + 511 : block[3] * 8 + 7
+				print at "-" last
+				n++
+			}
+		}' | sort -n
+}
+# each_sector SIGN FILE - "+": the sectors in it are bad from now on; "-": they are not.
+each_sector() {
+	sed "s/^/$1/" "$2" | while read -r range; do
+		echo "$range" >/sys/kernel/config/nullb/bad/badblocks || break
+	done
+}
+
+# The guest waits while its pages cannot be read, its owner is served, and nothing is lost.
+file_error() {
+	local bad=/sys/kernel/config/nullb/bad small=$work/small
+	echo "$version: I/O errors of the file, and none again"
+	/sbin/modprobe -d "$guest/rig-kernel" null_blk nr_devices=0 || fail "no null_blk"
+	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	mkdir "$bad" && echo 700 >"$bad/size" &&
+		echo 1 >"$bad/memory_backed" && echo 1 >"$bad/power" || fail "no device"
+	mke2fs -q -t ext2 -b 4096 /dev/bad && mkdir "$small" && mount /dev/bad "$small" ||
+		fail "no file system"
+	begin --swapbypass-file "$small/window" <<J
+$(swap_script 512M)
+hotset 300 60 &
+await all
+kill -USR1 \$! && wait \$! || $swap_failed
+$swap_dmesg
+J
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	console "^hotset: touched" 100
+	reclaim 60M
+	[ "$(jq .evicted "$work/out")" -ge "$(mib 40)" ] || fail "reclaim: $(cat "$work/out")"
+	sectors "$small/window" >"$work/sectors"
+	each_sector + "$work/sectors"
+	echo "    $(awk -F- '{ n += $2 - $1 + 1 } END { print int(n / 2048) }' "$work/sectors") MiB are bad"
+	tell all
+	wait_for 10 grep -q swapbypass_file_error "$events" || fail "no event: $(cat "$events")"
+	wait_for 10 running paused || fail "not paused: $(symctl info test)"
+	grep -q "window: cannot be read at offset [0-9]*: Input/output error; the VM is paused" \
+		"$work/stderr" || fail "no line: $(cat "$work/stderr")"
+	sleep 3
+	expect "$(grep -c swapbypass_file_error "$events")" 1 "events"
+	asked symctl list
+	each_sector - "$work/sectors"
+	wait_for 20 running running || fail "it did not continue: $(symctl info test)"
+	wait_for 20 grep -q swapbypass_file_ready "$events" || fail "no event: $(cat "$events")"
+	done_well 200
+	end
+	umount "$small" && rmdir "$small" && echo 0 >"$bad/power" && rmdir "$bad"
+}
+
 # Pages that a cut file had are lost: the guest cannot continue.
 file_cut() {
 	echo "$version: the file is cut"
@@ -299,7 +360,70 @@ J
 	end
 }
 
-swap_initrd "$version" "$top/build/tests/guest/swaptorture" "$top/build/tests/guest/windowhog"
-for part in ${SYMKIT_SWAP_PARTS:-lending lending_file host_swap file_full file_cut killed reset own_swapon greedy}; do
+# What the guest does not use any more comes back by itself.
+idle() {
+	local before after
+	echo "$version: what is not needed comes back"
+	begin <<J
+$(swap_script 512M)
+$(load 4 random)
+echo "load ended"
+sleep 30
+$swap_dmesg
+J
+	under_load 60
+	console "load ended" 100
+	before=$SECONDS
+	wait_for 20 at_most "$(mib 32)" || fail "still lent: $(symctl swapbypass stat test)"
+	after=$((SECONDS - before))
+	echo "    within $after s: $(stat_of '{lent, idle, idle_returned}' | jq -c .)"
+	[ "$(stat_of .idle_returned)" -ge "$(mib 30)" ] || fail "not counted: $(stat_of .)"
+	done_well 60
+	end
+}
+
+# faults_later - page faults of hotset, in the five seconds from now on.
+faults_later() {
+	local seen
+	seen=$(grep -c '^hotset: .* faults' "$work/console")
+	sleep 7
+	tr -d '\r' <"$work/console" |
+		sed -n 's/^hotset: \([0-9]*\) faults$/\1/p' | tail -n "+$((seen + 1))" | head -n 5 |
+		awk '{ n += $1 } END { print n }'
+}
+cold_pages() {
+	[ "$(stat_of .cold)" -ge "$1" ]
+}
+
+# Reclaim takes mapped pages that the guest does not use before those that it does.
+cold() {
+	local faults got
+	echo "$version: cold pages first"
+	begin --swapbypass-file "$file" <<J
+$(swap_script 512M)
+hotset 400 100 &
+await all
+kill -USR1 \$! && wait \$! || $swap_failed
+J
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	console "^hotset: touched" 100
+	wait_for 60 cold_pages 20000 || fail "not cold: $(symctl swapbypass stat test)"
+	reclaim 60M
+	got=$(jq .evicted "$work/out")
+	faults=$(faults_later)
+	echo "    $((got >> 10)) KiB were evicted, then the program took $faults faults for 25600 pages"
+	[ "$got" -ge "$(mib 50)" ] || fail "reclaim: $(cat "$work/out")"
+	[ "$faults" -le 500 ] || fail "pages in use were taken"
+	tell all
+	done_well 100
+	end
+}
+
+swap_initrd "$version" "$top"/build/tests/guest/{swaptorture,windowhog,hotset}
+parts="idle cold lending own_swapon" # what depends on the kernel
+[ "$version" != "$oldest" ] ||
+	parts+=" lending_file host_swap file_full file_error file_cut killed reset greedy"
+for part in ${SYMKIT_SWAP_PARTS:-$parts}; do
 	"$part"
 done

@@ -133,7 +133,8 @@ static void add_state(json_t *json, const struct sym_item_window_state *s)
 		{ "guest_lent", s->lent },     { "maps", s->maps },
 		{ "restores", s->restores },   { "passed", s->passed },
 		{ "reads", s->reads },	       { "writes", s->writes },
-		{ "processes", s->processes },
+		{ "processes", s->processes }, { "idle", s->idle },
+		{ "cold", s->cold },
 	};
 
 	json_object_set_new(json, "level", json_string(swapbypass_level_name(s->level)));
@@ -155,6 +156,8 @@ static int do_stat(void *arg, json_t **result, struct err *err)
 	json_object_set_new(json, "size", json_integer(sb->item.size));
 	json_object_set_new(json, "gpa", sym_json_number(sb->item.gpa));
 	json_object_set_new(json, "lent", json_integer(sym_window_lent(sb->window)));
+	json_object_set_new(json, "idle_returned",
+			    json_integer(sym_window_idle_returned(sb->window)));
 	json_object_set_new(json, "exits",
 			    json_integer(__atomic_load_n(&sb->exits, __ATOMIC_RELAXED)));
 	if (!sym_window_state(sb->window, &state))

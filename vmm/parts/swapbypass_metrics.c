@@ -36,6 +36,11 @@ static uint64_t get_lent(void *arg)
 	return sym_window_lent(((const struct swapbypass *)arg)->window);
 }
 
+static uint64_t get_returned(void *arg)
+{
+	return sym_window_idle_returned(((const struct swapbypass *)arg)->window);
+}
+
 static uint64_t get_level(void *arg)
 {
 	struct sym_item_window_state state;
@@ -75,6 +80,9 @@ static const struct {
 	{ "swapbypass_slots", "Pages of the window that the guest may use, as it says",
 	  STATE(slots) },
 	{ "swapbypass_used", "Those that are in use, as the guest says", STATE(used) },
+	{ "swapbypass_idle", "Pages lent that it does not use, as the guest says", STATE(idle) },
+	{ "swapbypass_cold", "Pages mapped that were not used for the last seconds, as it says",
+	  STATE(cold) },
 	{ "swapbypass_mapped", "Those that are mapped in a process, as the guest says",
 	  STATE(mapped) },
 	{ "swapbypass_maps_total", "Faults served by mapping, as the guest says", STATE(maps),
@@ -102,6 +110,10 @@ int swapbypass_metrics(struct swapbypass *sb)
 	ret = metrics_counter(m, "swapbypass_exits_total",
 			      "Exits to userspace for the window; 0 if all is well", NULL,
 			      &sb->exits);
+	if (!ret)
+		ret = metrics_counter_of(m, "swapbypass_idle_returned_bytes_total",
+					 "What came back because the guest did not use it", NULL,
+					 get_returned, sb);
 	for (size_t i = 0; i < COUNT(own) && !ret; i++)
 		ret = metrics_gauge(m, own[i].name, own[i].help, NULL, own[i].get, sb);
 	for (size_t i = 0; i < COUNT(guests) && !ret; i++) {

@@ -221,8 +221,10 @@ struct sym_item_window_state { /* how the guest uses it, in pages */
 	__u64 reads; /* through the device, so far */
 	__u64 writes;
 	__u64 processes; /* that may have pages mapped */
+	__u64 idle; /* of those lent, of slots that are not in use */
+	__u64 cold; /* of those mapped, not used for the last seconds, sampled */
 };
-SYM_ABI_ASSERT(sizeof(struct sym_item_window_state) == 192);
+SYM_ABI_ASSERT(sizeof(struct sym_item_window_state) == 208);
 
 /* The only item of a vCPU's page, directly after the header. */
 struct sym_item_task {
@@ -398,9 +400,10 @@ SYM_ABI_ASSERT(offsetof(struct sym_call_area, payload) == 8192);
  * stat:    update the item SYM_ITEM_WINDOW_STATE now.
  * reclaim: arg0: number of pages; arg1: the number of the request, each greater than the
  *	    last.  The reply is an array of struct sym_window_run, the first result the
- *	    number of pages in it, fewer if there are no more.  Free ones stay out of use
+ *	    number of pages in it, fewer if there are no more.  Free ones are not written
  *	    until "reclaimed", or for 15 seconds; the others have been unmapped.  A guest
- *	    that does not swap to the window names all as free, and writes none meanwhile.
+ *	    that does not swap to the window names all as free, unless arg2 has
+ *	    SYM_WINDOW_RECLAIM_FREE: then it names only those that became free.
  *	    -EBUSY: the last request is not "reclaimed" yet.
  * reclaimed: the VMM has finished a request.  arg0: its number; arg1: how many of the runs
  *	    were dealt with, the free ones taken; those in use it may move out later.
@@ -409,6 +412,8 @@ SYM_ABI_ASSERT(offsetof(struct sym_call_area, payload) == 8192);
 #define SYM_WINDOW_STAT	     "symswap.stat"
 #define SYM_WINDOW_RECLAIM   "symswap.reclaim"
 #define SYM_WINDOW_RECLAIMED "symswap.reclaimed"
+
+#define SYM_WINDOW_RECLAIM_FREE (1u << 0) /* no pages in use */
 
 struct sym_window_run {
 	__u32 first; /* slot */

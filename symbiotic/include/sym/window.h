@@ -120,11 +120,13 @@ int sym_window_reclaim(struct sym_window *window, uint64_t bytes,
 		       struct sym_window_reclaimed *out);
 
 /*
- * sym_window_watch - measure, once a second.  True: the guest has had more than its limit
- * for too long; call sym_window_enforce(), which waits.
+ * sym_window_watch - measure, once a second.  True: the guest has had more than its limit, or
+ * much that it does not use, for too long; call sym_window_enforce(), which waits.
+ * sym_window_idle_returned - bytes that the guest gave back because it did not use them, so far.
  */
 bool sym_window_watch(struct sym_window *window);
 void sym_window_enforce(struct sym_window *window);
+uint64_t sym_window_idle_returned(struct sym_window *window);
 
 /*
  * sym_window_check - check the file, if there is one; for one thread at a time, twice a second.

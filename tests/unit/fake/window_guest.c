@@ -58,6 +58,7 @@ static void answer_reclaim(struct sym_call *call)
 	uint64_t pages = 0;
 
 	guest.asked = call->arg[0];
+	guest.flags = call->arg[2];
 	guest.now += guest.late_ms;
 	guest.state.used -= guest.freed_meanwhile;
 	if (guest.reset_meanwhile)

@@ -37,6 +37,7 @@ struct window_guest {
 	uint64_t freed_meanwhile; /* pages */
 	uint64_t late_ms;
 	uint64_t reclaim_seq;
+	uint64_t flags; /* of the last reclaim */
 	uint64_t taken; /* runs, by the last "reclaimed" */
 	uint64_t reached;
 	const char *reason;
