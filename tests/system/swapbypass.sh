@@ -120,6 +120,30 @@ J
 	end
 }
 
+# The VMM takes memory all the time, of slots that the guest's kernel frees and uses again.
+taken() { # version
+	local rounds=0 punched=0
+	echo "$1, 4 vCPUs: memory is taken under load"
+	begin "$1" 4 <<J
+$(swap_script 512M)
+swaptorture --seconds $((seconds / 4)) --seed $seed --threads 2 random fork pageout || $swap_failed
+$swap_dmesg
+J
+	console "^swaptorture: set of" 60
+	until grep -qa '^SYMJOB: exit' "$work/console"; do
+		symctl swapbypass reclaim test 32M --json >"$work/out" 2>&1 ||
+			fail "reclaim: $(cat "$work/out")"
+		punched=$((punched + $(jq .punched "$work/out")))
+		rounds=$((rounds + 1))
+		sleep 0.2
+	done
+	done_well 60
+	[ $punched -gt 0 ] || fail "nothing was taken"
+	served
+	echo "    $rounds times, $((punched >> 20)) MiB"
+	end
+}
+
 # Contents differ by their seeds: pages of the other one would be found.
 both() { # version
 	echo "$1: two guests at once"
@@ -217,9 +241,9 @@ parts() {
 	elif [ -n "${SYMKIT_SWAP_PARTS:-}" ]; then
 		echo "$SYMKIT_SWAP_PARTS"
 	elif [ "$1" = "$newest" ] || [ -n "${SYMKIT_AT_LENGTH:-}" ]; then
-		echo torture other_lru levels both $refused
+		echo torture taken other_lru levels both $refused
 	elif [ "$1" = "$oldest" ]; then
-		echo tortured_4 levels $refused
+		echo tortured_4 taken levels $refused
 	else
 		echo tortured_4
 	fi
