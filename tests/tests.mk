@@ -151,7 +151,7 @@ tiny: host-test all
 
 SYSTEM_BITS := $(B)/tests/services/stress.so $(addprefix $(B)/tests/system/,tapfd dnsd) \
 	$(addprefix $(B)/tests/guest/,regcheck symvalue valueshare ctxswitch kexec swaptorture swapload \
-		windowhog hotset udpports walkrace) \
+		swapfault windowhog hotset udpports walkrace) \
 	$(B)/tests/symvmm-garbage
 system: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)
@@ -162,9 +162,9 @@ test: modules all
 	@$(MAKE) --no-print-directory $(SYSTEM_BITS)
 	@tests/run-all
 
-bench bench-swap: export SYMKIT_KERNELS ?= 6.1
+bench bench-swap: export SYMKIT_KERNELS ?= 6.1 7.3
 bench-swap: modules all
-	@$(MAKE) --no-print-directory $(B)/tests/guest/swapload
+	@$(MAKE) --no-print-directory $(B)/tests/guest/swapload $(B)/tests/guest/swapfault
 	@tests/bench/run-swap
 
 # "make bench swap" is the figures of swapping alone.

@@ -5,38 +5,87 @@
 # fault of it from one of the kernel or of the test, to something that stock Debian has.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# bypass, sync (the window, as a device only), disk, zram, or ram: no swap at all.
+# bypass, sync (the window, as a device only), disk, zram, zswap (before a disk), tier (not swap: a
+# second memory node, of which the kernel believes that it is slower), or ram: no swap at all.
 swap=${SYMKIT_SWAP:-bypass}
+# zram's algorithm, if not the kernel's own choice.
+zram_algorithm=${SYMKIT_ZRAM:-}
 
-# of_guest COMMAND - debugfs on the Debian guest's disk.
+# of_guest VERSION COMMAND - debugfs on the image that has that kernel's modules.
 of_guest() {
-	/sbin/debugfs -R "$1" "$SYMKIT_DISK" 2>/dev/null
+	/sbin/debugfs -R "$2" "$guest/$(awk -v k="$1" '!/^#/ && $1 == k { print $4 }' \
+		"$top/tests/guest/kernels").img" 2>/dev/null
 }
 
-# zram_modules VERSION FOLDER - the stock modules for zram, numbered in their order.
-zram_modules() {
-	local lib n=10 path file
-	lib=/lib/modules/$(cat "$guest/release-$1")
-	mkdir -p "$2"
+# stock_modules VERSION FOLDER NAME... - the kernel's modules of these names, and what they need,
+# numbered in their order.  Those that are built in are left out.
+stock_modules() {
+	local lib n=10 path file version=$1 folder=$2
+	shift 2
+	lib=/lib/modules/$(cat "$guest/release-$version")
+	mkdir -p "$folder"
+	of_guest "$version" "cat $lib/modules.dep" >"$work/modules.dep"
 	# A line is "MODULE: WHAT IT NEEDS", what is to be loaded first at its end.
-	for path in $(of_guest "cat $lib/modules.dep" | grep -E '/(zram|lzo-rle)\.ko[^:]*:' | tr -d : |
-		tr ' ' '\n' | tac); do
-		file=$2/$((n++))-${path##*/}
-		of_guest "dump $lib/$path $file"
+	for path in $(for name in "$@"; do
+		grep -E "/$name\.ko[^:]*:" "$work/modules.dep" | tr -d : | tr ' ' '\n' | tac
+	done | awk '!seen[$0]++'); do
+		file=$folder/$((n++))-${path##*/}
+		of_guest "$version" "dump $lib/$path $file"
 		[ "$file" = "${file%.xz}" ] || xz -d "$file"
 	done
-	[ -s "$(find "$2" -name '*-zram.ko')" ] || fail "$1: no module zram on the guest's disk"
+	# shellcheck disable=SC2012 # names of modules
+	ls "$folder" | grep -q -- "-${!#}.ko$" || fail "$version: no module ${!#} in the guest's image"
+}
+
+# le BYTES NUMBER - as octal escapes, little-endian.
+le() {
+	local i
+	for ((i = 0; i < $1; i++)); do
+		printf '\\%03o' $((i < 8 ? ($2 >> (8 * i)) & 255 : 0))
+	done
+}
+
+# tier_table RAM TIER - ACPI's SRAT on stdout: the first RAM MiB are node 0's, as the CPU is, and
+# TIER MiB behind them node 1's.
+tier_table() {
+	local body sum
+	body="SRAT$(le 4 $((48 + 16 + 2 * 40)))\\001@SUMSYMKITTIERING\\040$(le 12 1)$(le 12 1)"
+	body+="\\000\\020$(le 2 0)$(le 12 1)"
+	body+="\\001\\050$(le 6 0)$(le 8 0)$(le 8 $(($1 << 20)))$(le 4 0)$(le 12 1)"
+	body+="\\001\\050$(le 6 1)$(le 8 $(($1 << 20)))$(le 8 $(($2 << 20)))$(le 4 0)$(le 12 3)"
+	sum=$(printf '%b' "${body/@SUM/}" | od -An -v -tu1 | tr -s ' ' '\n' | awk '{ n += $1 } END { print n % 256 }')
+	printf '%b' "${body/@SUM/$(le 1 $(((256 - sum) % 256)))}"
+}
+
+# packed FOLDER - what is in there, as an archive for an initrd.
+packed() {
+	(cd "$1" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0)
 }
 
 # swap_initrd VERSION PROGRAM... - $work/initrd: a tiny guest that can swap.
 swap_initrd() {
+	local more=$work/more
 	with_programs "$@"
-	[ "$swap" = zram ] || return 0
-	rm -rf "$work/more"
-	zram_modules "$1" "$work/more/zram"
-	(cd "$work/more" && find . | cpio --quiet -o -H newc -R 0:0) >"$work/more.cpio"
+	rm -rf "$more" && mkdir "$more"
+	case $swap in
+	zram) stock_modules "$1" "$more/stock" lzo-rle ${zram_algorithm:+"$zram_algorithm"} zram ;;
+	tier) stock_modules "$1" "$more/stock" nd_e820 dax_pmem kmem ;;
+	*) return 0 ;;
+	esac
+	packed "$more" >"$work/more.cpio"
 	truncate -s %4 "$work/initrd"
 	cat "$work/more.cpio" >>"$work/initrd"
+}
+
+# tier_initrd RAM TIER - in front of it: tier_table.
+tier_initrd() {
+	rm -rf "$work/acpi"
+	mkdir -p "$work/acpi/kernel/firmware/acpi"
+	tier_table "$1" "$2" >"$work/acpi/kernel/firmware/acpi/srat.aml"
+	packed "$work/acpi" >"$work/acpi.cpio"
+	truncate -s %4 "$work/acpi.cpio"
+	cat "$work/initrd" >>"$work/acpi.cpio"
+	mv "$work/acpi.cpio" "$work/initrd"
 }
 
 # swap_script SIZE - for the guest: swap is on, the device is in $dev; what follows is done
@@ -44,6 +93,8 @@ swap_initrd() {
 # SYMKIT_SWAP_FORCE=1: with the bypass even on a kernel that has not been verified.
 # $swap_age: of processes that may have it, in milliseconds, if not the module's own.
 swap_age=
+# $swap_around: pages mapped in one fault, likewise.
+swap_around=
 swap_script() {
 	cat <<J
 dmesg -n 1
@@ -53,24 +104,46 @@ J
 	bypass | sync)
 		cat <<J
 dev=/dev/symswap0
-insmod /symkit/00-symbiotic.ko && insmod /symkit/01-symswap.ko ${swap_age:+min_age=$swap_age} ${SYMKIT_SWAP_FORCE:+force=1}
+insmod /symkit/00-symbiotic.ko && insmod /symkit/01-symswap.ko ${swap_age:+min_age=$swap_age} \\
+	${swap_around:+around=$swap_around} ${SYMKIT_SWAP_FORCE:+force=1}
 until grep -q symswap0 /proc/swaps; do sleep 0.2; done
 J
 		;;
 	zram)
 		cat <<J
 dev=/dev/zram0
-for file in /zram/*; do insmod \$file; done
+for file in /stock/*; do insmod \$file; done
+[ -z "$zram_algorithm" ] || echo $zram_algorithm >/sys/block/zram0/comp_algorithm ||
+	echo "FAILED: zram has no $zram_algorithm"
 echo $1 >/sys/block/zram0/disksize
 mkswap \$dev >/dev/null && swapon \$dev
 J
 		;;
-	disk)
+	disk | zswap)
 		cat <<'J'
 for block in /sys/block/vd*; do
 	[ "$(cat $block/serial)" = symswap ] && dev=/dev/${block##*/}
 done
 mkswap $dev >/dev/null && swapon $dev
+J
+		[ "$swap" = disk ] || echo 'echo Y >/sys/module/zswap/parameters/enabled || echo "FAILED: no zswap"'
+		;;
+	tier)
+		# Memory that the kernel was told is persistent becomes a dax device, and that memory of
+		# node 1.
+		cat <<'J'
+for file in /stock/*; do insmod $file; done
+echo online_movable >/sys/devices/system/memory/auto_online_blocks
+nd=/sys/bus/nd/devices
+seed=$(cat $nd/region0/dax_seed)
+cat /proc/sys/kernel/random/uuid >$nd/$seed/uuid
+echo namespace0.0 >$nd/$seed/namespace
+echo mem >$nd/$seed/mode 2>/dev/null || echo ram >$nd/$seed/mode
+echo 2097152 >$nd/$seed/align
+echo $seed >/sys/bus/nd/drivers/dax_pmem/bind
+for dax in /sys/bus/dax/devices/*; do echo ${dax##*/} >/sys/bus/dax/drivers/kmem/new_id; done
+echo 1 >/sys/kernel/mm/numa/demotion_enabled
+grep -q 1 /sys/devices/system/node/has_memory || echo "FAILED: no memory in a node 1"
 J
 		;;
 	esac
@@ -146,7 +219,7 @@ swap_options() {
 		swap_options+=(--swapbypass "$1" --modules "$top/build/modules"
 			--initrd-modules "symbiotic,symswap")
 		;;
-	disk)
+	disk | zswap)
 		truncate -s "$1" "$work/swap.img"
 		swap_options+=(--disk "$work/swap.img,serial=symswap")
 		;;
