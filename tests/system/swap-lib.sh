@@ -33,8 +33,7 @@ stock_modules() {
 		of_guest "$version" "dump $lib/$path $file"
 		[ "$file" = "${file%.xz}" ] || xz -d "$file"
 	done
-	# shellcheck disable=SC2012 # names of modules
-	ls "$folder" | grep -q -- "-${!#}.ko$" || fail "$version: no module ${!#} in the guest's image"
+	[ -n "$(find "$folder" -name "*-${!#}.ko")" ] || fail "$version: no module ${!#} in the guest's image"
 }
 
 # le BYTES NUMBER - as octal escapes, little-endian.

@@ -9,7 +9,7 @@
 # shellcheck source=../lib.sh
 . "$symkit_top/tests/bench/lib.sh"
 
-cd "$symkit_top"
+cd "$symkit_top" || exit
 results=$symkit_top/build/bench-swap
 mkdir -p "$results"
 # shellcheck disable=SC2034 # used by the parts
@@ -52,11 +52,14 @@ ratio() {
 	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.4f\n", a / b }'
 }
 
-# kinds KERNEL - what its guests can have in place of memory, in the order of the tables.
+# kinds KERNEL - what its guests can have in place of memory, in the order of the tables; only those
+# of SYMKIT_BENCH_KINDS, if that is set.
 kinds() {
-	echo ram bypass sync zram zram-zstd
-	! has_zswap "$1" || echo zswap
-	echo disk tier
+	local kind
+	for kind in ram bypass sync zram zram-zstd zswap disk tier; do
+		[ $kind != zswap ] || has_zswap "$1" || continue
+		case " ${SYMKIT_BENCH_KINDS:-$kind} " in *" $kind "*) echo $kind ;; esac
+	done
 }
 
 # has_zswap KERNEL - Debian's cloud kernel 6.1 was built without.
