@@ -7,8 +7,8 @@
  *
  *	swapfault NAME PAGES NANOSECONDS FAULTS PAGES-IN
  *
- * where nanoseconds are the difference and faults those of the first access, as the guest's kernel
- * counts them.
+ * where nanoseconds are the difference and faults those of the first access, as the guest's
+ *kernel counts them.
  *
  *	swapfault PAGES
  */
@@ -131,8 +131,8 @@ static void measure(const char *name, void (*access)(unsigned char *))
 	for (size_t nr = 0; nr < pages; nr++)
 		if (set[nr * PAGE] != 1 + nr % 250 || set[nr * PAGE + 4095] != 1 + nr % 250)
 			wrong("another page");
-	printf("swapfault %s %zu %lld %ld %ld\n", name, pages, (long long)(first - second), faults,
-	       in);
+	printf("swapfault %s %zu %lld %ld %ld\n", name, pages, (long long)(first - second),
+	       faults, in);
 	munmap(set, pages * PAGE);
 }
 
@@ -143,7 +143,8 @@ int main(int argc, char **argv)
 	zero = open("/dev/zero", O_RDONLY);
 	if (!pages || zero < 0 || pipe(ends))
 		return 2;
-	/* A process is watched from a fault on: this one and those of the next while do not count. */
+	/* A process is watched from a fault on: this one and those of the next while do not
+	 * count. */
 	for (int i = 0; i < 3; i++) {
 		unsigned char *set = swapped_set();
 
