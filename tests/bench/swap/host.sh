@@ -17,10 +17,12 @@ swap_kernels=${SYMKIT_KERNELS:-6.1 7.3}
 
 # measured RESULT OPTION... COMMAND... - in the rig.  Where it counts instructions, one boot in a
 # few of a guest of 7.x makes the emulator stop: it is tried again soon.  False if it did not
-# succeed.  SYMKIT_BENCH_KEEP=1: nothing that has a result already.
+# succeed.  SYMKIT_BENCH_KEEP=1: nothing that has a result already; =only: nothing at all, tables and
+# figures of the results that are there.
 measured() {
 	local file=$results/$1 start=$SECONDS try
 	[ -z "${SYMKIT_BENCH_KEEP:-}" ] || ! has "$1" || return 0
+	[ "${SYMKIT_BENCH_KEEP:-}" != only ] || return 1
 	shift
 	rm -f "$file"
 	for try in 1 2 3; do
