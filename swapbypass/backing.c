@@ -62,15 +62,15 @@ static int discard_leftover(struct backing *b, const struct stat *st, struct sym
 	return ftruncate(b->fd, 0) ? fail_errno(err, b->file) : 0;
 }
 
-static int open_file(struct backing *b, struct sym_err *err)
+/* Its descriptor, or -1. */
+static int open_file(struct backing *b)
 {
 	const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
-	b->fd = open(b->file, flags | O_CREAT | O_EXCL, 0600);
-	b->created = b->fd >= 0;
-	if (b->fd < 0 && errno == EEXIST)
-		b->fd = open(b->file, flags);
-	return b->fd < 0 ? fail_errno(err, b->file) : 0;
+	int fd = open(b->file, flags | O_CREAT | O_EXCL, 0600);
+
+	b->created = fd >= 0;
+	return fd < 0 && errno == EEXIST ? open(b->file, flags) : fd;
 }
 
 /*
@@ -132,9 +132,9 @@ static int make_file(struct backing *b, const char *file, const char *name, stru
 	b->file = strdup(file);
 	if (!b->file)
 		return sym_fail(err, -ENOMEM, "out of memory");
-	ret = open_file(b, err);
-	if (ret)
-		return ret;
+	b->fd = open_file(b);
+	if (b->fd < 0)
+		return fail_errno(err, b->file);
 	ret = take_file(b, name, err);
 	if (ret) { /* not ours: leave it unchanged */
 		if (b->created)

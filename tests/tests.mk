@@ -138,7 +138,7 @@ fuzz: host-test
 
 lint: guest
 	@$(MAKE) --no-print-directory $(B)/gen/dsdt.h $(B)/libsymhost.a
-	@tests/run-lint "$(filter-out -Werror -fstack-protector-strong,$(ALL_CFLAGS))" \
+	@tests/run-lint "$(subst ",\",$(filter-out -Werror -fstack-protector-strong,$(ALL_CFLAGS)))" \
 		$(VMM_SRC) $(SYM_SRC) $(LIB_SRC) $(CTL_SRC) $(SVC_SRC)
 	@echo "lint   guest modules: W=1, sparse"
 	@SPARSE=1 scripts/build-modules >/dev/null

@@ -86,17 +86,20 @@ int seccomp_filter_confine(const struct seccomp_filter *filter, struct err *err)
 static int export(scmp_filter_ctx ctx, struct sock_fprog *bpf)
 {
 	int fd = memfd_create("seccomp", MFD_CLOEXEC);
-	int ret = fd < 0 ? -errno : seccomp_export_bpf(ctx, fd);
-	off_t size = ret ? 0 : lseek(fd, 0, SEEK_END);
+	off_t size = 0;
+	int ret;
 
+	if (fd < 0)
+		return -errno;
+	ret = seccomp_export_bpf(ctx, fd);
 	if (!ret) {
+		size = lseek(fd, 0, SEEK_END);
 		bpf->len = size / sizeof(*bpf->filter);
 		bpf->filter = malloc(size);
 		if (!bpf->filter || pread(fd, bpf->filter, size, 0) != size)
 			ret = -ENOMEM;
 	}
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	return ret;
 }
 

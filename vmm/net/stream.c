@@ -188,6 +188,7 @@ int net_stream_create(int fd, const char *peer, struct net_backend **out, struct
 	snprintf(s->peer, sizeof(s->peer), "%s", peer);
 	if (frame_reader_init(&s->in) || frame_writer_init(&s->out, SEND_BUF)) {
 		stream_destroy(&s->be);
+		/* cppcheck-suppress memleak ; it was freed */
 		return err_set(err, -ENOMEM, "network: out of memory");
 	}
 	*out = &s->be;

@@ -332,7 +332,7 @@ int user_net_create(int fd, const struct net_config *config, struct user_net **o
 		return err_set(err, -ENOMEM, "network: out of memory");
 	un->fd = fd;
 	if (slirp_lib_open(&un->lib, err))
-		return err->code;
+		return err->code; /* cppcheck-suppress memleak ; see above */
 	un->lib.g_log_set_default_handler(on_log, NULL);
 	un->slirp = un->lib.slirp_new(&sc, &callbacks, un);
 	if (!un->slirp)
