@@ -363,7 +363,8 @@ static int prepare(struct vm_life *life, struct err *err)
 	if (!ret && vm->config->cmdline)
 		cmdline_check(vm->config->cmdline);
 	if (!ret && life->image.missing[0])
-		log_warn("%s: build one there, or start with --symbiotic off",
+		log_warn("%s: build one there, install symkit-dkms in the guest, or start with "
+			 "--symbiotic off",
 			 life->image.missing);
 	if (!ret)
 		ret = control_reserve(vm->config->name, &life->control, err);
