@@ -92,7 +92,8 @@ void window_acked(struct sym_window *w, uint64_t used)
 
 bool sym_window_watch(struct sym_window *w)
 {
-	uint64_t lent = sym_window_lent(w), idle = window_idle(w), now = sym_now_ms();
+	uint64_t lent = sym_window_lent(w), now = sym_now_ms();
+	struct window_idle idle = window_idle(w);
 	struct view view = look(w);
 	bool late = false;
 
@@ -105,7 +106,7 @@ bool sym_window_watch(struct sym_window *w)
 		w->over_since_ms = now;
 	else
 		late = now - w->over_since_ms > SYM_WINDOW_GRACE_MS;
-	late |= window_idle_due(w, idle);
+	late |= window_idle_due(w, &idle);
 	pthread_mutex_unlock(&w->lock);
 	return late;
 }

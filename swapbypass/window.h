@@ -63,6 +63,7 @@ struct sym_window {
 
 	/* idle.c */
 	unsigned int idle_s; /* seconds in a row with too much memory that is lent and idle */
+	uint64_t idle_writes; /* pages that the guest had written at the last look */
 	unsigned int idle_misses; /* times in a row that it was asked for, and nothing came */
 	uint64_t idle_returned; /* bytes */
 };
@@ -91,17 +92,22 @@ uint64_t backing_allocated(const struct backing *b);
 uint64_t backing_evict(const struct backing *b, const struct sym_window_run *runs,
 		       unsigned int nr);
 
+struct window_idle {
+	uint64_t bytes; /* lent and not in use, at most those lent */
+	uint64_t writes; /* pages written so far */
+};
+
 /*
  * window_idle_due - once a second: has too much been lent and idle for too long?  Lock held.
  * window_idle_return - then: get it back from the guest; waits.
  * window_take_idle - get up to @bytes of free slots back; returns how many came.
  */
-bool window_idle_due(struct sym_window *w, uint64_t idle);
+bool window_idle_due(struct sym_window *w, const struct window_idle *idle);
 void window_idle_return(struct sym_window *w);
 uint64_t window_take_idle(struct sym_window *w, uint64_t bytes);
 
-/* window_idle - bytes that are lent and idle, as the guest reports, at most those lent. */
-uint64_t window_idle(struct sym_window *w);
+/* window_idle - as the guest reports. */
+struct window_idle window_idle(struct sym_window *w);
 
 /* window_acked - the guest knows the limit and reports @used bytes in use.  Lock held. */
 void window_acked(struct sym_window *w, uint64_t used);

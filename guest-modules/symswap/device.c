@@ -26,8 +26,7 @@ static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int
 	symswap_restore_slot(slot);
 	clear_bit(slot, symswap.out);
 	if (write) {
-		if (!symswap_claim(slot))
-			return -ENOSPC;
+		symswap_claim(slot);
 		if (slot && !test_bit(slot, symswap.lent) && !symswap_may_fill()) {
 			symswap_unneed(slot);
 			return -ENOSPC;
@@ -42,8 +41,7 @@ static int symswap_copy_one(struct page *page, unsigned int offset, unsigned int
 	}
 	/* What was read may be changed, and be swapped out again as zeros without a write. */
 	clear_bit(slot, symswap.written);
-	if (!symswap_settled(slot))
-		return -EIO;
+	symswap_settle_wait(slot);
 	if (!slot || test_bit(slot, symswap.lent)) {
 		memcpy_to_page(page, offset, symswap.base + at, len);
 		symswap_count(reads);

@@ -15,8 +15,6 @@
 
 /* The VMM punches free slots within ten seconds of its request, or not at all. */
 #define SYMSWAP_TAKEN_WITHIN (15 * HZ)
-/* A write that would have to wait for longer fails: the kernel keeps the page. */
-#define SYMSWAP_CLAIM_WITHIN HZ
 
 struct symswap_answer {
 	struct sym_window_run *run;
@@ -48,33 +46,30 @@ static bool symswap_busy(unsigned int slot)
 	return test_bit(slot, symswap.offered) || READ_ONCE(symswap_emptying);
 }
 
-static bool symswap_wait(unsigned int slot)
+/*
+ * Writes do not fail instead: for the kernel that would be reclaim without success, and after
+ * some of it, it kills a process.
+ */
+void symswap_settle_wait(unsigned int slot)
 {
-	if (!symswap_taking())
+	while (unlikely(symswap_busy(slot))) {
+		wait_event_timeout(symswap_reclaim_done, !symswap_busy(slot), HZ);
 		symswap_reclaim_poll();
-	return wait_event_timeout(symswap_reclaim_done, !symswap_busy(slot),
-				  SYMSWAP_CLAIM_WITHIN);
+	}
 }
 
-bool symswap_settled(unsigned int slot)
-{
-	return likely(!symswap_busy(slot)) || symswap_wait(slot);
-}
-
-bool symswap_claim(unsigned int slot)
+void symswap_claim(unsigned int slot)
 {
 	if (!slot)
-		return true;
+		return;
 	for (;;) {
 		/* An offer after this sees it; one made before is seen here. */
 		symswap_need(slot);
 		smp_mb__after_atomic();
 		if (likely(!symswap_busy(slot)))
-			return true;
-		if (symswap_wait(slot))
-			continue; /* it may have been forgotten meanwhile */
-		symswap_unneed(slot);
-		return false;
+			return;
+		/* It may be forgotten meanwhile. */
+		symswap_settle_wait(slot);
 	}
 }
 

@@ -145,10 +145,10 @@ int symswap_reclaimed(void *arg, struct sym_upcall *call);
 void symswap_reclaim_poll(void);
 /*
  * Before a slot is written (_claim: it is needed from now on) or read: wait while the VMM may be
- * punching it, for a second at most.  False: it still may.  May sleep.
+ * punching it, for 15 seconds at most.  May sleep.
  */
-bool symswap_claim(unsigned int slot);
-bool symswap_settled(unsigned int slot);
+void symswap_claim(unsigned int slot);
+void symswap_settle_wait(unsigned int slot);
 
 /* age.c: which mapped pages are cold, sampled. */
 void symswap_age_sample(void);

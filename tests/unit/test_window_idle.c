@@ -53,6 +53,31 @@ static void test_comes_back(void **state)
 	assert_int_equal(guest.calls[RECLAIM], 1);
 }
 
+/* A guest that swaps will use free slots again soon. */
+static void test_in_use_soon(void **state)
+{
+	touch(1, 500);
+	guest.state.idle = 400;
+	for (int i = 0; i < 20; i++) {
+		guest.state.writes += 40;
+		pass(1);
+	}
+	assert_int_equal(guest.calls[RECLAIM], 0);
+	/* The state is old: it is looked at again. */
+	guest.refreshed_writes = guest.state.writes + 40;
+	pass(3);
+	assert_int_equal(guest.calls[STAT], 1);
+	assert_int_equal(guest.calls[RECLAIM], 0);
+	guest.refreshed_writes = 0;
+	pass(1);
+	guest.state.writes += 10;
+	REPLY({ 101, 100, FREE });
+	pass(2);
+	guest.state.writes += 10;
+	pass(1);
+	assert_int_equal(guest.asked, 400 - LEFT - 100);
+}
+
 /* It cannot have more than the host has lent. */
 static void test_more_than_lent(void **state)
 {
@@ -99,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		MEM(test_little),	  MEM(test_for_a_moment),  MEM(test_comes_back),
 		MEM(test_more_than_lent), MEM(test_gives_nothing), MEM(test_fails),
+		MEM(test_in_use_soon),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

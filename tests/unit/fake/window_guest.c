@@ -98,6 +98,8 @@ int sym_call_wait(struct sym *sym, unsigned int id, struct sym_call *call)
 		if (guest.times && guest.calls[SET] > (unsigned int)guest.times)
 			return 0;
 	}
+	if (which == STAT && guest.refreshed_writes)
+		guest.state.writes = guest.refreshed_writes;
 	if (which == RECLAIM) {
 		assert_true(call->arg[1] > guest.reclaim_seq);
 		guest.reclaim_seq = call->arg[1];

@@ -35,6 +35,7 @@ struct window_guest {
 	uint64_t said; /* pages, as the reply says; 0: the true sum */
 	bool reset_meanwhile, other_meanwhile;
 	uint64_t freed_meanwhile; /* pages */
+	uint64_t refreshed_writes; /* what STAT shows, if not 0 */
 	uint64_t late_ms;
 	uint64_t reclaim_seq;
 	uint64_t flags; /* of the last reclaim */
