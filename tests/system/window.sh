@@ -196,7 +196,7 @@ J
 	wait_for 10 running running || fail "it did not continue: $(symctl info test)"
 	done_well 200
 	end
-	umount "$small"
+	umount "$small" && rmdir "$small"
 }
 
 # sectors FILE - where it is on its device, FIRST-LAST; null_blk has room for 512 pieces of 256K,
