@@ -70,6 +70,8 @@ $(B)/tests/guest/%: tests/guest/%.c
 	@echo "  CC      $<"
 	@$(CC) -std=gnu11 -O2 -Wall -Wextra $(WERROR) -mno-red-zone -static -pthread -o $@ $<
 
+$(B)/tests/guest/swapload $(B)/tests/guest/swapfault: tests/guest/vmstat.h
+
 $(B)/tests/guest/swaptorture: $(wildcard tests/guest/swap/*.[ch])
 	@mkdir -p $(@D)
 	@echo "  CC      $@"

@@ -99,8 +99,8 @@ static void symswap_submit(struct bio *bio)
 
 /*
  * The kernel has no use for the slot's contents any more.  It holds the lock under which slots
- * are allocated (of the device, since 6.13 of the cluster), so the slot is not in use again
- * before this returns.  May not sleep.
+ * are allocated (of the device in 6.x up to 6.12, of the cluster in 7.x), so the slot is not in
+ * use again before this returns.  May not sleep.
  */
 static void symswap_slot_freed(struct block_device *bdev, unsigned long slot)
 {

@@ -8,7 +8,7 @@
  *	swapfault NAME PAGES NANOSECONDS FAULTS PAGES-IN
  *
  * where nanoseconds are the difference and faults those of the first access, as the guest's
- *kernel counts them.
+ * kernel counts them.
  *
  *	swapfault PAGES
  */
@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmstat.h"
+
 #define PAGE  4096u
 #define GROUP 16 /* pages of one page's neighbours */
 
@@ -34,21 +36,6 @@ static uint64_t now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
-
-static long vmstat(const char *key)
-{
-	char line[128];
-	size_t n = strlen(key);
-	long value = 0;
-	FILE *f = fopen("/proc/vmstat", "r");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, n) && line[n] == ' ')
-			value = atol(line + n);
-	if (f)
-		fclose(f);
-	return value;
 }
 
 static void wrong(const char *what)
@@ -143,8 +130,7 @@ int main(int argc, char **argv)
 	zero = open("/dev/zero", O_RDONLY);
 	if (!pages || zero < 0 || pipe(ends))
 		return 2;
-	/* A process is watched from a fault on: this one and those of the next while do not
-	 * count. */
+	/* A process is watched from a fault on: this one and those soon after do not count. */
 	for (int i = 0; i < 3; i++) {
 		unsigned char *set = swapped_set();
 

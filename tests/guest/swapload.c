@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmstat.h"
+
 #define PAGE  4096u
 #define WORDS (PAGE / 8)
 #define QUIET 700000 /* us */
@@ -45,21 +47,6 @@ static uint64_t mixed(uint64_t x)
 static uint64_t next(void)
 {
 	return mixed(dice += 0x9e3779b97f4a7c15ull);
-}
-
-static long vmstat(const char *key)
-{
-	char line[128];
-	size_t n = strlen(key);
-	long value = 0;
-	FILE *f = fopen("/proc/vmstat", "r");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, n) && line[n] == ' ')
-			value = atol(line + n);
-	if (f)
-		fclose(f);
-	return value;
 }
 
 static struct mark mark(void)

@@ -199,6 +199,23 @@ J
 	umount "$small" && rmdir "$small"
 }
 
+# begin_hotset MIB HOT OPTION... - with a program that uses HOT of so much memory, to where all of it
+# was touched; when it is told "all" it checks all, and the job ends.
+begin_hotset() {
+	local set="$1 $2"
+	shift 2
+	begin "$@" <<J
+$(swap_script 512M)
+hotset $set &
+await all
+kill -USR1 \$! && wait \$! || $swap_failed
+$swap_dmesg
+J
+	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
+	tell go
+	console "^hotset: touched" 100
+}
+
 # sectors FILE - where it is on its device, FIRST-LAST; null_blk has room for 512 pieces of 256K,
 # and gets them right if they come one by one and in order.
 sectors() {
@@ -229,16 +246,7 @@ file_error() {
 		echo 1 >"$bad/memory_backed" && echo 1 >"$bad/power" || fail "no device"
 	mke2fs -q -t ext2 -b 4096 /dev/bad && mkdir "$small" && mount /dev/bad "$small" ||
 		fail "no file system"
-	begin --swapbypass-file "$small/window" <<J
-$(swap_script 512M)
-hotset 300 60 &
-await all
-kill -USR1 \$! && wait \$! || $swap_failed
-$swap_dmesg
-J
-	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
-	tell go
-	console "^hotset: touched" 100
+	begin_hotset 300 60 --swapbypass-file "$small/window"
 	reclaim 60M
 	[ "$(jq .evicted "$work/out")" -ge "$(mib 40)" ] || fail "reclaim: $(cat "$work/out")"
 	sectors "$small/window" >"$work/sectors"
@@ -399,15 +407,7 @@ cold_pages() {
 cold() {
 	local faults got
 	echo "$version: cold pages first"
-	begin --swapbypass-file "$file" <<J
-$(swap_script 512M)
-hotset 400 100 &
-await all
-kill -USR1 \$! && wait \$! || $swap_failed
-J
-	wait_for 60 level bypass || fail "$(symctl swapbypass stat test)"
-	tell go
-	console "^hotset: touched" 100
+	begin_hotset 400 100 --swapbypass-file "$file"
 	wait_for 60 cold_pages 20000 || fail "not cold: $(symctl swapbypass stat test)"
 	reclaim 60M
 	got=$(jq .evicted "$work/out")

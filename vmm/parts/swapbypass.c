@@ -112,10 +112,9 @@ static int do_enforce(void *arg, json_t **result, struct err *err)
 	return 0;
 }
 
-static void post(struct swapbypass *sb, bool *busy, work_fn fn)
+void swapbypass_post(struct swapbypass *sb, struct work *work, bool *busy, work_fn fn)
 {
-	if (!__atomic_exchange_n(busy, true, __ATOMIC_ACQ_REL) &&
-	    work_post(sb->work, fn, sb, NULL))
+	if (!__atomic_exchange_n(busy, true, __ATOMIC_ACQ_REL) && work_post(work, fn, sb, NULL))
 		__atomic_store_n(busy, false, __ATOMIC_RELEASE);
 }
 
@@ -125,11 +124,11 @@ static void watch(struct swapbypass *sb)
 	if (swapbypass_paused(sb))
 		return;
 	if (sym_window_watch(sb->window))
-		post(sb, &sb->enforcing, do_enforce);
+		swapbypass_post(sb, sb->work, &sb->enforcing, do_enforce);
 	swapbypass_install(sb);
 	if (!__atomic_load_n(&sb->syncing, __ATOMIC_ACQUIRE) &&
 	    !__atomic_load_n(&sb->syncs_waiting, __ATOMIC_ACQUIRE) && sync_due(sb))
-		post(sb, &sb->syncing, do_sync);
+		swapbypass_post(sb, sb->work, &sb->syncing, do_sync);
 }
 
 static void on_tick(void *arg, uint32_t events)

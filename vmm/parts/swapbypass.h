@@ -94,6 +94,9 @@ bool swapbypass_hopeless(struct swapbypass *sb, char *why, size_t size);
 
 int swapbypass_metrics(struct swapbypass *sb);
 
+/* swapbypass_post - have @work run @fn, which clears @busy at its end; not if it is set. */
+void swapbypass_post(struct swapbypass *sb, struct work *work, bool *busy, work_fn fn);
+
 /* swapbypass_emit - an event with a reason. */
 void swapbypass_emit(struct swapbypass *sb, const char *name, const char *text);
 

@@ -87,9 +87,7 @@ static void apply_check(struct swapbypass *sb)
 void swapbypass_file_check(struct swapbypass *sb)
 {
 	apply_check(sb);
-	if (!__atomic_exchange_n(&sb->checking, true, __ATOMIC_ACQ_REL) &&
-	    work_post(sb->file_work, do_check, sb, NULL))
-		__atomic_store_n(&sb->checking, false, __ATOMIC_RELEASE);
+	swapbypass_post(sb, sb->file_work, &sb->checking, do_check);
 }
 
 bool swapbypass_bad_page(void *state)
