@@ -13,7 +13,8 @@
 
 #define BATCH	256u /* pages */
 #define BATCHES 16
-#define STRIDE	(61 * PAGE) /* between pages that are read */
+#define STEPS	64 /* of one pass over the window; each begins a little later than the last */
+#define SHIFT	(61 * PAGE)
 
 /* Find a page with data that is not in memory, from b->read_at on; false: none so far. */
 static bool find_page(struct backing *b)
@@ -25,7 +26,8 @@ static bool find_page(struct backing *b)
 	for (int batch = 0; batch < BATCHES; batch++) {
 		data = lseek(b->fd, b->read_at, SEEK_DATA);
 		if (data < 0 || (uint64_t)data >= b->size) {
-			b->read_at = 0;
+			b->read_first = (b->read_first + SHIFT) % (b->size / STEPS / PAGE * PAGE);
+			b->read_at = b->read_first;
 			return false;
 		}
 		hole = lseek(b->fd, data, SEEK_HOLE);
@@ -55,6 +57,6 @@ int backing_read(struct backing *b)
 	if (b->unreadable)
 		return -errno;
 	posix_fadvise(b->fd, b->read_at, PAGE, POSIX_FADV_DONTNEED);
-	b->read_at += STRIDE;
+	b->read_at += b->size / STEPS / PAGE * PAGE;
 	return 0;
 }

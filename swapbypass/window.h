@@ -27,6 +27,7 @@ struct backing {
 	uint64_t checked_blocks; /* of 512 bytes, that the file had then */
 	/* backing_read.c, the same */
 	uint64_t read_at; /* the page to read next */
+	uint64_t read_first; /* where this pass began */
 	bool unreadable; /* it could not be read */
 };
 
